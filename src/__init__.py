@@ -1,0 +1,1 @@
+"""umss: unsupervised separation of the singers of a vocal ensemble."""

@@ -1,0 +1,81 @@
+"""Reading, resampling and writing audio files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+
+class AudioError(ValueError):
+    """An audio file that cannot be used; the message names the file and the remedy."""
+
+
+def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
+    """Read a whole audio file.
+
+    Returns:
+        Samples as float32 [channels, T] and the sample rate in Hz.
+
+    Raises:
+        AudioError: the file is missing, not readable as audio, empty, or holds NaN or infinity.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path}: no such audio file")
+    try:
+        samples, rate = sf.read(path, dtype="float32", always_2d=True)
+    except (sf.LibsndfileError, RuntimeError) as error:
+        raise AudioError(
+            f"{path}: not readable as audio ({error}); convert it to WAV, FLAC, OGG or MP3"
+        ) from error
+    if samples.shape[0] == 0:
+        raise AudioError(f"{path}: the audio file is empty")
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{path}: the audio holds NaN or infinite samples; export it again")
+    return np.ascontiguousarray(samples.T), int(rate)
+
+
+def resample(audio: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
+    """Resample [..., T] from `rate` to `target` Hz (soxr, high quality); a copy-free no-op if equal."""
+    if rate == target:
+        return audio
+    resampled = librosa.resample(audio, orig_sr=rate, target_sr=target, res_type="soxr_hq")
+    return resampled.astype(np.float32, copy=False)
+
+
+def load_mono(path: str | Path, rate: int = 16_000) -> NDArray[np.float32]:
+    """Read a file as one channel (mean of its channels) at `rate` Hz, float32 [T].
+
+    Raises:
+        AudioError: see `load_audio`.
+    """
+    samples, file_rate = load_audio(path)
+    return resample(samples.mean(axis=0), file_rate, rate)
+
+
+def write_wav_atomic(
+    path: str | Path, audio: NDArray[np.float32], rate: int, *, overwrite: bool = False
+) -> None:
+    """Write [T] or [channels, T] as a 32-bit float WAV file, complete or not at all.
+
+    Raises:
+        FileExistsError: the file exists and `overwrite` is false.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path}: exists; choose another output or set overwrite=true")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".wav")
+    os.close(handle)
+    try:
+        sf.write(name, np.asarray(audio).T, rate, subtype="FLOAT", format="WAV")
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

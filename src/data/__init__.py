@@ -1,0 +1,1 @@
+"""Data: readers of multitrack choirs, prepared memory-mapped songs, mixtures, the datamodule."""

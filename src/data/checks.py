@@ -1,0 +1,113 @@
+"""Checks of a song's stems before they are stored; each failure is one message."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.data.readers.base import RATE, DataError, Reader, Song, Stem, StemAudio
+from src.data.store import stem_name
+
+SILENCE = 1e-4  # peak, -80 dB of full scale: below it a stem holds no singing
+
+Note = tuple[str, str]
+"""("info" or "warning", text): remarks of the preparation that are no errors."""
+
+
+def where(song: Song, stem: Stem) -> str:
+    """The stem's file, or its name where it has none."""
+    return str(stem.path) if stem.path is not None else f"{song.name} {stem_name(stem.key)}"
+
+
+def check_stem(song: Song, stem: Stem, loaded: StemAudio) -> list[Note]:
+    """Remarks on one stem.
+
+    Raises:
+        DataError: it holds NaN or infinite samples.
+    """
+    if not np.isfinite(loaded.audio).all():
+        raise DataError(f"{where(song, stem)}: the audio holds NaN or infinite samples")
+    if not loaded.clipped:
+        return []
+    return [
+        (
+            "warning",
+            f"{where(song, stem)}: {loaded.clipped} clipped samples; export with more headroom",
+        )
+    ]
+
+
+def is_silent(loaded: StemAudio) -> bool:
+    """Whether the stem holds no sound at all."""
+    return bool(np.abs(loaded.audio).max(initial=0.0) < SILENCE)
+
+
+def check_silence(silent: list[str], *, allow_silent: bool) -> list[Note]:
+    """A remark on silent stems, or DataError unless they are allowed."""
+    if not silent:
+        return []
+    if not allow_silent:
+        raise DataError(
+            f"{', '.join(silent)}: silent (peak below {SILENCE:g}); remove the voice or set "
+            "data.allow_silent=true"
+        )
+    return [("warning", f"{', '.join(silent)}: silent")]
+
+
+def check_parts(song: Song) -> list[Note]:
+    """A remark on singers who lack a part that others of the same number sing."""
+    sung: dict[str, set[str]] = {}
+    for stem in song.stems:
+        sung.setdefault(stem.singer, set()).add(stem.part)
+    if len(song.stems) == len(song.parts):
+        return []
+    return [
+        ("warning", f"{song.name}: singer {singer} has no {', '.join(missing)}")
+        for singer, parts in sung.items()
+        if (missing := [part for part in song.parts if part not in parts])
+    ]
+
+
+def check_rates(song: Song, rates: dict[Stem, int]) -> list[Note]:
+    """A remark where files are resampled, or differ in sample rate."""
+    found = sorted(set(rates.values()))
+    if found == [RATE]:
+        return []
+    text = ", ".join(map(str, found))
+    return [("info", f"{song.name}: sample rate {text} Hz, resampled to {RATE} Hz")]
+
+
+def common_length(reader: Reader, song: Song, lengths: dict[Stem, int]) -> tuple[int, list[Note]]:
+    """Length in samples to which all stems of a song are cut, and remarks on it.
+
+    Raises:
+        DataError: the stems differ by more than the reader tolerates, or are too short.
+    """
+    short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+    shortest, longest = lengths[short] / RATE, lengths[long] / RATE
+    if longest - shortest > reader.length_tolerance(song, lengths[short]):
+        raise DataError(
+            f"{where(song, short)} lasts {shortest:.2f} s but {where(song, long)} lasts "
+            f"{longest:.2f} s; the stems of a song must start together and have one length"
+        )
+    seconds = reader.song_seconds(song, lengths[short])
+    n_samples = lengths[short] if seconds is None else seconds * RATE
+    if n_samples < RATE:
+        raise DataError(
+            f"{where(song, short)}: {shortest:.2f} s is too short; a song needs at least 1 s"
+        )
+    if lengths[long] == n_samples:
+        return n_samples, []
+    text = f"{song.name}: stems of {shortest:.2f} to {longest:.2f} s cut to "
+    return n_samples, [("info", f"{text}{n_samples / RATE:.2f} s")]
+
+
+def fit_f0(track: NDArray[np.float32], n_frames: int, place: str) -> NDArray[np.float32]:
+    """Cut a track to the song; a track that ends within two frames of it is padded with silence."""
+    if len(track) < n_frames - 2:
+        raise DataError(
+            f"{place}: its F0 has {len(track)} frames, the song {n_frames}; the F0 belongs to "
+            "another recording"
+        )
+    padding = [(0, max(0, n_frames - len(track))), *[(0, 0)] * (track.ndim - 1)]
+    return np.pad(np.asarray(track, dtype=np.float32)[:n_frames], padding)

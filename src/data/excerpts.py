@@ -1,0 +1,261 @@
+"""Excerpts of mixtures: what training, validation and test iterate over.
+
+Rules of the paper (section V) and its reference implementation: training draws random 4-s
+excerpts within 10-s parts of the songs, starting on the 16-ms grid; validation and test use
+consecutive 4-s excerpts. Mixture and sources are divided by the mixture's peak.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from src.data.mixtures import Mixture, Singers, choose_mixtures, full_mix_keys
+from src.data.readers.base import HOP, RATE, DataError
+from src.data.store import PreparedSong
+
+log = logging.getLogger(__name__)
+
+Regions = Mapping[str, tuple[int, int]]
+"""{song: (first sample, end)}; songs not named are used as a whole."""
+PART_SAMPLES = 10 * RATE
+
+
+class Item(TypedDict):
+    """One excerpt of one mixture; T samples, J sources, N frames.
+
+    mixture [T] and sources [J, T] (highest first) are divided by max |mixture|, f0 is [J, N] in
+    Hz (0 = silent). `full_mix_peak` is the peak of all parts sung together, at the same scale.
+    """
+
+    mixture: torch.Tensor
+    sources: torch.Tensor
+    f0: torch.Tensor
+    seed: torch.Tensor
+    song: str
+    mixture_name: str
+    excerpt: int
+    start: int
+    parts: tuple[str, ...]
+    singers: tuple[str, ...]
+    full_mix_peak: float
+
+
+def load_item(
+    song: PreparedSong,
+    mixture: Mixture,
+    start: int,
+    length: int,
+    kind: str,
+    seed: int,
+    excerpt: int,
+) -> Item:
+    """Cut one excerpt out of the memory maps.
+
+    Args:
+        song, mixture: what is sung.
+        start: first sample, a multiple of 256.
+        length: T, samples.
+        kind: kind of F0, "cached" or "stems".
+        seed: the item's seed, for random numbers that belong to it.
+        excerpt: the excerpt's number.
+    """
+    stop = start + length
+    sources = np.stack([song.audio(key)[start:stop] for key in mixture.keys])
+    mix = sources.sum(axis=0)
+    everybody = mix + sum(
+        song.audio(key)[start:stop]
+        for key in full_mix_keys(song, mixture)
+        if key not in mixture.keys
+    )
+    scale = float(np.abs(mix).max()) or 1.0
+    first = start // HOP
+    f0 = song.f0(mixture.keys, kind, first, first - (-length // HOP))
+    return Item(
+        mixture=torch.from_numpy(mix / np.float32(scale)),
+        sources=torch.from_numpy(sources / np.float32(scale)),
+        f0=torch.from_numpy(np.ascontiguousarray(f0.T)),
+        seed=torch.tensor(seed, dtype=torch.int64),
+        song=song.name,
+        mixture_name=mixture.name,
+        excerpt=excerpt,
+        start=start,
+        parts=tuple(part for part, _ in mixture.keys),
+        singers=tuple(singer for _, singer in mixture.keys),
+        full_mix_peak=float(np.abs(everybody).max()) / scale,
+    )
+
+
+def collate(items: Sequence[Item]) -> dict[str, Any]:
+    """Stack items to a batch: tensors and numbers become tensors [B, ...], text becomes lists."""
+    batch: dict[str, Any] = {}
+    for key in items[0]:
+        values: list[Any] = [item[key] for item in items]  # type: ignore[literal-required]
+        if isinstance(values[0], torch.Tensor):
+            batch[key] = torch.stack(values)
+        elif isinstance(values[0], (int, float)):
+            batch[key] = torch.tensor(values)
+        else:
+            batch[key] = values
+    return batch
+
+
+class TrainExcerpts(Dataset[Item]):
+    """Random excerpts: k per 10-s part of every song and epoch, each of a random mixture.
+
+    An item is addressed by (epoch, index) and drawn from a generator seeded with (seed, epoch,
+    index). There is no state, so resuming is exact and ranks need not talk to each other.
+
+    Args:
+        songs: prepared songs.
+        n_singers: J.
+        kind: kind of F0, "cached" or "stems"; only mixtures that have it are drawn.
+        seed: seed of all draws.
+        per_part: k, excerpts per part and epoch (paper: 4 for the full set, 12 for the small).
+        singers, cross_singers: see `mixtures_of`.
+        regions: stretches of the songs to use.
+        excerpt_samples: T.
+
+    Raises:
+        DataError: no mixture with this F0, or no song long enough.
+    """
+
+    def __init__(
+        self,
+        songs: Sequence[PreparedSong],
+        n_singers: int,
+        kind: str,
+        *,
+        seed: int = 0,
+        per_part: int = 4,
+        singers: Singers = None,
+        cross_singers: bool = True,
+        regions: Regions | None = None,
+        excerpt_samples: int = 4 * RATE,
+    ) -> None:
+        self.kind = kind
+        self.seed = seed
+        self.per_part = per_part
+        self.excerpt_samples = excerpt_samples
+        self._parts: list[tuple[PreparedSong, list[Mixture], int, int]] = []
+        for song, mixtures in choose_mixtures(songs, n_singers, kind, singers, cross_singers):
+            begin, end = _region(song, regions, excerpt_samples)
+            n_parts = max(1, (end - begin) // PART_SAMPLES) if end > begin else 0
+            for part in range(n_parts):
+                first = begin + part * PART_SAMPLES
+                # The last part takes the remainder of the song along.
+                last = end if part == n_parts - 1 else first + PART_SAMPLES
+                self._parts.append((song, mixtures, first, last))
+        if not self._parts:
+            raise DataError(_too_short(songs, excerpt_samples))
+
+    def __len__(self) -> int:
+        return len(self._parts) * self.per_part
+
+    def __getitem__(self, address: int | tuple[int, int]) -> Item:
+        epoch, index = (0, address) if isinstance(address, int) else address
+        if not 0 <= index < len(self):
+            raise IndexError(f"item {index} of {len(self)}")
+        song, mixtures, first, last = self._parts[index // self.per_part]
+        rng = np.random.default_rng([self.seed, epoch, index])
+        seed = int(rng.integers(2**63 - 1))
+        mixture = mixtures[int(rng.integers(len(mixtures)))]
+        n_starts = (last - self.excerpt_samples - first) // HOP + 1
+        start = first + HOP * int(rng.integers(n_starts))
+        return load_item(
+            song,
+            mixture,
+            start,
+            self.excerpt_samples,
+            kind=self.kind,
+            seed=seed,
+            excerpt=start // HOP,
+        )
+
+
+class FixedExcerpts(Dataset[Item]):
+    """Validation and test: consecutive excerpts of every mixture, the same in every epoch.
+
+    Excerpt i covers samples T i + start_offset onwards of the song (or of its region).
+
+    Args:
+        songs, n_singers, kind, singers, regions, excerpt_samples, seed: see `TrainExcerpts`.
+        cross_singers: see `mixtures_of`.
+        first_excerpt: first i; the reference test protocol skips excerpt 0.
+        start_offset: samples, a multiple of 256; -256 reproduces the reference test protocol,
+            whose excerpts start one frame early.
+
+    Raises:
+        DataError: no mixture with this F0, or no song long enough.
+        ValueError: an offset off the grid, or before the start of the song.
+    """
+
+    def __init__(
+        self,
+        songs: Sequence[PreparedSong],
+        n_singers: int,
+        kind: str,
+        *,
+        seed: int = 0,
+        singers: Singers = None,
+        cross_singers: bool = False,
+        regions: Regions | None = None,
+        excerpt_samples: int = 4 * RATE,
+        first_excerpt: int = 0,
+        start_offset: int = 0,
+    ) -> None:
+        if start_offset % HOP:
+            raise ValueError(f"start_offset={start_offset} must be a multiple of {HOP} samples")
+        if first_excerpt * excerpt_samples + start_offset < 0:
+            raise ValueError(
+                f"start_offset={start_offset} begins before the song; set first_excerpt >= 1"
+            )
+        self.kind = kind
+        self.seed = seed
+        self.excerpt_samples = excerpt_samples
+        self._items: list[tuple[PreparedSong, Mixture, int, int]] = []
+        for song, mixtures in choose_mixtures(songs, n_singers, kind, singers, cross_singers):
+            begin, end = _region(song, regions, excerpt_samples)
+            for mixture in mixtures:
+                for excerpt in range(first_excerpt, (end - begin) // excerpt_samples):
+                    start = begin + excerpt * excerpt_samples + start_offset
+                    if start + excerpt_samples <= end:
+                        self._items.append((song, mixture, excerpt, start))
+        if not self._items:
+            raise DataError(_too_short(songs, (first_excerpt + 1) * excerpt_samples))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, address: int | tuple[int, int]) -> Item:
+        index = address if isinstance(address, int) else address[1]
+        song, mixture, excerpt, start = self._items[index]
+        seed = int(np.random.default_rng([self.seed, 0, index]).integers(2**63 - 1))
+        return load_item(
+            song,
+            mixture,
+            start,
+            self.excerpt_samples,
+            kind=self.kind,
+            seed=seed,
+            excerpt=excerpt,
+        )
+
+
+def _region(song: PreparedSong, regions: Regions | None, excerpt: int) -> tuple[int, int]:
+    """First sample (on the grid) and end of the stretch to use; empty if too short."""
+    begin, end = (regions or {}).get(song.name, (0, song.n_samples))
+    if end - begin < excerpt:
+        log.warning("%s: shorter than one excerpt; left out", song.name)
+        return begin, begin
+    return begin, end
+
+
+def _too_short(songs: Sequence[PreparedSong], samples: int) -> str:
+    names = ", ".join(song.name for song in songs)
+    return f"{names}: no stretch is as long as the {samples / RATE:g} s that are needed"

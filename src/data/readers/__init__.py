@@ -1,0 +1,41 @@
+"""Readers of data sets, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from src.data.readers.base import DataError, Reader
+from src.data.readers.bcbq import BcbqReader
+from src.data.readers.choralsynth import ChoralSynthReader
+from src.data.readers.csd import CsdReader
+from src.data.readers.folder import FolderReader
+from src.data.readers.generated import GeneratedReader
+
+READERS: dict[str, type[Reader]] = {
+    reader.name: reader
+    for reader in (GeneratedReader, CsdReader, BcbqReader, ChoralSynthReader, FolderReader)
+}
+
+
+def build_reader(name: str, root: str | Path | None = None, **options: Any) -> Reader:
+    """The reader of that name.
+
+    Args:
+        name: a key of `READERS`.
+        root: folder of the data; `generated` needs none.
+        options: the reader's own options.
+
+    Raises:
+        DataError: unknown name, missing root or unknown option.
+    """
+    if name not in READERS:
+        raise DataError(f"data reader {name!r}: unknown; there are {', '.join(READERS)}")
+    if name != GeneratedReader.name:
+        if root is None:
+            raise DataError(f"data={name} needs data.root=FOLDER")
+        options["root"] = root
+    try:
+        return READERS[name](**options)
+    except TypeError as error:
+        raise DataError(f"data={name}: {error}") from error

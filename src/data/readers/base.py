@@ -1,0 +1,270 @@
+"""What a data set is: songs of named voices, one stem per voice and singer, optional F0."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.audio import AudioError, load_audio, resample
+
+RATE = 16_000
+HOP = 256
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
+
+StemKey = tuple[str, str]
+"""(part, singer), e.g. ("soprano", "1")."""
+
+# Highest to lowest. Barbershop (tenor, lead, baritone, bass) and SATB both agree with this order.
+VOICE_ORDER = (
+    "soprano",
+    "mezzosoprano",
+    "alto",
+    "countertenor",
+    "tenor",
+    "lead",
+    "baritone",
+    "bass",
+)
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message names the place and the remedy."""
+
+
+@dataclass(frozen=True)
+class Stem:
+    """One singer's recording of one part. `path` is None where there is no file (generated)."""
+
+    part: str
+    singer: str
+    path: Path | None = None
+
+    @property
+    def key(self) -> StemKey:
+        """(part, singer)."""
+        return (self.part, self.singer)
+
+
+@dataclass(frozen=True)
+class Song:
+    """A piece: its parts from the highest to the lowest, and its stems in that order."""
+
+    name: str
+    parts: tuple[str, ...]
+    stems: tuple[Stem, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class StemAudio:
+    """A decoded stem.
+
+    Attributes:
+        audio: float32 [T], mono, 16 kHz.
+        rate: sample rate of the file, Hz.
+        clipped: number of samples in flat tops at full scale in the file.
+    """
+
+    audio: NDArray[np.float32]
+    rate: int
+    clipped: int
+
+
+class Reader(ABC):
+    """A data set: lists songs and reads stems; knows nothing of mixtures or excerpts.
+
+    Attributes:
+        name: short name, as in conf/data.
+        license: licence of the data, for the summary of `src.prepare`.
+        f0_kinds: kinds of F0 the data set can serve: "cached" (tracks of mixtures lying with it),
+            "exact" (known from synthesis), "stems" (estimated from the isolated stems).
+    """
+
+    name: str
+    license: str
+    f0_kinds: tuple[str, ...] = ("stems",)
+
+    @abstractmethod
+    def songs(self) -> list[Song]:
+        """All songs, in a fixed order.
+
+        Raises:
+            DataError: the data set is missing, empty or malformed.
+        """
+
+    @abstractmethod
+    def read_stem(self, song: Song, stem: Stem) -> StemAudio:
+        """Decode one stem to 16 kHz mono.
+
+        Raises:
+            AudioError: the file cannot be read or is empty.
+        """
+
+    @abstractmethod
+    def fingerprint(self, song: Song) -> dict[str, Any]:
+        """JSON-able description of the song's sources that changes when they change."""
+
+    def load_stem(self, song: Song, stem: Stem) -> NDArray[np.float32]:
+        """Samples of one stem, float32 [T], 16 kHz mono."""
+        return self.read_stem(song, stem).audio
+
+    def options(self) -> dict[str, Any]:
+        """JSON-able options that change what the reader yields."""
+        return {}
+
+    def location(self) -> str:
+        """Where the data lie, for messages and for the name of the prepared folder."""
+        return self.name
+
+    def song_seconds(self, song: Song, shortest: int) -> int | None:
+        """Whole seconds of the song to use; None uses all of the shortest stem.
+
+        Args:
+            song: the song.
+            shortest: length of its shortest stem, samples at 16 kHz.
+        """
+        return None
+
+    def length_tolerance(self, song: Song, shortest: int) -> float:
+        """Seconds by which the stems of a song may differ in length before it is an error."""
+        return 2.0
+
+    def cached_mixtures(self, song: Song) -> list[tuple[StemKey, ...]]:
+        """Mixtures for which `cached_f0` has a track, keys from the highest part to the lowest."""
+        return []
+
+    def cached_f0(self, song: Song, keys: Sequence[StemKey]) -> NDArray[np.float32] | None:
+        """F0 tracks lying with the data set for exactly this mixture.
+
+        Returns:
+            float32 [N, J] in Hz on the 16-ms grid, columns in the order of `keys` (highest part
+            first), 0 = silent; None if there are none.
+        """
+        return None
+
+    def exact_f0(self, song: Song, stem: Stem) -> NDArray[np.float32] | None:
+        """Exact F0 of one stem, float32 [N] in Hz on the 16-ms grid, or None if unknown."""
+        return None
+
+
+class FileReader(Reader):
+    """A reader whose stems are files below a folder.
+
+    Args:
+        root: the data set's folder.
+
+    Raises:
+        DataError: the folder is missing, not a folder, or empty.
+    """
+
+    layout: str
+    """The expected layout, quoted in messages."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().resolve()
+        if not self.root.exists():
+            raise DataError(
+                f"{self.root}: no such folder; set data.root to the {self.name} data "
+                f"(expected {self.layout})"
+            )
+        if not self.root.is_dir():
+            raise DataError(f"{self.root}: not a folder; set data.root to the folder of the data")
+        if not any(self.root.iterdir()):
+            raise DataError(f"{self.root}: the folder is empty (expected {self.layout})")
+
+    def location(self) -> str:
+        """The root folder."""
+        return str(self.root)
+
+    def read_stem(self, song: Song, stem: Stem) -> StemAudio:
+        """Decode, average the channels and resample one file."""
+        if stem.path is None:
+            raise DataError(f"{self.name}: {song.name} {stem.part} has no file")
+        channels, rate = load_audio(stem.path)
+        clipped = count_clipped(channels)
+        mono = resample(channels.mean(axis=0), rate, RATE)
+        if mono.size == 0:
+            raise AudioError(f"{stem.path}: the audio is too short to resample to {RATE} Hz")
+        return StemAudio(mono, rate, clipped)
+
+    def extra_files(self, song: Song) -> list[Path]:
+        """Files besides the stems whose change must trigger a new preparation."""
+        return []
+
+    def fingerprint(self, song: Song) -> dict[str, Any]:
+        """Path below the root, size and modification time of every source file."""
+        paths = [stem.path for stem in song.stems if stem.path is not None]
+        return file_stamps([*paths, *self.extra_files(song)], self.root)
+
+
+def file_stamps(paths: Iterable[Path], root: Path) -> dict[str, Any]:
+    """{path below root: [bytes, mtime in ns]} of every file."""
+    stamps = {}
+    for path in sorted(paths):
+        stat = path.stat()
+        stamps[path.relative_to(root).as_posix()] = [stat.st_size, stat.st_mtime_ns]
+    return stamps
+
+
+def count_clipped(channels: NDArray[np.float32]) -> int:
+    """Samples [channels, T] in runs of three or more equal values at full scale (flat tops)."""
+    peak = np.abs(channels).max(initial=0.0)
+    if peak < 0.99:
+        return 0
+    total = 0
+    for channel in channels:
+        # Steps of 16-bit audio are 3e-5; a flat top is flat to within one of them.
+        at_top = np.abs(channel) >= peak - 3.1e-5
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], at_top.astype(np.int8), [0]))))
+        runs = edges[1::2] - edges[::2]
+        total += int(runs[runs >= 3].sum())
+    return total
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Audio files directly in a folder, by name; hidden files are ignored."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+
+
+def song_folders(folder: Path) -> list[Path]:
+    """Sub-folders by name; hidden ones and archive leftovers are ignored."""
+    return sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
+    )
+
+
+def unique_parts(files: Iterable[Path]) -> dict[str, Path]:
+    """{lower-case file stem: path}.
+
+    Raises:
+        DataError: two files hold the same voice (soprano.wav and soprano.flac).
+    """
+    found: dict[str, Path] = {}
+    for path in files:
+        part = path.stem.lower()
+        if part in found:
+            raise DataError(f"{path}: a second file for {part} beside {found[part].name}; keep one")
+        found[part] = path
+    return found
+
+
+def check_song_names(songs: Sequence[Song], where: str) -> list[Song]:
+    """The songs, if there are any and their names differ; else DataError."""
+    if not songs:
+        raise DataError(f"{where}: no songs found")
+    for first, second in itertools.combinations(songs, 2):
+        if first.name == second.name:
+            raise DataError(f"{where}: two songs are called {first.name!r}; rename one folder")
+    return list(songs)

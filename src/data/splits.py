@@ -1,0 +1,102 @@
+"""Which songs, and which stretches of them, are for training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from src.data.readers.base import HOP, DataError
+from src.data.store import PreparedSong
+
+SongNames = Sequence[str | int] | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Song names per use; `in_time`: validation is the end of every training song."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    in_time: bool
+
+
+def split_songs(names: Sequence[str], lists: Mapping[str, Any], *, held_out: bool) -> Split:
+    """Assign songs to training, validation and test.
+
+    Args:
+        names: all songs, in the reader's order.
+        lists: "train", "val" and "test", each a list of song names, patterns (`BC_*`) or
+            positions in `names`, or None. None for train: all songs that are in neither of the
+            others; for val: the training songs themselves, split in time (or by singer); for
+            test: all songs, as for a set that is only evaluated on.
+        held_out: validation holds singers out, so its songs are not split in time.
+
+    Raises:
+        DataError: unknown songs or keys, no training song left, or a song in two lists.
+    """
+    unknown = set(lists) - {"train", "val", "test"}
+    if unknown:
+        raise DataError(f"data.split: unknown entries {sorted(unknown)}; use train, val and test")
+    val = _select(names, lists.get("val"), "val")
+    test = _select(names, lists.get("test"), "test")
+    train = _select(names, lists.get("train"), "train")
+    if train is None:
+        taken = {*(val or ()), *(test or ())}
+        train = tuple(name for name in names if name not in taken)
+        if not train:
+            raise DataError(
+                f"data.split: no song is left for training of {', '.join(names)}; shorten the "
+                "lists val and test"
+            )
+    for label, other in (("val", val), ("test", test)):
+        if both := sorted(set(train) & set(other or ())):
+            raise DataError(f"data.split: {', '.join(both)} both in train and in {label}")
+    return Split(
+        train=train,
+        val=train if val is None else val,
+        test=tuple(names) if test is None else test,
+        in_time=val is None and not held_out,
+    )
+
+
+def time_regions(
+    songs: Sequence[PreparedSong], val_fraction: float
+) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+    """Training and validation stretches {song: (first sample, end)}, without overlap.
+
+    The last `val_fraction` of every song is for validation; the boundary lies on the 16-ms grid.
+    """
+    if not 0 < val_fraction < 1:
+        raise DataError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
+    train, val = {}, {}
+    for song in songs:
+        boundary = round((1 - val_fraction) * song.n_samples / HOP) * HOP
+        train[song.name] = (0, boundary)
+        val[song.name] = (boundary, song.n_samples)
+    return train, val
+
+
+def _select(names: Sequence[str], wanted: SongNames, label: str) -> tuple[str, ...] | None:
+    """Names picked by a list of names, patterns and positions, in the order of `names`."""
+    if wanted is None:
+        return None
+    if isinstance(wanted, str):
+        wanted = [wanted]
+    picked: set[str] = set()
+    for entry in wanted:
+        if isinstance(entry, int):
+            found = [names[entry]] if -len(names) <= entry < len(names) else []
+        else:
+            found = [name for name in names if fnmatchcase(name, entry)]
+        if not found:
+            raise DataError(
+                f"data.split: {label} asks for song {entry!r}, which is not there; the songs are "
+                f"{', '.join(names)}"
+            )
+        picked.update(found)
+    if not picked:
+        raise DataError(f"data.split: the list {label} is empty; use null for the default")
+    return tuple(name for name in names if name in picked)

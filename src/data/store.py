@@ -1,0 +1,187 @@
+"""Prepared songs on disk: memory-mapped stems and F0 tracks (written by `src.data.prepared`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.data.readers.base import HOP, DataError, StemKey
+
+FORMAT = 1
+INDEX = "index.json"
+
+
+def stem_name(key: StemKey) -> str:
+    """("soprano", "1") -> "soprano_1"."""
+    return f"{key[0]}_{key[1]}"
+
+
+def mixture_name(keys: Iterable[StemKey]) -> str:
+    """ "soprano_1+alto_2"."""
+    return "+".join(map(stem_name, keys))
+
+
+def read_index(folder: Path) -> dict[str, Any] | None:
+    """The folder's index, None where nothing is prepared (or by an older version)."""
+    try:
+        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        # Indices are replaced atomically, so this is damage from outside: prepare afresh.
+        return None
+    return index if index.get("format") == FORMAT else None
+
+
+def as_keys(pairs: Iterable[Sequence[str]]) -> tuple[StemKey, ...]:
+    """JSON lists back to stem keys."""
+    return tuple((part, singer) for part, singer in pairs)
+
+
+class PreparedSong:
+    """A song on disk. Memory maps are opened at first use and never pickled to workers.
+
+    Attributes:
+        name: song name.
+        parts: parts, highest to lowest.
+        keys: all stems as (part, singer).
+        n_samples: common length of the stems, samples at 16 kHz.
+    """
+
+    def __init__(self, folder: Path, entry: dict[str, Any]) -> None:
+        self.folder = folder
+        self.entry = entry
+        self.name: str = entry["name"]
+        self.parts: tuple[str, ...] = tuple(entry["parts"])
+        self.keys: tuple[StemKey, ...] = as_keys(entry["keys"])
+        self.n_samples: int = entry["n_samples"]
+        self.notes: list[tuple[str, str]] = [(level, text) for level, text in entry["notes"]]
+        self._mixtures = {
+            frozenset(keys): (len(keys), row)
+            for group in entry["cached"].values()
+            for row, keys in enumerate(map(as_keys, group))
+        }
+        self._maps: dict[str, NDArray[np.float32]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # np.memmap pickles as a copy of the whole array.
+        return {**self.__dict__, "_maps": {}}
+
+    @property
+    def n_frames(self) -> int:
+        """Number of 16-ms frames N = ceil(n_samples / 256)."""
+        return -(-self.n_samples // HOP)
+
+    @property
+    def f0_kinds(self) -> tuple[str, ...]:
+        """What F0 is stored: "cached" (mixture tracks), "exact", "stems"."""
+        there = {
+            "cached": self._mixtures,
+            "exact": self.entry["exact"],
+            "stems": self.entry["stems"],
+        }
+        return tuple(kind for kind, present in there.items() if present)
+
+    @property
+    def cached_sizes(self) -> dict[int, int]:
+        """{J: number of mixtures of J singers with tracks of their own}."""
+        return {int(size): len(group) for size, group in self.entry["cached"].items()}
+
+    def audio(self, key: StemKey) -> NDArray[np.float32]:
+        """One stem, read-only memory map float32 [n_samples]."""
+        if key not in self.keys:
+            there = ", ".join(map(stem_name, self.keys))
+            raise DataError(f"{self.name}: no stem {stem_name(key)}; there are {there}")
+        return self._map(f"audio_{stem_name(key)}")[: self.n_samples]
+
+    def has_f0(self, keys: Sequence[StemKey], kind: str) -> bool:
+        """Whether `f0(keys, kind)` would succeed."""
+        if kind == "cached":
+            return frozenset(keys) in self._mixtures or bool(self.entry["exact"])
+        return kind == "stems" and bool(self.entry["stems"])
+
+    def f0(
+        self, keys: Sequence[StemKey], kind: str, start: int = 0, stop: int | None = None
+    ) -> NDArray[np.float32]:
+        """F0 tracks of a mixture.
+
+        Args:
+            keys: the mixture's stems, highest part first.
+            kind: "cached": the tracks that lie with the data set for this mixture, else (where
+                the F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
+                from the isolated stems.
+            start, stop: frames to return, all by default.
+
+        Returns:
+            float32 [stop - start, J] in Hz, columns in the order of `keys`, 0 = silent.
+
+        Raises:
+            DataError: there are no such tracks.
+        """
+        if kind not in ("cached", "stems"):
+            raise DataError(f"data.f0={kind}: unknown kind of F0; use cached or stems")
+        stop = self.n_frames if stop is None else stop
+        if kind == "cached" and frozenset(keys) in self._mixtures:
+            n_singers, row = self._mixtures[frozenset(keys)]
+            return np.array(self._map(f"f0_cached_{n_singers}")[row, start:stop])
+        if not self.has_f0(keys, kind):
+            remedy = (
+                "set data.f0=stems (F0 of the isolated stems)"
+                if kind == "cached"
+                else "prepare the data with data.f0=stems"
+            )
+            raise DataError(
+                f"{self.name}: no {kind} F0 for the mixture {mixture_name(keys)}; {remedy}"
+            )
+        prefix = "f0_exact" if kind == "cached" else "f0_stems"
+        return np.stack([self._map(f"{prefix}_{stem_name(k)}")[start:stop] for k in keys], axis=1)
+
+    def _map(self, name: str) -> NDArray[np.float32]:
+        if name not in self._maps:
+            self._maps[name] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return self._maps[name]
+
+
+class PreparedSet:
+    """The prepared songs of a data set.
+
+    Attributes:
+        name: reader's name.
+        license: licence of the data.
+        songs: prepared songs, in the reader's order.
+    """
+
+    def __init__(self, folder: Path, index: dict[str, Any]) -> None:
+        self.folder = folder
+        self.name: str = index["reader"]
+        self.license: str = index["license"]
+        entries = sorted(index["songs"].values(), key=lambda entry: entry["position"])
+        self.songs = [PreparedSong(folder / entry["folder"], entry) for entry in entries]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> PreparedSet:
+        """Open a folder written by `prepare`.
+
+        Raises:
+            DataError: there is no complete preparation.
+        """
+        index = read_index(Path(folder))
+        if index is None:
+            raise DataError(f"{folder}: not prepared; run python -m src.prepare first")
+        return cls(Path(folder), index)
+
+    def song(self, name: str) -> PreparedSong:
+        """The song of that name.
+
+        Raises:
+            DataError: it is not prepared.
+        """
+        for song in self.songs:
+            if song.name == name:
+                return song
+        raise DataError(f"{self.name}: song {name!r} is not prepared in {self.folder}")

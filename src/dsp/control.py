@@ -1,0 +1,89 @@
+"""Control signals: how network outputs become positive values, and frame values become samples."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+LN_10 = math.log(10.0)
+
+
+def exponential_sigmoid(x: Tensor, *, maximum: float = 2.0, slope: float = 1.0) -> Tensor:
+    """Positive activation y = maximum * sigmoid(slope * x)^(ln 10) + 1e-7 (paper eq. 7).
+
+    Args:
+        x: logits, any shape.
+        maximum: upper bound of the output.
+        slope: factor on the logits; 2.5 for noise-filter magnitudes in the reference.
+    """
+    # exp(ln 10 * log_sigmoid) keeps the gradient alive where sigmoid would underflow.
+    return maximum * torch.exp(LN_10 * torch.nn.functional.logsigmoid(slope * x)) + 1e-7
+
+
+def n_frames_of(n_samples: int, hop: int) -> int:
+    """Frames of a signal on the common time grid: ceil(T / hop)."""
+    return -(-n_samples // hop)
+
+
+def upsample(control: Tensor, *, hop: int, n_samples: int, window: str = "hann") -> Tensor:
+    """Frame values to sample values on the common time grid.
+
+    Sample n * hop takes exactly the value of frame n. Between two frames the values cross-fade with
+    overlapping Hann windows of 2 * hop samples (paper section III-B, amplitudes and gains) or
+    linearly. After the last frame its value is held.
+
+    Args:
+        control: [..., N] values at frames.
+        hop: samples per frame.
+        n_samples: T, at most N * hop.
+        window: "hann" or "linear".
+
+    Returns:
+        [..., T], same dtype.
+
+    Raises:
+        ValueError: unknown window, or T does not fit N frames.
+    """
+    left, right = neighbours(control, hop=hop, n_samples=n_samples)
+    weight = crossfade(n_samples, hop=hop, window=window, like=control)
+    return left + weight * (right - left)
+
+
+def neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tensor, Tensor]:
+    """Per sample, the values of the frame before (or at) it and of the frame after it.
+
+    Args:
+        control: [..., N].
+
+    Returns:
+        Two tensors [..., T]; the last frame is its own right neighbour.
+
+    Raises:
+        ValueError: T does not need exactly N frames.
+    """
+    n = control.shape[-1]
+    if n_frames_of(n_samples, hop) != n:
+        raise ValueError(
+            f"{n_samples} samples at hop {hop} need {n_frames_of(n_samples, hop)} frames, got {n}"
+        )
+    following = torch.cat([control[..., 1:], control[..., -1:]], dim=-1)
+    left = control.repeat_interleave(hop, dim=-1)[..., :n_samples]
+    right = following.repeat_interleave(hop, dim=-1)[..., :n_samples]
+    return left, right
+
+
+def crossfade(n_samples: int, *, hop: int, window: str, like: Tensor) -> Tensor:
+    """Weight [T] of the right neighbour: 0 at samples n * hop, rising towards 1.
+
+    Raises:
+        ValueError: `window` is neither "hann" nor "linear".
+    """
+    ramp = torch.arange(hop, dtype=torch.float64, device=like.device) / hop
+    if window == "hann":
+        ramp = torch.sin(0.5 * math.pi * ramp).square()
+    elif window != "linear":
+        raise ValueError(f"window must be 'hann' or 'linear', got {window!r}")
+    frames = n_frames_of(n_samples, hop)
+    return ramp.to(like.dtype).repeat(frames)[:n_samples]

@@ -1,0 +1,99 @@
+"""Short-time Fourier transforms, overlap-add and soft masks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def frame_stft(x: Tensor, *, n_fft: int = 512, hop: int = 256) -> Tensor:
+    """STFT on the common time grid: frame n is centred on sample n * hop, N = ceil(T / hop).
+
+    Periodic Hann window; zeros beyond both ends.
+
+    Shape:
+        - x: [..., T]
+        - output: complex [..., n_fft // 2 + 1, N]
+    """
+    lead, n_samples = x.shape[:-1], x.shape[-1]
+    n_frames = -(-n_samples // hop)
+    right = (n_frames - 1) * hop + n_fft // 2 - n_samples
+    padded = torch.nn.functional.pad(x.reshape(-1, n_samples), (n_fft // 2, right))
+    window = torch.hann_window(n_fft, dtype=x.dtype, device=x.device)
+    spectrum = torch.stft(padded, n_fft, hop, window=window, center=False, return_complex=True)
+    return spectrum.reshape(*lead, *spectrum.shape[-2:])
+
+
+def stft(x: Tensor, *, n_fft: int = 2048, hop: int = 256) -> Tensor:
+    """Invertible STFT (periodic Hann window, centred, zeros beyond both ends).
+
+    Shape:
+        - x: [..., T]
+        - output: complex [..., n_fft // 2 + 1, 1 + T // hop]
+    """
+    window = torch.hann_window(n_fft, dtype=x.dtype, device=x.device)
+    spectrum = torch.stft(
+        x.reshape(-1, x.shape[-1]),
+        n_fft,
+        hop,
+        window=window,
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )
+    return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:])
+
+
+def istft(spectrum: Tensor, n_samples: int, *, n_fft: int = 2048, hop: int = 256) -> Tensor:
+    """Inverse of `stft`: complex [..., F, N] to [..., T]."""
+    window = torch.hann_window(n_fft, dtype=spectrum.real.dtype, device=spectrum.device)
+    flat = spectrum.reshape(-1, *spectrum.shape[-2:])
+    signal = torch.istft(flat, n_fft, hop, window=window, center=True, length=n_samples)
+    return signal.reshape(*spectrum.shape[:-2], n_samples)
+
+
+def overlap_add(frames: Tensor, *, hop: int) -> Tensor:
+    """Sum frames at a distance of `hop` samples.
+
+    Shape:
+        - frames: [..., N, L]
+        - output: [..., (N - 1) * hop + L]
+    """
+    n_frames, length = frames.shape[-2:]
+    columns = frames.reshape(-1, n_frames, length).transpose(1, 2)
+    total = (n_frames - 1) * hop + length
+    summed = torch.nn.functional.fold(columns, (1, total), (1, length), stride=(1, hop))
+    return summed.reshape(*frames.shape[:-2], total)
+
+
+def soft_masks(magnitudes: Tensor, *, power: float = 1.0) -> Tensor:
+    """Share of every source in every time-frequency bin: M_j^p / sum_j M_j^p.
+
+    Args:
+        magnitudes: [..., J, F, N], non-negative.
+        power: 1 for magnitude masks (the paper), 2 for power Wiener masks.
+
+    Returns:
+        [..., J, F, N]; sums to 1 over J wherever any source has energy, and is 0 where none has.
+
+    Raises:
+        ValueError: `power` is not positive.
+    """
+    if power <= 0:
+        raise ValueError(f"power must be positive, got {power}")
+    peak = magnitudes.amax(dim=-3, keepdim=True)
+    # Relative to the strongest source, so that powers of small magnitudes do not underflow.
+    share = (magnitudes / peak.clamp(min=torch.finfo(magnitudes.dtype).tiny)).pow(power)
+    return share / share.sum(dim=-3, keepdim=True).clamp(min=1.0)
+
+
+def apply_masks(mixture: Tensor, masks: Tensor, *, n_fft: int = 2048, hop: int = 256) -> Tensor:
+    """Filter a mixture with real masks in the STFT domain.
+
+    Shape:
+        - mixture: [..., T]
+        - masks: [..., J, F, N] on the grid of `stft`
+        - output: [..., J, T]
+    """
+    spectrum = stft(mixture, n_fft=n_fft, hop=hop).unsqueeze(-3)
+    return istft(masks * spectrum, mixture.shape[-1], n_fft=n_fft, hop=hop)

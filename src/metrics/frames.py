@@ -1,0 +1,73 @@
+"""Metrics on non-overlapping one-second frames (paper section V-A)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from src.dsp.stft import stft
+
+# A frame whose target has less energy than this, at the level of a full mix with peak 1, is silent.
+SILENCE_ENERGY = 10.0
+
+
+def one_second_frames(x: Tensor, *, rate: int = 16_000) -> Tensor:
+    """Cut [..., T] into whole one-second frames [..., T // rate, rate]; a remainder is dropped."""
+    n_frames = x.shape[-1] // rate
+    return x[..., : n_frames * rate].unflatten(-1, (n_frames, rate))
+
+
+def _scale_invariant_ratio(estimate: Tensor, target: Tensor) -> Tensor:
+    """10 log10(|a s|^2 / |a s - e|^2 + 1e-8) over the last dimension, a = <e, s> / <s, s>."""
+    estimate, target = estimate.double(), target.double()
+    tiny = torch.finfo(target.dtype).tiny
+    projection = (estimate * target).sum(-1, keepdim=True)
+    scaled = projection / target.square().sum(-1, keepdim=True).clamp(min=tiny) * target
+    signal = scaled.square().sum(-1)
+    distortion = (scaled - estimate).square().sum(-1)
+    return 10.0 * torch.log10(signal / distortion.clamp(min=tiny) + 1e-8)
+
+
+def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
+    """Scale-invariant signal-to-distortion ratio in dB, without mean removal.
+
+    An estimate of exactly zero scores -80 dB, the floor of the formula.
+
+    Shape:
+        - estimate, target: [..., T]
+        - output: [...] float64
+
+    References:
+        Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019; protocol of the paper.
+    """
+    return _scale_invariant_ratio(estimate, target)
+
+
+def spectral_snr(
+    estimate: Tensor, target: Tensor, *, n_fft: int = 2048, hop: int = 256
+) -> Tensor:
+    """Scale-invariant SNR of magnitude spectrograms in dB, for estimates whose phase is free.
+
+    Shape:
+        - estimate, target: [..., T]
+        - output: [...] float64
+    """
+    found = stft(estimate, n_fft=n_fft, hop=hop).abs().flatten(-2)
+    wanted = stft(target, n_fft=n_fft, hop=hop).abs().flatten(-2)
+    return _scale_invariant_ratio(found, wanted)
+
+
+def frame_energy(target: Tensor, full_mix_peak: Tensor | float, *, rate: int = 16_000) -> Tensor:
+    """Energy of one-second target frames after scaling the mix of all voices to peak 1.
+
+    Args:
+        target: [..., T].
+        full_mix_peak: largest magnitude of the mix of all voices in the excerpt, at the scale of
+            `target`; a number or broadcastable to the leading dimensions of `target`.
+
+    Returns:
+        [..., frames]; frames below `SILENCE_ENERGY` count as silent.
+    """
+    energy = one_second_frames(target, rate=rate).double().square().sum(-1)
+    peak = torch.as_tensor(full_mix_peak, dtype=energy.dtype, device=energy.device)
+    return energy / (peak.square().unsqueeze(-1) if peak.ndim else peak.square())

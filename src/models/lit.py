@@ -1,0 +1,125 @@
+"""LightningModules: unsupervised and supervised training of the source-filter separator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from src.dsp.spectral_loss import FFT_SIZES, multi_scale_spectral_loss
+from src.models.estimator import ParameterEstimator
+from src.models.source_filter import SourceFilterVoice
+
+Batch = dict[str, Any]
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss is no longer a finite number."""
+
+
+class SourceFilterTraining(pl.LightningModule):
+    """Estimator and voices, with everything that training shares.
+
+    Batches are dictionaries with `mixture` [B, T], `f0` [B, J, N] in Hz, `seed` [B] and, for
+    supervised training, `sources` [B, J, T]; J may differ from batch to batch.
+
+    Args:
+        voice: keyword arguments of `SourceFilterVoice`, plain numbers and strings.
+        estimator: keyword arguments of `ParameterEstimator`.
+        lr: learning rate of Adam.
+        weight_decay: L2 penalty.
+        lr_decay: factor on the learning rate every `lr_decay_epochs` epochs.
+        lr_decay_epochs: see above.
+        fft_sizes: scales of the spectral loss.
+    """
+
+    def __init__(
+        self,
+        *,
+        voice: dict[str, Any] | None = None,
+        estimator: dict[str, Any] | None = None,
+        lr: float = 1e-4,
+        weight_decay: float = 1e-5,
+        lr_decay: float = 0.98,
+        lr_decay_epochs: int = 200,
+        fft_sizes: Sequence[int] = FFT_SIZES,
+    ) -> None:
+        super().__init__()
+        # Hyper-parameters stay plain Python, so that checkpoints load without unpickling code.
+        self.save_hyperparameters()
+        self.voice = SourceFilterVoice(**(voice or {}))
+        self.estimator = ParameterEstimator(self.voice.controls, **(estimator or {}))
+
+    def forward(
+        self, mixture: Tensor, f0: Tensor, seed: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Synthesised sources [B, J, T] and their parameters by name."""
+        controls = self.estimator(mixture, f0)
+        # The synthesis needs full precision whatever the network runs in.
+        with torch.autocast(mixture.device.type, enabled=False):
+            controls = {
+                name: value if value.dtype == torch.float64 else value.float()
+                for name, value in controls.items()
+            }
+            return self.voice(f0, controls, seed, mixture.shape[-1]), controls
+
+    def loss(self, sources: Tensor, batch: Batch) -> Tensor:
+        """Distance between synthesised sources [B, J, T] and what the batch offers."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self._step(batch)
+        if not torch.isfinite(loss):
+            raise TrainingDivergedError(
+                f"the training loss became {loss.item()} in epoch {self.current_epoch}, step "
+                f"{batch_idx}; lower model.lr or trainer.gradient_clip_val, and resume from the "
+                "last checkpoint"
+            )
+        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True,
+                 batch_size=len(batch["mixture"]), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.log("val/loss", self._step(batch), sync_dist=True,
+                 batch_size=len(batch["mixture"]), prog_bar=True)
+
+    def _step(self, batch: Batch) -> Tensor:
+        sources, _ = self(batch["mixture"], batch["f0"], batch["seed"])
+        return self.loss(sources, batch)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        gradients = [p.grad.norm() for p in self.parameters() if p.grad is not None]
+        self.log("train/gradient_norm", torch.stack(gradients).norm(), on_step=False, on_epoch=True)
+
+    def configure_optimizers(self) -> Any:
+        h = self.hparams
+        optimizer = torch.optim.Adam(
+            self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"]
+        )
+        schedule = torch.optim.lr_scheduler.StepLR(
+            optimizer, step_size=h["lr_decay_epochs"], gamma=h["lr_decay"]
+        )
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+class UnsupervisedTraining(SourceFilterTraining):
+    """US: the sum of the voices must sound like the mixture (paper eq. 12-14); no stems needed."""
+
+    def loss(self, sources: Tensor, batch: Batch) -> Tensor:
+        return multi_scale_spectral_loss(
+            sources.sum(dim=1), batch["mixture"], fft_sizes=self.hparams["fft_sizes"]
+        )
+
+
+class SupervisedTraining(SourceFilterTraining):
+    """SV: every voice must sound like its own stem; the paper's upper reference for US."""
+
+    def loss(self, sources: Tensor, batch: Batch) -> Tensor:
+        return multi_scale_spectral_loss(
+            sources.flatten(0, 1),
+            batch["sources"].flatten(0, 1),
+            fft_sizes=self.hparams["fft_sizes"],
+        )

@@ -1,0 +1,160 @@
+"""The differentiable source-filter voice (paper section III-A)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from src.dsp.allpole import allpole_ola, allpole_samplewise
+from src.dsp.control import exponential_sigmoid, upsample
+from src.dsp.harmonic import harmonic_source
+from src.dsp.lpc import lsf_from_increments, lsf_to_lpc, reflection_to_lpc
+from src.dsp.noise import fir_filter, frequency_sampled_fir, rolloff_fir, uniform_noise
+
+
+@dataclass(frozen=True)
+class ControlSpec:
+    """One parameter that a voice needs from outside.
+
+    Attributes:
+        name: key of the parameter.
+        size: values per frame, or per excerpt.
+        per_frame: whether the parameter changes from frame to frame.
+        maximum: upper bound of its exponential sigmoid; None for tanh (reflection coefficients).
+        slope: factor on the logits before the sigmoid.
+    """
+
+    name: str
+    size: int
+    per_frame: bool
+    maximum: float | None
+    slope: float = 1.0
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Network outputs to parameter values."""
+        if self.maximum is None:
+            return torch.tanh(logits.double())
+        return exponential_sigmoid(logits, maximum=self.maximum, slope=self.slope)
+
+
+class SourceFilterVoice(nn.Module):
+    """Harmonics plus noise through an all-pole filter: J voices of B mixtures at once.
+
+    Holds no learned weights. What it must be given besides F0 stands in `controls`.
+
+    Args:
+        rate: sample rate in Hz.
+        hop: samples per frame.
+        order: K, order of the all-pole filter.
+        n_noise_magnitudes: L, samples of the noise filter's magnitude response.
+        max_harmonics: upper bound on the number of harmonics.
+        f0_edges: F0 between voiced and silent frames, "hold" or "glide" (the paper), see
+            `src.dsp.harmonic.interpolate_f0`.
+        minimum_gap: least distance of neighbouring line spectral frequencies, as a fraction of
+            their mean distance. 0 is the paper; the default keeps resonances from blowing up
+            early in training.
+        parameterisation: "lsf" (the paper) or "reflection" (its alternative).
+        filtering: "ola" (the paper) or "samplewise"; see `src.dsp.allpole`.
+        subdivision: filters per frame when filtering sample by sample; the line spectral
+            frequencies (or reflection coefficients) are interpolated in between.
+
+    Raises:
+        ValueError: unknown parameterisation or filtering.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate: int = 16_000,
+        hop: int = 256,
+        order: int = 20,
+        n_noise_magnitudes: int = 40,
+        max_harmonics: int = 101,
+        f0_edges: str = "hold",
+        minimum_gap: float = 0.1,
+        parameterisation: str = "lsf",
+        filtering: str = "ola",
+        subdivision: int = 8,
+    ) -> None:
+        super().__init__()
+        if parameterisation not in ("lsf", "reflection"):
+            raise ValueError(
+                f"parameterisation must be 'lsf' or 'reflection', got {parameterisation!r}"
+            )
+        if filtering not in ("ola", "samplewise"):
+            raise ValueError(f"filtering must be 'ola' or 'samplewise', got {filtering!r}")
+        if filtering == "samplewise" and hop % subdivision:
+            raise ValueError(f"subdivision={subdivision} does not divide hop={hop}")
+        self.rate = rate
+        self.hop = hop
+        self.max_harmonics = max_harmonics
+        self.f0_edges = f0_edges
+        self.minimum_gap = minimum_gap
+        self.parameterisation = parameterisation
+        self.filtering = filtering
+        self.subdivision = subdivision
+        if parameterisation == "lsf":
+            envelope = ControlSpec("lsf_increments", order + 1, True, maximum=2.0)
+        else:
+            envelope = ControlSpec("reflection", order, True, maximum=None)
+        self.controls: tuple[ControlSpec, ...] = (
+            ControlSpec("harmonic_amplitude", 1, True, maximum=2.0),
+            ControlSpec("noise_gain", 1, True, maximum=1.0),
+            envelope,
+            ControlSpec("noise_magnitudes", n_noise_magnitudes, False, maximum=2.0, slope=2.5),
+        )
+        self.register_buffer("rolloff", rolloff_fir(rate=rate), persistent=False)
+
+    def forward(
+        self, f0: Tensor, controls: Mapping[str, Tensor], seed: Tensor, n_samples: int
+    ) -> Tensor:
+        """Synthesise the voices.
+
+        Args:
+            f0: [B, J, N] Hz, 0 where silent.
+            controls: values by name, [B, J, N, size] per frame or [B, J, size] per excerpt.
+            seed: [B] int64, seeds of the noise.
+            n_samples: T, with N = ceil(T / hop).
+
+        Returns:
+            [B, J, T] float32.
+        """
+        return self.filter(self.excitation(f0, controls, seed, n_samples), controls)
+
+    def excitation(
+        self, f0: Tensor, controls: Mapping[str, Tensor], seed: Tensor, n_samples: int
+    ) -> Tensor:
+        """Harmonics through the roll-off filter plus gained, filtered noise (paper eq. 4)."""
+        harmonics = harmonic_source(
+            f0,
+            controls["harmonic_amplitude"].squeeze(-1),
+            n_samples=n_samples,
+            hop=self.hop,
+            rate=self.rate,
+            max_harmonics=self.max_harmonics,
+            edges=self.f0_edges,
+        )
+        harmonics = fir_filter(harmonics, self.rolloff)
+        noise = uniform_noise(seed, f0.shape[1], n_samples).to(harmonics.dtype)
+        noise = fir_filter(noise, frequency_sampled_fir(controls["noise_magnitudes"]))
+        gain = upsample(controls["noise_gain"].squeeze(-1), hop=self.hop, n_samples=n_samples)
+        return harmonics + gain * noise
+
+    def filter(self, excitation: Tensor, controls: Mapping[str, Tensor]) -> Tensor:
+        """Apply the time-varying all-pole filter (paper eq. 2, 3)."""
+        if self.parameterisation == "lsf":
+            shape = lsf_from_increments(controls["lsf_increments"], minimum_gap=self.minimum_gap)
+        else:
+            shape = controls["reflection"]
+        to_lpc = lsf_to_lpc if self.parameterisation == "lsf" else reflection_to_lpc
+        if self.filtering == "ola":
+            return allpole_ola(excitation, to_lpc(shape), hop=self.hop)
+        fine_hop = self.hop // self.subdivision
+        n_fine = -(-excitation.shape[-1] // fine_hop)
+        shape = upsample(
+            shape.transpose(-1, -2), hop=self.subdivision, n_samples=n_fine, window="linear"
+        )
+        return allpole_samplewise(excitation, to_lpc(shape.transpose(-1, -2)), hop=fine_hop)

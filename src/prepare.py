@@ -1,0 +1,63 @@
+"""Prepare a data set: `python -m src.prepare data=csd data.root=DIR [data.f0=stems]`.
+
+Decodes, checks and resamples the songs and caches their F0, so that training and evaluation start
+at once. They prepare what is missing themselves; this entry point shows all problems beforehand.
+"""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from src.cli import entry_point
+from src.data.datamodule import MixtureDataModule
+from src.data.prepared import PreparedSet, PreparedSong
+
+
+def summary(prepared: PreparedSet) -> Table:
+    """A table with one row per song: stems, minutes, F0 and number of warnings."""
+    songs = prepared.songs
+    minutes = sum(_minutes(song) for song in songs)
+    table = Table(title=f"{prepared.name}: {len(songs)} songs, licence {prepared.license}")
+    for column in ("song", "stems", "minutes", "F0", "warnings"):
+        table.add_column(column, justify="left" if column in ("song", "F0") else "right")
+    for song in songs:
+        table.add_row(
+            song.name,
+            str(len(song.keys)),
+            f"{_minutes(song):.2f}",
+            _f0(song),
+            str(sum(level == "warning" for level, _ in song.notes)),
+        )
+    table.add_section()
+    table.add_row("total", str(sum(len(s.keys) for s in songs)), f"{minutes:.2f}", "", "")
+    return table
+
+
+def _minutes(song: PreparedSong) -> float:
+    return song.n_samples / 16_000 / 60
+
+
+def _f0(song: PreparedSong) -> str:
+    sizes = ", ".join(f"{n} of J={j}" for j, n in sorted(song.cached_sizes.items()))
+    return ", ".join(f"cached ({sizes})" if kind == "cached" else kind for kind in song.f0_kinds)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")
+@entry_point
+def main(config: DictConfig) -> None:
+    """Prepare the data of `config.data` and print what there is."""
+    module: MixtureDataModule = hydra.utils.instantiate(config.data)
+    prepared = module.prepare()
+    console = Console()
+    console.print(summary(prepared))
+    for song in prepared.songs:
+        for level, text in song.notes:
+            console.print(f"{level}: {text}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"prepared in {prepared.folder}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

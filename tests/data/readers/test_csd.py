@@ -1,0 +1,136 @@
+"""Choral Singing Dataset: both layouts, cached F0, song lengths, messages."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.data.readers.base import DataError
+from src.data.readers.csd import CsdReader
+from tests.data.conftest import SATB, WriteStem
+
+FOUR = tuple((part, "4") for part in SATB)
+
+
+def test_flat_folder_of_one_singer(csd_root: Path) -> None:
+    reader = CsdReader(csd_root)
+    [song] = reader.songs()
+    assert song.name == "some_singers"
+    assert [stem.key for stem in song.stems] == list(FOUR)
+    assert reader.f0_kinds == ("cached", "stems")
+    assert len(reader.cached_mixtures(song)) == 7
+    assert FOUR in reader.cached_mixtures(song)
+    f0 = reader.cached_f0(song, FOUR)
+    assert f0 is not None
+    np.testing.assert_array_equal(f0[0], [400, 300, 200, 100])
+    pair = reader.cached_f0(song, (("soprano", "4"), ("alto", "4")))
+    assert pair is not None
+    np.testing.assert_array_equal(pair[0], [400, 300])
+    assert reader.cached_f0(song, FOUR[:3]) is None
+
+
+def test_length_is_whole_seconds_within_stems_and_f0(csd_root: Path) -> None:
+    reader = CsdReader(csd_root)
+    [song] = reader.songs()
+    assert reader.song_seconds(song, int(103.4 * 16_000)) == 103
+    assert reader.song_seconds(song, 110 * 16_000) == 103  # the cached F0 ends there
+    assert reader.song_seconds(song, int(99.9 * 16_000)) == 99
+
+
+@pytest.mark.parametrize(
+    ("folder", "song", "stem", "seconds"),
+    [
+        ("Niño Dios", "nino_dios", 104, 103),
+        ("csd_nino_dios", "nino_dios", 104, 103),
+        ("csd_nino_dios", "nino_dios", 102, 102),
+        ("El Rossinyol", "el_rossinyol", 140, 134),
+        ("LocusIste", "locusiste", 140, 140),
+        ("Locus-Iste", "locus_iste", 199, 190),
+    ],
+)
+def test_known_titles_have_the_lengths_of_the_paper(
+    tmp_path: Path, write_stem: WriteStem, folder: str, song: str, stem: int, seconds: int
+) -> None:
+    for part in SATB:
+        write_stem(tmp_path / folder / f"{part}_2.wav", 0.1)
+    reader = CsdReader(tmp_path / folder)
+    assert [s.name for s in reader.songs()] == [song]
+    assert reader.song_seconds(reader.songs()[0], stem * 16_000) == seconds
+    assert reader.f0_kinds == ("stems",)
+
+
+def test_zenodo_layout_anywhere_below_the_root(tmp_path: Path, write_stem: WriteStem) -> None:
+    for code, folder in (("ER", "El Rossinyol/audio"), ("ND", ".")):
+        for part in ("Soprano", "ContraAlt", "tenor", "Bajos"):
+            for singer in "12":
+                write_stem(tmp_path / folder / f"CSD_{code}_{part}_{singer}.wav", 0.1)
+    songs = CsdReader(tmp_path).songs()
+    assert [song.name for song in songs] == ["el_rossinyol", "nino_dios"]
+    assert all(song.parts == SATB and len(song.stems) == 8 for song in songs)
+
+
+def test_several_flat_songs_keep_their_own_f0(
+    tmp_path: Path, csd_root: Path, write_stem: WriteStem
+) -> None:
+    shutil.copytree(csd_root, tmp_path / "both" / "one")
+    for part in SATB:
+        write_stem(tmp_path / "both" / "two" / f"{part}_4.wav", 0.1)
+    reader = CsdReader(tmp_path / "both")
+    one, two = reader.songs()
+    assert len(reader.cached_mixtures(one)) == 7
+    assert reader.cached_mixtures(two) == []
+
+
+def test_missing_part(csd_root: Path) -> None:
+    (csd_root / "audio" / "bass_4.flac").unlink()
+    with pytest.raises(DataError, match="has no bass; add bass_4"):
+        CsdReader(csd_root)
+
+
+def test_two_files_of_one_stem(csd_root: Path, write_stem: WriteStem) -> None:
+    write_stem(csd_root / "audio" / "bass_4.wav", 0.1)
+    with pytest.raises(DataError, match="a second file for some_singers bass 4"):
+        CsdReader(csd_root)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"soprano_4+alto_4": np.zeros((9, 3))}, r"expected \[N, 2\]"),
+        ({"soprano_4+alto_4": np.full((9, 2), np.nan)}, "NaN"),
+        ({"soprano_4+alto_4": np.full((9, 2), -1.0)}, "negative"),
+        ({"soprano and alto": np.zeros((9, 2))}, "not of the form"),
+        ({}, "holds no mixtures"),
+    ],
+)
+def test_malformed_f0(csd_root: Path, content: dict[str, np.ndarray], message: str) -> None:
+    path = csd_root / "f0_mixtures" / "cuesta_assigned_2_singers.npz"
+    np.savez(path, **content)
+    with pytest.raises(DataError, match=message) as error:
+        CsdReader(csd_root)
+    assert str(path) in str(error.value)
+
+
+def test_unreadable_f0(csd_root: Path) -> None:
+    (csd_root / "f0_mixtures" / "cuesta_assigned_2_singers.npz").write_bytes(b"garbage")
+    with pytest.raises(DataError, match="not a readable .npz"):
+        CsdReader(csd_root)
+
+
+def test_shared_singers(shared_dir: Path) -> None:
+    root = shared_dir / "data" / "csd_nino_dios"
+    if not root.is_dir():
+        pytest.skip(f"no {root}")
+    reader = CsdReader(root)
+    [song] = reader.songs()
+    assert song.name == "nino_dios"
+    sizes = [len(keys) for keys in reader.cached_mixtures(song)]
+    assert (sizes.count(2), sizes.count(3), sizes.count(4)) == (54, 0, 81)
+    for keys in reader.cached_mixtures(song)[::10]:
+        f0 = reader.cached_f0(song, keys)
+        assert f0 is not None
+        medians = [np.median(track[track > 0]) for track in f0.T]
+        assert medians == sorted(medians, reverse=True)
