@@ -1,18 +1,23 @@
 """What every separation method is: a mixture and F0 tracks in, J sources out.
 
 `Separator` is the one interface of trained networks, baselines and oracles. `separate` runs one on
-an array of any length in memory; `src.streaming` does the same from file to file.
+an array of any length in memory; `python -m src.separate` does the same from file to file.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from src.chunks import separate_chunks
 from src.dsp.stft import apply_masks, soft_masks, stft
+from src.f0.contours import F0Contours
 
 MASK_POWERS = {"magnitude": 1.0, "power": 2.0}
 
@@ -120,3 +125,123 @@ class Separator(ABC):
     def _soft_masks(self, signals: Tensor) -> Tensor:
         """Masks from source signals [B, J, T]."""
         return soft_masks(stft(signals).abs(), power=MASK_POWERS[self.mask])
+
+
+@dataclass(frozen=True)
+class SeparatedRecording:
+    """A separated recording in memory.
+
+    Attributes:
+        stems: [J, T] or [J, C, T] float32, one per singer, shaped like the input.
+        residual: [T] or [C, T], what no singer got; stems and residual sum to the input.
+        names: J singer names.
+        rate: sample rate in Hz, the input's.
+        f0: [J, N] Hz, frame n at n * hop / 16 kHz.
+        parameters: by name, [J, N, size] per frame or [J, chunks, size].
+    """
+
+    stems: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    names: tuple[str, ...]
+    rate: int
+    f0: NDArray[np.float32]
+    parameters: dict[str, NDArray[np.floating]]
+
+
+def as_contours(f0: F0Contours | ArrayLike, n_frames: int, separator: Separator) -> F0Contours:
+    """F0 given as contours, or as an array [J, N] on the frame grid, as contours.
+
+    Raises:
+        ValueError: an array that is not [J, N] with N within two frames of the recording's.
+    """
+    if isinstance(f0, F0Contours):
+        return f0
+    array = np.asarray(f0, dtype=np.float32)
+    if array.ndim != 2 or abs(array.shape[1] - n_frames) > 2:
+        hint = "; transpose it" if array.ndim == 2 and abs(len(array) - n_frames) <= 2 else ""
+        raise ValueError(
+            f"f0 must be [J, N] = [J, {n_frames}], one row per singer and one column per "
+            f"{1000 * separator.hop / separator.rate:g} ms; got {list(array.shape)}{hint}"
+        )
+    names = tuple(f"singer{j + 1}" for j in range(len(array)))
+    return F0Contours.on_grid(
+        np.ascontiguousarray(array.T), names, hop=separator.hop, rate=separator.rate
+    )
+
+
+def separate(
+    audio: ArrayLike,
+    rate: int,
+    f0: F0Contours | ArrayLike,
+    separator: Separator,
+    *,
+    chunk_seconds: float = 9.0,
+    overlap_seconds: float = 1.0,
+    seed: int = 0,
+) -> SeparatedRecording:
+    """Separate a recording in memory, of any length, sample rate and number of channels.
+
+    Args:
+        audio: [T] or [C, T] samples.
+        rate: sample rate in Hz.
+        f0: contours, or an array [J, N] in Hz on the 16-ms grid (0 = silent), rows from the
+            highest voice to the lowest.
+        separator: e.g. `UmssSeparator("best.ckpt")` or `CombSeparator()`.
+        chunk_seconds, overlap_seconds: see `src.chunks.separate_chunks`.
+        seed: seed of the method's noise.
+
+    Raises:
+        ValueError: empty, wrongly shaped or not finite input, or F0 that does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from src.baselines.masks import CombSeparator
+        >>> t = np.arange(16000) / 16000
+        >>> high, low = np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 165 * t)
+        >>> f0 = np.repeat([[440.0], [165.0]], 63, axis=1)
+        >>> separate(high + low, 16000, f0, CombSeparator()).stems.shape
+        (2, 16000)
+    """
+    array = np.asarray(audio, dtype=np.float32)
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(f"audio must be [T] or [C, T] and not empty, got {list(array.shape)}")
+    if rate <= 0:
+        raise ValueError(f"rate must be a positive number of Hz, got {rate}")
+    channels = np.atleast_2d(array)
+    n_samples = -(-channels.shape[-1] * separator.rate // rate)
+    contours = as_contours(f0, -(-n_samples // separator.hop), separator)
+    position = 0
+
+    def read(n: int) -> NDArray[np.float32]:
+        nonlocal position
+        start, position = position, position + n
+        return channels[:, start:position]
+
+    pieces = list(
+        separate_chunks(
+            read,
+            rate,
+            contours,
+            separator,
+            chunk_seconds=chunk_seconds,
+            overlap_seconds=overlap_seconds,
+            seed=seed,
+        )
+    )
+    stems = np.concatenate([p.stems for p in pieces], axis=-1)
+    residual = np.concatenate([p.residual for p in pieces], axis=-1)
+    return SeparatedRecording(
+        stems=stems[:, 0] if array.ndim == 1 else stems,
+        residual=residual[0] if array.ndim == 1 else residual,
+        names=contours.names,
+        rate=rate,
+        f0=np.concatenate([p.f0 for p in pieces], axis=-1),
+        parameters=join_parameters([p.parameters for p in pieces]),
+    )
+
+
+def join_parameters(
+    parts: Sequence[dict[str, NDArray[np.floating]]],
+) -> dict[str, NDArray[np.floating]]:
+    """Parameters of consecutive pieces, one after the other."""
+    return {name: np.concatenate([p[name] for p in parts], axis=1) for name in parts[0]}

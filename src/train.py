@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from src.cli import entry_point
+from src.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +40,6 @@ def last_checkpoint(output: Path, config: dict[str, Any], *, overwrite: bool) ->
             "replace it, or output=DIR to train elsewhere"
         )
     return checkpoint
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, complete or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
 
 
 def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
@@ -87,8 +79,11 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
     }
     if trainer.is_global_zero:
         write_json(output / "result.json", result)
-        log.info("best validation loss %s, checkpoint %s",
-                 result["best_val_loss"], result["best_checkpoint"])
+        log.info(
+            "best validation loss %s, checkpoint %s",
+            result["best_val_loss"],
+            result["best_checkpoint"],
+        )
     return result
 
 

@@ -98,7 +98,7 @@ class MixtureDataModule(pl.LightningDataModule):
             raise DataError(f"data.excerpt_seconds={excerpt_seconds}: must be at least 0.016")
         if isinstance(val_singers, (str, int)):
             raise DataError(f"data.val_singers={val_singers}: expected a list, e.g. [3]")
-        choice = {"name": reader} if isinstance(reader, str) else dict(reader)
+        choice: Mapping[str, Any] = {"name": reader} if isinstance(reader, str) else reader
         self.reader_name = str(choice["name"])
         self.reader_options = dict(choice.get("options") or {})
         self.root = root

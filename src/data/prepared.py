@@ -156,7 +156,12 @@ class _Preparation:
 
     def _missing(self, song: Song) -> list[str]:
         entry = self.index["songs"].get(song.name)
-        if entry is None or entry["fingerprint"] != _digest(self.reader.fingerprint(song)):
+        fresh = (
+            entry is not None
+            and entry["fingerprint"] == _digest(self.reader.fingerprint(song))
+            and (self.folder / entry["folder"]).is_dir()
+        )
+        if not fresh:
             return ["audio", "stems"] if self.f0 == "stems" else ["audio"]
         check_silence(entry["silent"], allow_silent=self.allow_silent)
         return ["stems"] if self.f0 == "stems" and not entry["stems"] else []

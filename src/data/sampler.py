@@ -59,7 +59,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
             return dist.get_rank(), dist.get_world_size()
         return 0, 1
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         rank, world = self._rank_and_world()
         order = np.arange(self.n)
         if self.shuffle:

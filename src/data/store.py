@@ -62,7 +62,7 @@ class PreparedSong:
         self.n_samples: int = entry["n_samples"]
         self.notes: list[tuple[str, str]] = [(level, text) for level, text in entry["notes"]]
         self._mixtures = {
-            frozenset(keys): (len(keys), row)
+            frozenset(keys): (keys, row)
             for group in entry["cached"].values()
             for row, keys in enumerate(map(as_keys, group))
         }
@@ -111,7 +111,7 @@ class PreparedSong:
         """F0 tracks of a mixture.
 
         Args:
-            keys: the mixture's stems, highest part first.
+            keys: the mixture's stems.
             kind: "cached": the tracks that lie with the data set for this mixture, else (where
                 the F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
                 from the isolated stems.
@@ -127,8 +127,9 @@ class PreparedSong:
             raise DataError(f"data.f0={kind}: unknown kind of F0; use cached or stems")
         stop = self.n_frames if stop is None else stop
         if kind == "cached" and frozenset(keys) in self._mixtures:
-            n_singers, row = self._mixtures[frozenset(keys)]
-            return np.array(self._map(f"f0_cached_{n_singers}")[row, start:stop])
+            stored, row = self._mixtures[frozenset(keys)]
+            tracks = self._map(f"f0_cached_{len(stored)}")[row, start:stop]
+            return np.array(tracks[:, [stored.index(key) for key in keys]])
         if not self.has_f0(keys, kind):
             remedy = (
                 "set data.f0=stems (F0 of the isolated stems)"

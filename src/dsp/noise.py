@@ -60,9 +60,7 @@ def frequency_sampled_fir(magnitudes: Tensor) -> Tensor:
     return taps * window[1:-1]
 
 
-def rolloff_fir(
-    *, rate: int = 16_000, corner: float = 200.0, n_magnitudes: int = 65
-) -> Tensor:
+def rolloff_fir(*, rate: int = 16_000, corner: float = 200.0, n_magnitudes: int = 65) -> Tensor:
     """Taps of the fixed harmonic filter r(t): flat below `corner` Hz, then -6 dB per octave.
 
     Returns:

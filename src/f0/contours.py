@@ -64,7 +64,7 @@ class F0Contours:
     @property
     def n_singers(self) -> int:
         """Number of singers J."""
-        return self.f0.shape[1]
+        return int(self.f0.shape[1])
 
     @property
     def duration(self) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torchaudio
 from torch import Tensor
 
 from src.dsp.stft import stft
@@ -43,9 +46,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     return _scale_invariant_ratio(estimate, target)
 
 
-def spectral_snr(
-    estimate: Tensor, target: Tensor, *, n_fft: int = 2048, hop: int = 256
-) -> Tensor:
+def spectral_snr(estimate: Tensor, target: Tensor, *, n_fft: int = 2048, hop: int = 256) -> Tensor:
     """Scale-invariant SNR of magnitude spectrograms in dB, for estimates whose phase is free.
 
     Shape:
@@ -55,6 +56,34 @@ def spectral_snr(
     found = stft(estimate, n_fft=n_fft, hop=hop).abs().flatten(-2)
     wanted = stft(target, n_fft=n_fft, hop=hop).abs().flatten(-2)
     return _scale_invariant_ratio(found, wanted)
+
+
+def mel_cepstral_distance(
+    estimate: Tensor, target: Tensor, *, rate: int = 16_000, order: int = 13
+) -> Tensor:
+    """Mel cepstral distance in dB: how much spectral envelopes differ, whatever the phase.
+
+    Root of twice the summed squared differences of mel cepstral coefficients 1 ... `order` (the
+    level is left out), averaged over the frames of a 1024/256 STFT with 80 mel bands. Bands
+    below -80 dB of the target's strongest count as -80 dB.
+
+    Shape:
+        - estimate, target: [..., T]
+        - output: [...] float64
+    """
+    n_mels = 80
+    spectrogram = torchaudio.transforms.MelSpectrogram(
+        rate, n_fft=1024, hop_length=256, n_mels=n_mels, pad_mode="constant"
+    ).to(target.device)
+    wanted, found = spectrogram(target.float()), spectrogram(estimate.float())
+    floor = 1e-8 * wanted.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
+    difference = torch.log(wanted.maximum(floor)) - torch.log(found.maximum(floor))
+    # Orthonormal DCT of log power, rescaled to cepstral coefficients of log magnitude.
+    dct = torchaudio.functional.create_dct(order + 1, n_mels, norm="ortho").to(difference)
+    transformed = torch.einsum("...mn,mk->...kn", difference, dct)[..., 1:, :].double()
+    cepstrum = transformed / math.sqrt(2.0 * n_mels)
+    distance = (2.0 * cepstrum.square().sum(dim=-2)).sqrt().mean(dim=-1)
+    return 10.0 / math.log(10.0) * distance
 
 
 def frame_energy(target: Tensor, full_mix_peak: Tensor | float, *, rate: int = 16_000) -> Tensor:

@@ -100,7 +100,7 @@ class SplitInputGRU(nn.Module):
         """The fused recurrence of the GPU library, which takes whole inputs only."""
         inputs = torch.cat([own, shared.unsqueeze(1).expand(-1, own.shape[1], -1, -1)], dim=-1)
         flat = inputs.flatten(0, 1)
-        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         start = flat.new_zeros(1, flat.shape[0], self.hidden)
         output, _ = torch.gru(flat, start, weights, True, 1, 0.0, self.training, False, True)
         return output.unflatten(0, own.shape[:2])

@@ -78,13 +78,25 @@ class SourceFilterTraining(pl.LightningModule):
                 f"{batch_idx}; lower model.lr or trainer.gradient_clip_val, and resume from the "
                 "last checkpoint"
             )
-        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True,
-                 batch_size=len(batch["mixture"]), prog_bar=True)
+        self.log(
+            "train/loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(batch["mixture"]),
+            prog_bar=True,
+        )
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.log("val/loss", self._step(batch), sync_dist=True,
-                 batch_size=len(batch["mixture"]), prog_bar=True)
+        self.log(
+            "val/loss",
+            self._step(batch),
+            sync_dist=True,
+            batch_size=len(batch["mixture"]),
+            prog_bar=True,
+        )
 
     def _step(self, batch: Batch) -> Tensor:
         sources, _ = self(batch["mixture"], batch["f0"], batch["seed"])
@@ -96,9 +108,7 @@ class SourceFilterTraining(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         h = self.hparams
-        optimizer = torch.optim.Adam(
-            self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"]
-        )
+        optimizer = torch.optim.Adam(self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"])
         schedule = torch.optim.lr_scheduler.StepLR(
             optimizer, step_size=h["lr_decay_epochs"], gamma=h["lr_decay"]
         )

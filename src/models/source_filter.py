@@ -65,6 +65,8 @@ class SourceFilterVoice(nn.Module):
         ValueError: unknown parameterisation or filtering.
     """
 
+    rolloff: Tensor
+
     def __init__(
         self,
         *,

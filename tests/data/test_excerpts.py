@@ -18,7 +18,7 @@ from src.data.readers.base import DataError
 from src.data.readers.csd import CsdReader
 from src.data.sampler import EpochSampler
 from src.f0.stems import StemF0
-from tests.data.conftest import FakeSong
+from tests.data.songs import FakeSong
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def nino_dios(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pre
 
 def same(a: Item, b: Item) -> bool:
     return all(
-        torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y
+        torch.equal(x, y) if isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor) else x == y
         for x, y in zip(a.values(), b.values(), strict=True)  # type: ignore[arg-type]
     )
 

@@ -7,7 +7,7 @@ import pytest
 from src.data.excerpts import FixedExcerpts
 from src.data.mixtures import choose_mixtures, full_mix_keys, mixtures_of
 from src.data.readers.base import DataError
-from tests.data.conftest import FakeSong
+from tests.data.songs import FakeSong
 
 PAPER_SINGERS = {"el_rossinyol": [2], "locus_iste": [3], "nino_dios": [4]}
 

@@ -14,7 +14,8 @@ from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
 
 def contours(*tracks: list[float], step: float = 0.01) -> F0Contours:
     f0 = np.array(tracks, dtype=np.float32).T
-    return F0Contours(np.arange(len(f0)) * step, f0, tuple(f"voice{j}" for j in range(len(tracks))))
+    times = np.linspace(0, step * (len(f0) - 1), len(f0))
+    return F0Contours(times, f0, tuple(f"voice{j}" for j in range(len(tracks))))
 
 
 def test_csv_round_trip_is_exact(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_resample_never_leaves_the_range_of_the_voiced_values(values: list[float
 def test_to_frames_uses_the_grid() -> None:
     f0 = np.arange(100, 110, dtype=np.float32)[:, None]
     np.testing.assert_array_equal(F0Contours.on_grid(f0, ("a",)).to_frames(10), f0)
-    shifted = F0Contours(np.arange(10) * 0.016 + 0.008, f0, ("a",)).to_frames(10)
+    shifted = F0Contours(np.linspace(0.008, 0.152, 10), f0, ("a",)).to_frames(10)
     np.testing.assert_allclose(shifted[1:, 0], f0[1:, 0] - 0.5, atol=1e-3)
 
 

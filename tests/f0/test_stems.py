@@ -18,7 +18,7 @@ def glissando(seconds: float = 6.0, rate: int = 16_000) -> tuple[np.ndarray, np.
     t = np.arange(round(seconds * rate)) / rate
     f0 = 150 * 2 ** np.abs(t % 2 - 1)
     phase = 2 * np.pi * np.cumsum(f0) / rate
-    audio = 0.2 * sum(np.sin(k * phase) / k for k in range(1, 8))
+    audio = 0.2 * np.sum([np.sin(k * phase) / k for k in range(1, 8)], axis=0)
     return audio.astype(np.float32), f0
 
 

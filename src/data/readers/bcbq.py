@@ -44,11 +44,14 @@ class BcbqReader(FileReader):
         if not present:
             raise DataError(f"{self.root}: neither BC nor BQ in it (expected {self.layout})")
         self._songs = check_song_names(
-            [
-                self._song(code, folder)
-                for code in present
-                for folder in song_folders(self.root / code)
-            ],
+            sorted(
+                (
+                    self._song(code, folder)
+                    for code in present
+                    for folder in song_folders(self.root / code)
+                ),
+                key=lambda song: song.name,
+            ),
             str(self.root),
         )
 

@@ -179,7 +179,9 @@ def _song_name(folder: Path) -> str:
     """Known title contained in the folder's name (accents and spaces aside), else that name."""
     plain = unicodedata.normalize("NFKD", folder.name).encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-    return next((title for title in SONG_SECONDS if title in plain), plain or "song")
+    letters = plain.replace("_", "")
+    known = (title for title in SONG_SECONDS if title.replace("_", "") in letters)
+    return next(known, plain or "song")
 
 
 def _read_npz(path: Path) -> dict[frozenset[StemKey], NDArray[np.float32]]:

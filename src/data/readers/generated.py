@@ -49,7 +49,8 @@ class GeneratedReader(Reader):
     def exact_f0(self, song: Song, stem: Stem) -> NDArray[np.float32] | None:
         """The F0 that was sung, float32 [N] Hz."""
         sung = self._sing(song)
-        return sung.f0[sung.parts.index(stem.part)]
+        track: NDArray[np.float32] = sung.f0[sung.parts.index(stem.part)]
+        return track
 
     def fingerprint(self, song: Song) -> dict[str, Any]:
         """The synthesiser's source code: a changed synthesiser sings anew."""

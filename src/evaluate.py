@@ -1,0 +1,77 @@
+"""Evaluate a separator: `python -m src.evaluate separator=comb data=csd data.root=DIR output=DIR`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from src.cli import entry_point
+from src.files import write_json
+from src.metrics.evaluation import evaluate, summarise
+
+log = logging.getLogger(__name__)
+
+
+def show(summary: dict[str, Any], title: str) -> None:
+    """Print SI-SDR overall and per voice."""
+    table = Table(title=title)
+    for column in ("voice", "mean", "median", "q25", "q75", "frames"):
+        table.add_column(column, justify="left" if column == "voice" else "right")
+    rows = {"all": summary["si_sdr"], **summary["si_sdr"]["voices"]}
+    for voice, s in rows.items():
+        numbers = ["-" if s[k] is None else f"{s[k]:.2f}" for k in ("mean", "median", "q25", "q75")]
+        table.add_row(voice, *numbers, str(s["n"]))
+    Console().print(table)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+@entry_point
+def main(cfg: DictConfig) -> None:
+    output = Path(cfg.output)
+    frames_path, summary_path = output / "frames.csv", output / "summary.json"
+    if (frames_path.exists() or summary_path.exists()) and not cfg.overwrite:
+        raise FileExistsError(
+            f"{output}: holds an evaluation; set overwrite=true or choose another output"
+        )
+    if cfg.f0 is not None:
+        cfg.data.f0 = cfg.f0
+    separator = instantiate(cfg.separator)
+    data = instantiate(cfg.data, _convert_="all")
+    data.prepare("test")
+    data.setup("test")
+    loader = data.test_dataloader()
+    frames = evaluate(
+        separator, track(loader, "evaluating", transient=True), seeds=list(cfg.seeds), bss=cfg.bss
+    )
+    summary = {
+        "separator": OmegaConf.to_container(cfg.separator, resolve=True),
+        "data": cfg.data.reader.name,
+        "f0": cfg.data.f0,
+        "n_singers": cfg.n_singers,
+        **summarise(frames),
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    temporary = frames_path.with_suffix(".tmp")
+    frames.to_csv(temporary, index=False)
+    os.replace(temporary, frames_path)
+    write_json(summary_path, summary)
+    kept = summary["frames"]
+    show(
+        summary,
+        f"SI-SDR in dB: {separator.__class__.__name__}, {separator.mask} masks, "
+        f"{cfg.n_singers} singers, {kept['kept']} of {kept['total']} frames kept",
+    )
+    log.info("wrote %s and %s", frames_path, summary_path)
+
+
+if __name__ == "__main__":
+    main()

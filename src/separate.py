@@ -1,0 +1,220 @@
+"""Separate one recording: `python -m src.separate input=choir.wav f0=contours.csv n_singers=4`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+import numpy as np
+import soundfile as sf
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from rich.progress import track
+
+from src.audio import AudioError
+from src.chunks import Piece, chunk_advance, separate_chunks
+from src.cli import entry_point
+from src.f0.contours import ContourError, F0Contours, read_csv
+from src.separator import Separator, join_parameters
+
+log = logging.getLogger(__name__)
+
+
+def read_contours(path: Path, n_singers: int) -> F0Contours:
+    """F0 tracks of the singers; columns without a header are put in order from high to low.
+
+    Raises:
+        ContourError: malformed file, another number of singers, or no pitch at all.
+    """
+    contours = read_csv(path)
+    if contours.n_singers != n_singers:
+        raise ContourError(
+            f"{path}: holds {contours.n_singers} singers ({', '.join(contours.names)}), but "
+            f"n_singers={n_singers}; set n_singers={contours.n_singers} or give another file"
+        )
+    if not contours.voiced.any():
+        raise ContourError(f"{path}: every singer is silent throughout; nothing to separate")
+    for name, voiced in zip(contours.names, contours.voiced.T, strict=True):
+        if not voiced.any():
+            log.warning("%s: %s is silent throughout; its stem will be nearly empty", path, name)
+    unnamed = tuple(f"singer{j + 1}" for j in range(n_singers))
+    if contours.names == unnamed:
+        ordered = contours.sorted_high_to_low()
+        return F0Contours(ordered.times, ordered.f0, unnamed)
+    return contours
+
+
+def output_paths(folder: Path, stem: str, names: Sequence[str]) -> dict[str, Path]:
+    """Output files by singer name, plus "residual" and "parameters".
+
+    Raises:
+        ContourError: two singers whose names lead to the same file name.
+    """
+    slugs = [re.sub(r"[^\w.-]+", "_", name).strip("._").lower() or "singer" for name in names]
+    if len({*slugs, "residual", "parameters"}) < len(slugs) + 2:
+        raise ContourError(
+            f"the singers' names ({', '.join(names)}) do not give different file names; rename "
+            "the columns of the F0 file"
+        )
+    paths = {n: folder / f"{stem}_{slug}.wav" for n, slug in zip(names, slugs, strict=True)}
+    paths["residual"] = folder / f"{stem}_residual.wav"
+    paths["parameters"] = folder / f"{stem}_parameters.npz"
+    return paths
+
+
+def separate_file(
+    path: Path,
+    contours: F0Contours,
+    separator: Separator,
+    folder: Path,
+    *,
+    chunk_seconds: float = 9.0,
+    overlap_seconds: float = 1.0,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> dict[str, Path]:
+    """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
+
+    Files are 32-bit float WAV with the input's sample rate and channels. They appear in `folder`
+    when all are complete; nothing is left behind by a failed run.
+
+    Returns:
+        The files by singer name, "residual" and "parameters".
+
+    Raises:
+        AudioError: the input is missing, unreadable or empty.
+        FileExistsError: an output exists and `overwrite` is false.
+        ValueError: other unusable input.
+    """
+    paths = output_paths(folder, path.stem, contours.names)
+    existing = [str(p) for p in paths.values() if p.exists()]
+    if existing and not overwrite:
+        raise FileExistsError(
+            f"{', '.join(existing)}: exists; set overwrite=true or choose another output"
+        )
+    if not path.is_file():
+        raise AudioError(f"{path}: no such audio file")
+    try:
+        source = sf.SoundFile(path)
+    except (sf.LibsndfileError, RuntimeError) as error:
+        raise AudioError(
+            f"{path}: not readable as audio ({error}); convert it to WAV, FLAC, OGG or MP3"
+        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    with source, tempfile.TemporaryDirectory(dir=folder, prefix=f".{path.stem}-") as scratch:
+        if source.frames == 0:
+            raise AudioError(f"{path}: the audio file is empty")
+        seconds = source.frames / source.samplerate
+        _compare_lengths(path, seconds, contours)
+
+        def read(n: int) -> NDArray[np.float32]:
+            block: NDArray[np.float32] = source.read(n, dtype="float32", always_2d=True).T
+            return np.ascontiguousarray(block)
+
+        pieces = separate_chunks(
+            read,
+            source.samplerate,
+            contours,
+            separator,
+            chunk_seconds=chunk_seconds,
+            overlap_seconds=overlap_seconds,
+            seed=seed,
+        )
+        if progress:
+            total = max(1, round(seconds / chunk_advance(chunk_seconds, overlap_seconds)))
+            pieces = iter(track(pieces, f"separating {path.name}", total=total, transient=True))
+        temporary = {name: Path(scratch) / p.name for name, p in paths.items()}
+        _write(pieces, temporary, contours, source, separator)
+        for name, target in paths.items():
+            os.replace(temporary[name], target)
+    return paths
+
+
+def _write(
+    pieces: object,
+    paths: dict[str, Path],
+    contours: F0Contours,
+    source: sf.SoundFile,
+    separator: Separator,
+) -> None:
+    """Write the pieces of all singers, the residual and the parameters."""
+    labels = [*contours.names, "residual"]
+    outputs = [
+        sf.SoundFile(
+            paths[label], "w", source.samplerate, source.channels, subtype="FLOAT", format="WAV"
+        )
+        for label in labels
+    ]
+    parameters: list[dict[str, NDArray[np.floating]]] = []
+    f0: list[NDArray[np.float32]] = []
+    try:
+        piece: Piece
+        for piece in pieces:  # type: ignore[attr-defined]
+            for output, signal in zip(outputs, [*piece.stems, piece.residual], strict=True):
+                output.write(signal.T)
+            parameters.append(piece.parameters)
+            f0.append(piece.f0)
+    finally:
+        for output in outputs:
+            output.close()
+    arrays = join_parameters(parameters)
+    with paths["parameters"].open("wb") as handle:
+        np.savez_compressed(
+            handle,
+            names=np.array(contours.names),
+            f0=np.concatenate(f0, axis=-1),
+            frames_per_second=np.array(separator.rate / separator.hop),
+            **arrays,  # type: ignore[arg-type]
+        )
+
+
+def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:
+    if contours.times[0] > seconds:
+        raise ContourError(
+            f"the F0 starts at {contours.times[0]:.1f} s, after the end of {path} "
+            f"({seconds:.1f} s); does it belong to this recording?"
+        )
+    if abs(contours.duration - seconds) > 1.0:
+        log.warning(
+            "the F0 ends at %.1f s, %s at %.1f s; singers are silent where F0 is missing",
+            contours.duration,
+            path.name,
+            seconds,
+        )
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="separate")
+@entry_point
+def main(cfg: DictConfig) -> None:
+    if not 1 <= cfg.n_singers <= 32:
+        raise ValueError(f"n_singers={cfg.n_singers}: give a number from 1 to 32")
+    contours = read_contours(Path(cfg.f0), cfg.n_singers)
+    separator: Separator = instantiate(cfg.separator)
+    if separator.needs_sources:
+        raise ValueError(
+            "an oracle needs the true stems and cannot separate a recording; use "
+            "separator=comb or separator=umss"
+        )
+    paths = separate_file(
+        Path(cfg.input),
+        contours,
+        separator,
+        Path(cfg.output),
+        chunk_seconds=cfg.chunk_seconds,
+        overlap_seconds=cfg.overlap_seconds,
+        seed=cfg.seed,
+        overwrite=cfg.overwrite,
+    )
+    for written in paths.values():
+        log.info("wrote %s", written)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""`python -m src.prepare`: summary, messages without traceback, exit status."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.data.songs import WriteStem
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def run(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "src.prepare", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "UMSS_CACHE": str(cache), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_prepare_and_its_messages(tmp_path: Path, write_stem: WriteStem) -> None:
+    root = tmp_path / "songs"
+    for voice in ("soprano", "alto"):
+        write_stem(root / "duet" / f"{voice}.wav", 6.5 if voice == "alto" else 6.0)
+    done = run(tmp_path / "cache", "data=folder", f"data.root={root}")
+    assert done.returncode == 0, done.stderr
+    assert "duet" in done.stdout
+    assert "stems of 6.00 to 6.50 s cut to 6.00 s" in done.stdout
+    assert str(tmp_path / "cache" / "folder-") in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "songs"]
+
+    (root / "duet" / "alto.wav").write_bytes(b"x")
+    failed = run(tmp_path / "cache", "data=folder", f"data.root={root}")
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    lines = [line for line in failed.stderr.splitlines() if line.strip()]
+    assert any(line.startswith("error: ") and "alto.wav" in line for line in lines)
