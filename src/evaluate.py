@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from src.cli import entry_point
-from src.files import write_json
+from src.files import write_json, write_text
 from src.metrics.evaluation import evaluate, summarise
 
 log = logging.getLogger(__name__)
@@ -59,10 +58,7 @@ def main(cfg: DictConfig) -> None:
         "n_singers": cfg.n_singers,
         **summarise(frames),
     }
-    output.mkdir(parents=True, exist_ok=True)
-    temporary = frames_path.with_suffix(".tmp")
-    frames.to_csv(temporary, index=False)
-    os.replace(temporary, frames_path)
+    write_text(frames_path, frames.to_csv(index=False))
     write_json(summary_path, summary)
     kept = summary["frames"]
     show(

@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Any
 
 
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 text file, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(content, encoding="utf-8")
+    os.replace(temporary, path)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, complete or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(content, indent=2) + "\n")

@@ -26,14 +26,14 @@ from src.separator import Separator, join_parameters
 log = logging.getLogger(__name__)
 
 
-def read_contours(path: Path, n_singers: int) -> F0Contours:
+def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
     """F0 tracks of the singers; columns without a header are put in order from high to low.
 
     Raises:
         ContourError: malformed file, another number of singers, or no pitch at all.
     """
     contours = read_csv(path)
-    if contours.n_singers != n_singers:
+    if n_singers is not None and contours.n_singers != n_singers:
         raise ContourError(
             f"{path}: holds {contours.n_singers} singers ({', '.join(contours.names)}), but "
             f"n_singers={n_singers}; set n_singers={contours.n_singers} or give another file"
@@ -43,7 +43,7 @@ def read_contours(path: Path, n_singers: int) -> F0Contours:
     for name, voiced in zip(contours.names, contours.voiced.T, strict=True):
         if not voiced.any():
             log.warning("%s: %s is silent throughout; its stem will be nearly empty", path, name)
-    unnamed = tuple(f"singer{j + 1}" for j in range(n_singers))
+    unnamed = tuple(f"singer{j + 1}" for j in range(contours.n_singers))
     if contours.names == unnamed:
         ordered = contours.sorted_high_to_low()
         return F0Contours(ordered.times, ordered.f0, unnamed)

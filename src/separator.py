@@ -158,7 +158,8 @@ def as_contours(f0: F0Contours | ArrayLike, n_frames: int, separator: Separator)
         return f0
     array = np.asarray(f0, dtype=np.float32)
     if array.ndim != 2 or abs(array.shape[1] - n_frames) > 2:
-        hint = "; transpose it" if array.ndim == 2 and abs(len(array) - n_frames) <= 2 else ""
+        transposed = array.ndim == 2 and array.shape[0] > array.shape[1]
+        hint = "; transpose it" if transposed else ""
         raise ValueError(
             f"f0 must be [J, N] = [J, {n_frames}], one row per singer and one column per "
             f"{1000 * separator.hop / separator.rate:g} ms; got {list(array.shape)}{hint}"

@@ -82,9 +82,9 @@ def _rows(e: Tensor, a: Tensor, hop: int) -> tuple[Tensor, Tensor, torch.Size]:
 def allpole_ola(e: Tensor, a: Tensor, *, hop: int = 256) -> Tensor:
     """Filter by 1 / A frame by frame from zero state, with Hann overlap-add (paper section III-D).
 
-    Frame n covers samples (n - 1) * hop ... (n + 1) * hop - 1; its window peaks at n * hop. The last
-    frame's coefficients also serve the half frame after it, so that the windows sum to one up to
-    the last sample.
+    Frame n covers samples (n - 1) * hop ... (n + 1) * hop - 1; its window peaks at n * hop. The
+    last frame's coefficients also serve the half frame after it, so that the windows sum to one up
+    to the last sample.
 
     Shape:
         - e: [..., T] excitation, float32 or float64

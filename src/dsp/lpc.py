@@ -58,7 +58,7 @@ def _product_of_quadratics(cosines: Tensor) -> Tensor:
 
 
 def lsf_to_lpc(lsf: Tensor) -> Tensor:
-    """All-pole coefficients a_1 ... a_K of A(z) = 1 + sum_k a_k z^-k from line spectral frequencies.
+    """All-pole coefficients a_1 ... a_K of A(z) = 1 + sum_k a_k z^-k from LSFs.
 
     Product form of the symmetric and antisymmetric polynomials, A = (P + Q) / 2 (paper eq. 8;
     same values as its Algorithm 1). Odd-numbered LSFs are the roots of P, even-numbered those of Q.

@@ -1,0 +1,43 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; call make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV); PyTorch is large, the first time takes some minutes."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+setup: $(READY) ## Create .venv with the pinned packages
+
+demo: setup ## Sing, train, evaluate, separate, and write a page to listen to
+	$(BIN)/python -m src.demo
+
+test: setup ## Run the tests (without the slow ones)
+	$(BIN)/python -m pytest
+
+test-all: setup ## Run all tests
+	$(BIN)/python -m pytest -m 'slow or not slow' --timeout 1800
+
+lint: setup ## Check style and types
+	$(BIN)/ruff format --check src tests experiments
+	$(BIN)/ruff check src tests experiments
+	$(BIN)/mypy
+
+bench: setup ## Measure the training step and separation
+	$(BIN)/python -m experiments.bench.training_step
+	$(BIN)/python -m experiments.bench.separation
+
+clean: ## Remove the environment, caches and prepared data (keeps outputs)
+	rm -rf $(VENV) data/prepared .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,64 @@
+"""The paper's equations as they stand, as a yardstick: a bank of sinusoids, a loop over samples.
+
+Used by the benchmarks only; `src.models.source_filter` computes the same signals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from src.dsp.control import upsample
+from src.dsp.harmonic import count_harmonics, interpolate_f0
+from src.dsp.lpc import lsf_from_increments, lsf_to_lpc
+from src.dsp.noise import fir_filter, frequency_sampled_fir, uniform_noise
+from src.models.source_filter import SourceFilterVoice
+
+
+class LiteralVoice(SourceFilterVoice):
+    """The voice with every harmonic as a signal of its own and filters stepped sample by sample."""
+
+    def excitation(
+        self, f0: Tensor, controls: Mapping[str, Tensor], seed: Tensor, n_samples: int
+    ) -> Tensor:
+        amplitude = controls["harmonic_amplitude"].squeeze(-1)
+        count = count_harmonics(f0, rate=self.rate, max_harmonics=self.max_harmonics)
+        number = torch.arange(1, self.max_harmonics + 1, dtype=f0.dtype)
+        present = (number <= count.unsqueeze(-1)).to(f0.dtype)
+        levels = amplitude.unsqueeze(-1) / count.clamp(min=1).unsqueeze(-1) * present
+        levels = upsample(levels.transpose(-1, -2), hop=self.hop, n_samples=n_samples)
+        frequency = interpolate_f0(f0, hop=self.hop, n_samples=n_samples)
+        phase = 2.0 * math.pi * (frequency / self.rate).cumsum(dim=-1)
+        below = number[:, None] * frequency.unsqueeze(-2) < 0.5 * self.rate
+        bank = torch.sin((number[:, None] * phase.unsqueeze(-2)).float()) * below
+        harmonics = fir_filter((levels * bank).sum(dim=-2), self.rolloff)
+        noise = uniform_noise(seed, f0.shape[1], n_samples)
+        noise = fir_filter(noise, frequency_sampled_fir(controls["noise_magnitudes"]))
+        gain = upsample(controls["noise_gain"].squeeze(-1), hop=self.hop, n_samples=n_samples)
+        return harmonics + gain * noise
+
+    def filter(self, excitation: Tensor, controls: Mapping[str, Tensor]) -> Tensor:
+        lsf = lsf_from_increments(controls["lsf_increments"], minimum_gap=self.minimum_gap)
+        a = lsf_to_lpc(lsf).float()
+        a = torch.cat([a, a[..., -1:, :]], dim=-2)
+        padded = torch.nn.functional.pad(excitation, (self.hop, self.hop))
+        frames = padded.unfold(-1, 2 * self.hop, self.hop)
+        order = a.shape[-1]
+        past = [torch.zeros_like(frames[..., 0])] * order
+        outputs = []
+        for t in range(2 * self.hop):
+            recent = torch.stack(past[-order:][::-1], dim=-1)
+            value = frames[..., t] - (a * recent).sum(dim=-1)
+            outputs.append(value)
+            past = [*past[1:], value]
+        windowed = torch.stack(outputs, dim=-1) * torch.hann_window(2 * self.hop)
+        columns = windowed.flatten(0, 1).transpose(1, 2)
+        total = padded.shape[-1]
+        signal = torch.nn.functional.fold(
+            columns, (1, total), (1, 2 * self.hop), stride=(1, self.hop)
+        )
+        lead = excitation.shape[:2]
+        return signal.reshape(*lead, total)[..., self.hop : self.hop + excitation.shape[-1]]

@@ -1,0 +1,152 @@
+"""`python -m src.separate`: files in, files out, nothing lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from src.audio import AudioError, load_audio
+from src.baselines.masks import CombSeparator
+from src.f0.contours import ContourError, F0Contours, write_csv
+from src.separate import output_paths, read_contours, separate_file
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def choir(tmp_path: Path) -> Path:
+    """A stereo recording of 3 s at 44.1 kHz with its F0 file."""
+    t = np.arange(3 * 44_100) / 44_100
+    high, low = np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 165 * t)
+    stereo = 0.3 * np.stack([high + 0.5 * low, 0.5 * high + low], axis=1)
+    sf.write(tmp_path / "choir.wav", stereo, 44_100, subtype="FLOAT")
+    f0 = np.repeat([[440.0, 165.0]], 190, axis=0).astype(np.float32)
+    write_csv(tmp_path / "choir.csv", F0Contours.on_grid(f0, ("soprano", "bass")))
+    return tmp_path / "choir.wav"
+
+
+def run(*overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "src.separate", *overrides],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_command_writes_one_file_per_singer(choir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = (
+        f"input={choir}", f"f0={choir.with_suffix('.csv')}", "n_singers=2", "separator=comb",
+        f"output={out}",
+    )  # fmt: skip
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    expected = ["bass.wav", "parameters.npz", "residual.wav", "soprano.wav"]
+    assert sorted(p.name for p in out.iterdir()) == [f"choir_{name}" for name in expected]
+    total = sum(load_audio(p)[0] for p in out.glob("*.wav"))
+    original, rate = load_audio(choir)
+    assert np.abs(total - original).max() < 1e-4
+    assert load_audio(out / "choir_bass.wav")[1] == rate == 44_100
+    with np.load(out / "choir_parameters.npz", allow_pickle=False) as stored:
+        assert list(stored["names"]) == ["soprano", "bass"]
+        assert stored["f0"].shape == stored["harmonic_amplitude"].shape[:2]
+
+    before = (out / "choir_bass.wav").read_bytes()
+    again = run(*arguments)
+    assert again.returncode == 1
+    assert "overwrite=true" in again.stderr
+    assert "Traceback" not in again.stderr
+    assert (out / "choir_bass.wav").read_bytes() == before
+
+
+def test_mistakes_of_the_user_end_in_one_message(choir: Path, tmp_path: Path) -> None:
+    f0 = f"f0={choir.with_suffix('.csv')}"
+    out = f"output={tmp_path / 'out'}"
+    for overrides, message in (
+        ((f"input={tmp_path}/none.wav", f0, "n_singers=2", "separator=comb"), "no such audio file"),
+        ((f"input={choir}", f0, "n_singers=4", "separator=comb"), "n_singers=2"),
+        ((f"input={choir}", f0, "n_singers=2", "separator=oracle"), "oracle"),
+        (
+            (f"input={choir}", f0, "n_singers=2", "separator=umss", "separator.checkpoint=no.ckpt"),
+            "no such checkpoint",
+        ),
+    ):
+        done = run(*overrides, out)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_unnamed_columns_are_ordered_from_high_to_low(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("0.0,110,440\n0.016,111,441\n")
+    contours = read_contours(tmp_path / "x.csv", 2)
+    assert contours.names == ("singer1", "singer2")
+    np.testing.assert_allclose(contours.f0[0], [440, 110])
+
+
+def test_f0_file_must_fit(tmp_path: Path, choir: Path) -> None:
+    (tmp_path / "silent.csv").write_text("time,a\n0.0,0\n1.0,\n")
+    with pytest.raises(ContourError, match="silent throughout"):
+        read_contours(tmp_path / "silent.csv", 1)
+    late = F0Contours(np.array([100.0, 101.0]), np.full((2, 2), 200.0), ("a", "b"))
+    with pytest.raises(ContourError, match="after the end"):
+        separate_file(choir, late, CombSeparator(), tmp_path / "out")
+
+
+def test_file_names_are_safe_and_different() -> None:
+    paths = output_paths(Path("out"), "x", ("Alto 1/2", "../Tenor"))
+    assert [p.name for p in paths.values()] == [
+        "x_alto_1_2.wav", "x_tenor.wav", "x_residual.wav", "x_parameters.npz",
+    ]  # fmt: skip
+    for names in (("alto", "Alto"), ("residual", "alto")):
+        with pytest.raises(ContourError, match="different file names"):
+            output_paths(Path("out"), "x", names)
+
+
+def test_garbage_input_leaves_nothing_behind(tmp_path: Path) -> None:
+    contours = F0Contours.on_grid(np.full((10, 1), 200.0, np.float32), ("a",))
+    (tmp_path / "garbage.wav").write_bytes(b"\x00\x01garbage" * 100)
+    sf.write(tmp_path / "empty.wav", np.zeros((0, 1)), 16_000)
+    broken = np.zeros(32_000)
+    broken[20_000] = np.nan
+    sf.write(tmp_path / "nan.wav", broken, 16_000, subtype="FLOAT")
+    for name, message in (("garbage", "not readable"), ("empty", "empty"), ("nan", "NaN")):
+        with pytest.raises((AudioError, ValueError), match=message):
+            separate_file(
+                tmp_path / f"{name}.wav", contours, CombSeparator(), tmp_path / "out",
+                progress=False,
+            )  # fmt: skip
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
+    """Ten minutes need no more memory than one."""
+    script = (
+        "import resource, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from src.baselines.masks import CombSeparator\n"
+        "from src.f0.contours import F0Contours\n"
+        "from src.separate import separate_file\n"
+        "p = Path(sys.argv[1]); n = int(sys.argv[2])\n"
+        "f0 = np.full((n, 4), 200.0, np.float32) * np.array([4, 3, 2, 1], np.float32)\n"
+        "c = F0Contours.on_grid(f0, ('s', 'a', 't', 'b'))\n"
+        "separate_file(p, c, CombSeparator(), p.parent / p.stem, progress=False)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peak = {}
+    for minutes in (1, 10):
+        path = tmp_path / f"{minutes}.wav"
+        rng = np.random.default_rng(0)
+        sf.write(path, 0.1 * rng.normal(size=minutes * 60 * 16_000), 16_000)
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(path), str(minutes * 3750)],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        peak[minutes] = int(done.stdout)
+    assert peak[10] < 1.3 * peak[1], peak
