@@ -42,7 +42,7 @@ def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
 
 
 def resample(audio: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
-    """Resample [..., T] from `rate` to `target` Hz (soxr, high quality); a copy-free no-op if equal."""
+    """Resample [..., T] from `rate` to `target` Hz (soxr, high quality); no copy if equal."""
     if rate == target:
         return audio
     resampled = librosa.resample(audio, orig_sr=rate, target_sr=target, res_type="soxr_hq")

@@ -131,7 +131,7 @@ def _separate_chunk(
     separator: Separator,
     seed: int,
 ) -> tuple[Audio, dict[str, NDArray[np.floating]], Audio]:
-    """Stems [J, C, n], parameters and F0 [J, frames] of one chunk that starts at `start` seconds."""
+    """Stems [J, C, n], parameters and F0 [J, frames] of the chunk that starts at `start` s."""
     if not np.isfinite(audio).all():
         raise ValueError(
             f"the audio holds NaN or infinite samples after {start:.0f} s; export it again"

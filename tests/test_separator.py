@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from src.separator import separate
 def duet(seconds: float, rate: int = 16_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two sung notes with vibrato: sources [2, T] and their F0 [2, N] on the 16-ms grid."""
     t = np.arange(round(seconds * rate)) / rate
-    n = -(-(-(-len(t) * 16_000 // rate)) // 256)
+    n = math.ceil(math.ceil(len(t) * 16_000 / rate) / 256)
     frame = np.arange(n) * 0.016
     sources, f0 = [], []
     for base, speed in ((440.0, 5.5), (165.0, 4.5)):
@@ -35,7 +37,7 @@ def test_stems_and_residual_sum_to_the_input(seconds: float, rate: int, channels
     rng = np.random.default_rng(0)
     shape = (channels, round(seconds * rate)) if channels else (round(seconds * rate),)
     audio = rng.normal(size=shape).astype(np.float32) * 0.2
-    n_frames = -(-(-(-shape[-1] * 16_000 // rate)) // 256)
+    n_frames = math.ceil(math.ceil(shape[-1] * 16_000 / rate) / 256)
     f0 = np.repeat([[440.0], [220.0], [110.0]], n_frames, axis=1)
     result = separate(audio, rate, f0, CombSeparator())
     assert result.stems.shape == (3, *shape)

@@ -20,11 +20,15 @@ from torch import Tensor
 # One element per thread, and few lanes a program, so that small problems spread over the device.
 _LANES = 32
 
+# Sizes stay run-time numbers: one compilation serves every length and batch.
+_STEPS = ["n_steps", "n_lanes"]
+_FRAMES = ["n_frames", "hop", "n_lanes"]
+
 # Tuples inside kernels grow by `+`, because Triton knows no starred expressions.
 # ruff: noqa: RUF005
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_STEPS)
 @no_type_check
 def _constant_forward(x, a, y, n_steps, n_lanes, order: tl.constexpr, lanes: tl.constexpr):
     """y(t) = x(t) - sum_k a_k y(t - k) from zero state: x [L, M], a [K, M] -> y [L, M].
@@ -50,7 +54,7 @@ def _constant_forward(x, a, y, n_steps, n_lanes, order: tl.constexpr, lanes: tl.
         offset += n_lanes
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_STEPS)
 @no_type_check
 def _constant_backward(
     gy, y, a, gx, ga, n_steps, n_lanes, order: tl.constexpr, lanes: tl.constexpr
@@ -88,7 +92,7 @@ def _constant_backward(
         tl.store(ga + k * n_lanes + lane, total[k], mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_FRAMES)
 @no_type_check
 def _varying_forward(x, a, y, n_frames, hop, n_lanes, order: tl.constexpr, lanes: tl.constexpr):
     """Coefficients interpolated to every sample: x [N hop, M], a [N, K, M] -> y [N hop, M]."""
@@ -122,7 +126,7 @@ def _varying_forward(x, a, y, n_frames, hop, n_lanes, order: tl.constexpr, lanes
             offset += n_lanes
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_FRAMES)
 @no_type_check
 def _varying_adjoint(gy, a, gx, n_frames, hop, n_lanes, order: tl.constexpr, lanes: tl.constexpr):
     """Gradient gx [N hop, M] of the signal: the transposed recursion, backwards in time."""

@@ -22,6 +22,8 @@ from src.dsp.control import crossfade, neighbours
 # Rows synthesised at a time. Small blocks stay in the cache, and only their inputs are kept for the
 # backward pass, which computes each block again.
 _BLOCK_ROWS = 4
+# Samples whose phase is summed before whole cycles are dropped.
+_BLOCK_SAMPLES = 256
 
 
 def count_harmonics(f0: Tensor, *, rate: int, max_harmonics: int) -> Tensor:
@@ -97,8 +99,19 @@ def harmonic_phase(instantaneous_f0: Tensor, *, rate: int) -> Tensor:
     Returns:
         [..., T] radians, wrapped.
     """
-    cycles = (instantaneous_f0 / rate).cumsum(dim=-1)
-    return 2.0 * math.pi * (cycles - torch.round(cycles.detach()))
+    # Whole cycles are dropped block by block: one running sum collects the same rounding error with
+    # every sample of a steady note, which after minutes is heard times the number of harmonics.
+    n_samples = instantaneous_f0.shape[-1]
+    cycles = torch.nn.functional.pad(instantaneous_f0 / rate, (0, -n_samples % _BLOCK_SAMPLES))
+    inside = cycles.unflatten(-1, (-1, _BLOCK_SAMPLES)).cumsum(dim=-1)
+    total = _fraction(inside[..., -1])
+    before = _fraction(total.cumsum(dim=-1) - total)
+    cycles = (inside + before.unsqueeze(-1)).flatten(-2)[..., :n_samples]
+    return 2.0 * math.pi * _fraction(cycles)
+
+
+def _fraction(cycles: Tensor) -> Tensor:
+    return cycles - torch.round(cycles.detach())
 
 
 def harmonic_source(

@@ -48,7 +48,7 @@ def lsf_from_increments(increments: Tensor, *, minimum_gap: float = 0.0) -> Tens
 
 def _product_of_quadratics(cosines: Tensor) -> Tensor:
     """Coefficients [..., 2 M + 1] of prod_m (1 - 2 c_m z^-1 + z^-2) for cosines [..., M]."""
-    polynomial = torch.ones_like(cosines[..., :1])
+    polynomial = cosines.new_ones(*cosines.shape[:-1], 1)
     for m in range(cosines.shape[-1]):
         grown = torch.nn.functional.pad(polynomial, (0, 2))
         grown = grown + torch.nn.functional.pad(polynomial, (2, 0))
