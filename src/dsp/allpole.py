@@ -65,7 +65,7 @@ class _Samplewise(torch.autograd.Function):
         return ge, ga, None
 
 
-def _rows(e: Tensor, a: Tensor, hop: int) -> tuple[Tensor, Tensor, torch.Size]:
+def as_rows(e: Tensor, a: Tensor, hop: int) -> tuple[Tensor, Tensor, torch.Size]:
     """Broadcast leading dimensions and flatten them to rows."""
     frames = n_frames_of(e.shape[-1], hop)
     if a.shape[-2] != frames:
@@ -94,7 +94,7 @@ def allpole_ola(e: Tensor, a: Tensor, *, hop: int = 256) -> Tensor:
     Raises:
         ValueError: N does not fit T.
     """
-    rows, a_rows, lead = _rows(e, a, hop)
+    rows, a_rows, lead = as_rows(e, a, hop)
     window = torch.hann_window(2 * hop, dtype=torch.float64, device=e.device)
     filtered: Tensor = _OverlapAdd.apply(rows, a_rows, window, hop)  # type: ignore[no-untyped-call]
     return filtered.reshape(*lead, e.shape[-1])
@@ -106,8 +106,7 @@ def allpole_samplewise(e: Tensor, a: Tensor, *, hop: int = 256) -> Tensor:
     y(t) = e(t) - sum_k a_k(t) y(t - k), with a_k(n * hop) the coefficients of frame n.
 
     Linear interpolation between two stable but very different filters can pass through an unstable
-    one. Interpolate the line spectral frequencies to a finer grid first (`control.upsample`, then
-    `lpc.lsf_to_lpc`) and pass the finer hop where frames may differ much.
+    one; `lattice.allpole_lattice` interpolates reflection coefficients and is always stable.
 
     Shape:
         - e: [..., T] excitation, float32 or float64
@@ -117,6 +116,6 @@ def allpole_samplewise(e: Tensor, a: Tensor, *, hop: int = 256) -> Tensor:
     Raises:
         ValueError: N does not fit T.
     """
-    rows, a_rows, lead = _rows(e, a, hop)
+    rows, a_rows, lead = as_rows(e, a, hop)
     filtered: Tensor = _Samplewise.apply(rows, a_rows, hop)  # type: ignore[no-untyped-call]
     return filtered.reshape(*lead, e.shape[-1])

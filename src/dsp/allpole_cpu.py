@@ -19,10 +19,10 @@ from numba import njit
 from torch import Tensor
 
 # Reassociation lets the K-term sums use vector registers; NaN and infinity keep their meaning.
-_jit = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
+jit = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 
 
-@_jit
+@jit
 def _filter_frame(e, r, start, first, last, reverse, state):  # type: ignore[no-untyped-def]
     """state[K + t] = output t of one frame from zero state, t in [first, last)."""
     order = reverse.shape[0]
@@ -34,7 +34,7 @@ def _filter_frame(e, r, start, first, last, reverse, state):  # type: ignore[no-
         state[order + t] = e[r, start + t] - acc
 
 
-@_jit
+@jit
 def _ola_forward(e, a, window, hop, y):  # type: ignore[no-untyped-def]
     rows, n_samples = e.shape
     n_frames, order = a.shape[1], a.shape[2]
@@ -51,7 +51,7 @@ def _ola_forward(e, a, window, hop, y):  # type: ignore[no-untyped-def]
                 y[r, start + t] += window[t] * state[order + t]
 
 
-@_jit
+@jit
 def _ola_backward(e, a, window, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
     rows, n_samples = e.shape
     n_frames, order = a.shape[1], a.shape[2]
@@ -81,7 +81,7 @@ def _ola_backward(e, a, window, hop, gy, ge, ga):  # type: ignore[no-untyped-def
                 ga[r, source, order - 1 - k] -= grad[k]
 
 
-@_jit
+@jit
 def _samplewise_forward(e, a, hop, y):  # type: ignore[no-untyped-def]
     rows, n_samples = e.shape
     n_frames, order = a.shape[1], a.shape[2]
@@ -102,7 +102,7 @@ def _samplewise_forward(e, a, hop, y):  # type: ignore[no-untyped-def]
                 y[r, t] = value
 
 
-@_jit
+@jit
 def _samplewise_backward(y, a, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
     rows, n_samples = y.shape
     n_frames, order = a.shape[1], a.shape[2]
@@ -138,7 +138,7 @@ def _samplewise_backward(y, a, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
                 ga[r, following, order - 1 - k] -= right[k]
 
 
-def _over_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
+def over_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
     """Call `kernel` on contiguous blocks of rows, one block a thread.
 
     Arguments with a leading dimension of `rows` are NumPy arrays of three or two dimensions and are
@@ -162,7 +162,7 @@ def _over_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
 def ola_forward(e: Tensor, a: Tensor, window: Tensor, hop: int) -> Tensor:
     """Frames from zero state, windowed and overlap-added: e [R, T], a [R, N, K] -> [R, T]."""
     y = torch.zeros_like(e, dtype=torch.float64)
-    _over_rows(_ola_forward, len(e), e.numpy(), a.numpy(), window.numpy(), hop, y.numpy())
+    over_rows(_ola_forward, len(e), e.numpy(), a.numpy(), window.numpy(), hop, y.numpy())
     return y.to(e.dtype)
 
 
@@ -173,14 +173,14 @@ def ola_backward(
     ge = torch.zeros_like(e, dtype=torch.float64)
     ga = torch.zeros_like(a)
     arrays = (e.numpy(), a.numpy(), window.numpy(), hop, gy.numpy(), ge.numpy(), ga.numpy())
-    _over_rows(_ola_backward, len(e), *arrays)
+    over_rows(_ola_backward, len(e), *arrays)
     return ge.to(e.dtype), ga
 
 
 def samplewise_forward(e: Tensor, a: Tensor, hop: int) -> Tensor:
     """One pass with coefficients interpolated to every sample: e [R, T], a [R, N, K] -> [R, T]."""
     y = torch.empty_like(e)
-    _over_rows(_samplewise_forward, len(e), e.numpy(), a.numpy(), hop, y.numpy())
+    over_rows(_samplewise_forward, len(e), e.numpy(), a.numpy(), hop, y.numpy())
     return y
 
 
@@ -189,5 +189,5 @@ def samplewise_backward(y: Tensor, a: Tensor, hop: int, gy: Tensor) -> tuple[Ten
     ge = torch.empty_like(y)
     ga = torch.zeros_like(a)
     arrays = (y.numpy(), a.numpy(), hop, gy.numpy(), ge.numpy(), ga.numpy())
-    _over_rows(_samplewise_backward, len(y), *arrays)
+    over_rows(_samplewise_backward, len(y), *arrays)
     return ge, ga

@@ -102,6 +102,27 @@ def reflection_to_lpc(reflection: Tensor) -> Tensor:
     return a
 
 
+def lpc_to_reflection(a: Tensor) -> Tensor:
+    """Reflection coefficients of all-pole filters (step-down recursion).
+
+    The inverse of `reflection_to_lpc`. Filters whose poles lie so close to the unit circle that
+    rounding would put a coefficient on or beyond 1 get 1 - 1e-9, so that the result is stable.
+
+    Args:
+        a: [..., K] coefficients a_1 ... a_K of stable filters.
+
+    Returns:
+        [..., K] inside (-1, 1), float64.
+    """
+    rest = a.double()
+    found = []
+    for m in range(a.shape[-1] - 1, -1, -1):
+        k = rest[..., m : m + 1].clamp(-1.0 + 1e-9, 1.0 - 1e-9)
+        found.append(k)
+        rest = (rest[..., :m] - k * rest[..., :m].flip(-1)) / (1.0 - k * k)
+    return torch.cat(found[::-1], dim=-1)
+
+
 def lpc_response(a: Tensor, n_fft: int) -> Tensor:
     """Complex frequency response H = 1 / A of all-pole filters.
 

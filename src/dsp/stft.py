@@ -83,7 +83,7 @@ def soft_masks(magnitudes: Tensor, *, power: float = 1.0) -> Tensor:
         raise ValueError(f"power must be positive, got {power}")
     peak = magnitudes.amax(dim=-3, keepdim=True)
     # Relative to the strongest source, so that powers of small magnitudes do not underflow.
-    share = (magnitudes / peak.clamp(min=torch.finfo(magnitudes.dtype).tiny)).pow(power)
+    share = (magnitudes / peak.masked_fill(peak == 0, 1.0)).pow(power)
     return share / share.sum(dim=-3, keepdim=True).clamp(min=1.0)
 
 

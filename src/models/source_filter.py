@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.dsp.allpole import allpole_ola, allpole_samplewise
+from src.dsp.allpole import allpole_ola
 from src.dsp.control import exponential_sigmoid, upsample
 from src.dsp.harmonic import harmonic_source
-from src.dsp.lpc import lsf_from_increments, lsf_to_lpc, reflection_to_lpc
+from src.dsp.lattice import allpole_lattice
+from src.dsp.lpc import lpc_to_reflection, lsf_from_increments, lsf_to_lpc, reflection_to_lpc
 from src.dsp.noise import fir_filter, frequency_sampled_fir, rolloff_fir, uniform_noise
 
 
@@ -57,9 +58,8 @@ class SourceFilterVoice(nn.Module):
             their mean distance. 0 is the paper; the default keeps resonances from blowing up
             early in training.
         parameterisation: "lsf" (the paper) or "reflection" (its alternative).
-        filtering: "ola" (the paper) or "samplewise"; see `src.dsp.allpole`.
-        subdivision: filters per frame when filtering sample by sample; the line spectral
-            frequencies (or reflection coefficients) are interpolated in between.
+        filtering: "ola" (the paper: frames from zero state, `src.dsp.allpole`) or "samplewise" (one
+            recursion with reflection coefficients interpolated to samples, `src.dsp.lattice`).
 
     Raises:
         ValueError: unknown parameterisation or filtering.
@@ -79,7 +79,6 @@ class SourceFilterVoice(nn.Module):
         minimum_gap: float = 0.1,
         parameterisation: str = "lsf",
         filtering: str = "ola",
-        subdivision: int = 8,
     ) -> None:
         super().__init__()
         if parameterisation not in ("lsf", "reflection"):
@@ -88,8 +87,6 @@ class SourceFilterVoice(nn.Module):
             )
         if filtering not in ("ola", "samplewise"):
             raise ValueError(f"filtering must be 'ola' or 'samplewise', got {filtering!r}")
-        if filtering == "samplewise" and hop % subdivision:
-            raise ValueError(f"subdivision={subdivision} does not divide hop={hop}")
         self.rate = rate
         self.hop = hop
         self.max_harmonics = max_harmonics
@@ -97,7 +94,6 @@ class SourceFilterVoice(nn.Module):
         self.minimum_gap = minimum_gap
         self.parameterisation = parameterisation
         self.filtering = filtering
-        self.subdivision = subdivision
         if parameterisation == "lsf":
             envelope = ControlSpec("lsf_increments", order + 1, True, maximum=2.0)
         else:
@@ -148,15 +144,12 @@ class SourceFilterVoice(nn.Module):
     def filter(self, excitation: Tensor, controls: Mapping[str, Tensor]) -> Tensor:
         """Apply the time-varying all-pole filter (paper eq. 2, 3)."""
         if self.parameterisation == "lsf":
-            shape = lsf_from_increments(controls["lsf_increments"], minimum_gap=self.minimum_gap)
-        else:
-            shape = controls["reflection"]
-        to_lpc = lsf_to_lpc if self.parameterisation == "lsf" else reflection_to_lpc
+            lsf = lsf_from_increments(controls["lsf_increments"], minimum_gap=self.minimum_gap)
+            coefficients = lsf_to_lpc(lsf)
+            if self.filtering == "ola":
+                return allpole_ola(excitation, coefficients, hop=self.hop)
+            return allpole_lattice(excitation, lpc_to_reflection(coefficients), hop=self.hop)
+        reflection = controls["reflection"]
         if self.filtering == "ola":
-            return allpole_ola(excitation, to_lpc(shape), hop=self.hop)
-        fine_hop = self.hop // self.subdivision
-        n_fine = -(-excitation.shape[-1] // fine_hop)
-        shape = upsample(
-            shape.transpose(-1, -2), hop=self.subdivision, n_samples=n_fine, window="linear"
-        )
-        return allpole_samplewise(excitation, to_lpc(shape.transpose(-1, -2)), hop=fine_hop)
+            return allpole_ola(excitation, reflection_to_lpc(reflection), hop=self.hop)
+        return allpole_lattice(excitation, reflection, hop=self.hop)

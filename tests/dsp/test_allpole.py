@@ -192,9 +192,7 @@ def autograd_loop(e: Tensor, a: Tensor, hop: int, *, ola: bool) -> Tensor:
     window = torch.hann_window(2 * hop, dtype=torch.float64)
     y = torch.zeros_like(padded)
     for n in range(n_frames + 1):
-        frame = recursion(
-            padded[n * hop : (n + 2) * hop], [a[min(n, n_frames - 1)]] * (2 * hop)
-        )
+        frame = recursion(padded[n * hop : (n + 2) * hop], [a[min(n, n_frames - 1)]] * (2 * hop))
         y = y + torch.nn.functional.pad(
             window * torch.stack(frame), (n * hop, (n_frames - n) * hop)
         )

@@ -43,6 +43,7 @@ def test_an_impulse_lies_symmetric_around_its_frame(device: torch.device) -> Non
     torch.testing.assert_close(around, around.flip(0))
 
 
+@pytest.mark.filterwarnings("ignore:n_fft=2048 is too large:UserWarning")
 @pytest.mark.parametrize("n_samples", LENGTHS)
 def test_stft_against_librosa(n_samples: int, device: torch.device) -> None:
     x = noise(n_samples).double()
@@ -63,7 +64,9 @@ def test_istft_inverts(n_samples: int, dtype: torch.dtype, device: torch.device)
     assert (back - x).abs().max() < (1e-5 if dtype == torch.float32 else 1e-12)
 
 
-@pytest.mark.parametrize(("n_frames", "length", "hop"), [(1, 8, 4), (5, 8, 4), (4, 9, 2), (3, 2, 5)])
+@pytest.mark.parametrize(
+    ("n_frames", "length", "hop"), [(1, 8, 4), (5, 8, 4), (4, 9, 2), (3, 2, 5)]
+)
 def test_overlap_add(n_frames: int, length: int, hop: int, device: torch.device) -> None:
     frames = noise(2, 3, n_frames, length).double()
     expected = np.zeros((2, 3, (n_frames - 1) * hop + length))
