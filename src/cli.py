@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 # Errors whose message is written for the user: it names the file or field and the remedy.
-USER_ERRORS = (ValueError, OSError, OmegaConfBaseException)
+USER_ERRORS = (ValueError, FloatingPointError, OSError, OmegaConfBaseException)
 
 
 def entry_point(main: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:

@@ -20,6 +20,7 @@ from src.audio import load_mono, write_wav_atomic
 from src.baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
 from src.cli import entry_point
 from src.data.datamodule import MixtureDataModule
+from src.data.prepared import F0Kind, PreparedSong
 from src.f0.contours import F0Contours, write_csv
 from src.files import write_text
 from src.metrics.evaluation import evaluate, summarise
@@ -65,13 +66,13 @@ def table_of(results: dict[str, Any]) -> Table:
     return table
 
 
-def held_out_recording(data: MixtureDataModule, folder: Path) -> tuple[Path, F0Contours]:
-    """Write one held-out mixture as a recording with its F0 file, as a user would have them."""
-    assert data.test_set is not None
-    song = data.test_set.songs[0]
+def held_out_recording(
+    song: PreparedSong, kind: F0Kind, folder: Path
+) -> tuple[Path, F0Contours]:
+    """Write a song's mixture as a recording with its F0 file, as a user would have them."""
     stems = np.stack([song.audio(key) for key in song.keys])
     mix = stems.sum(axis=0)
-    f0: NDArray[np.float32] = song.f0(song.keys, data.f0)
+    f0: NDArray[np.float32] = song.f0(song.keys, kind)
     contours = F0Contours.on_grid(f0, tuple(part for part, _ in song.keys))
     path = folder / f"{song.name}.wav"
     write_wav_atomic(path, mix / np.abs(mix).max(), RATE, overwrite=True)
@@ -151,7 +152,7 @@ def main(cfg: DictConfig) -> None:
 
     console.rule("2/4  Evaluate on held-out chorales")
     data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
-    data.prepare("test")
+    prepared = data.prepare("test")
     data.setup("test")
     separator = UmssSeparator(best, mask="magnitude")
     results = evaluate_all(
@@ -166,7 +167,8 @@ def main(cfg: DictConfig) -> None:
     console.print(table_of(results))
 
     console.rule("3/4  Separate")
-    recording, contours = held_out_recording(data, output / "held_out")
+    song = prepared.song(data.song_split(data.build_reader()).test[0])
+    recording, contours = held_out_recording(song, data.f0, output / "held_out")
     examples = [
         separate_example("A held-out chorale", recording, contours, separator, output / "held_out")
     ]

@@ -101,9 +101,9 @@ class Separator(ABC):
         return Separation(apply_masks(mixture, masks), masks, synthesised, parameters)
 
     def _check(self, mixture: Tensor, f0: Tensor, sources: Tensor | None) -> None:
-        if mixture.ndim != 2 or f0.ndim != 3 or len(f0) != len(mixture):
+        if mixture.ndim != 2 or not mixture.numel() or f0.ndim != 3 or len(f0) != len(mixture):
             raise ValueError(
-                "mixture must be [B, T] and f0 [B, J, N]; "
+                "mixture must be [B, T], not empty, and f0 [B, J, N]; "
                 f"got {list(mixture.shape)} and {list(f0.shape)}"
             )
         n_frames = -(-mixture.shape[-1] // self.hop)
@@ -116,11 +116,16 @@ class Separator(ABC):
             raise ValueError("the mixture holds NaN or infinite samples")
         if not torch.isfinite(f0).all() or (f0 < 0).any():
             raise ValueError("F0 must be finite and not negative; use 0 where a singer is silent")
-        if self.needs_sources and sources is None:
+        if not self.needs_sources:
+            return
+        if sources is None:
             raise ValueError(
                 f"{type(self).__name__} is an oracle: it needs the true sources, so it can be "
                 "evaluated but cannot separate a recording"
             )
+        expected = [len(mixture), f0.shape[1], mixture.shape[-1]]
+        if list(sources.shape) != expected:
+            raise ValueError(f"sources must be [B, J, T] = {expected}, got {list(sources.shape)}")
 
     def _soft_masks(self, signals: Tensor) -> Tensor:
         """Masks from source signals [B, J, T]."""

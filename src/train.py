@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +12,53 @@ import hydra
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from src.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
 from src.cli import entry_point
-from src.files import write_json
+from src.files import write_json, write_text
+from src.wandb_logging import finish_runs
 
 log = logging.getLogger(__name__)
 
 # Sections that decide what is learned: a run continues only where they are unchanged.
 _IDENTITY = ("n_singers", "seed", "data", "model")
+# Fields of `data` that decide only where and how fast.
+_INCIDENTAL = ("cache_dir", "num_workers", "pin_memory", "progress")
+# What a run leaves in its folder, and `overwrite=true` removes.
+_PRODUCTS = ("checkpoints", "csv", "wandb", "config.yaml", "result.json")
+_NOISE = (
+    ".*LeafSpec.*",  # Lightning's own use of PyTorch
+    ".*does not have many workers.*",  # excerpts are memory-mapped: nothing to wait for
+    "Checkpoint directory .* exists and is not empty.*",  # so it should be when continuing
+    ".*smaller than the logging interval.*",
+)
 
 
-def last_checkpoint(output: Path, config: dict[str, Any], *, overwrite: bool) -> Path | None:
-    """The checkpoint to continue from, or None to start afresh.
+def last_checkpoint(output: Path, config: dict[str, Any]) -> Path | None:
+    """The checkpoint to continue from, or None if `output` holds no run.
 
     Raises:
-        FileExistsError: `output` holds a run of another configuration and `overwrite` is false.
+        FileExistsError: `output` holds a run of another configuration.
+        ValueError: its configuration cannot be read.
     """
     checkpoint = output / "checkpoints" / "last.ckpt"
-    if overwrite or not checkpoint.is_file():
+    if not checkpoint.is_file():
         return None
-    stored = OmegaConf.to_container(OmegaConf.load(output / "config.yaml"))
-    assert isinstance(stored, dict)
-    changed = [key for key in _IDENTITY if stored.get(key) != config.get(key)]
+    try:
+        stored = OmegaConf.to_container(OmegaConf.load(output / "config.yaml"))
+        assert isinstance(stored, dict)
+    except Exception as error:  # YAML and OmegaConf have no common base class
+        raise ValueError(
+            f"{output / 'config.yaml'}: not readable ({type(error).__name__}), so it is unknown "
+            "what the checkpoint beside it was trained on; set overwrite=true to start afresh"
+        ) from error
+    changed = _differences(stored, config)
     if changed:
         raise FileExistsError(
             f"{output}: holds a run with another {', '.join(changed)}; set overwrite=true to "
@@ -46,38 +71,43 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
     """Run or continue one training; the content of `result.json` is returned.
 
     Raises:
-        FileExistsError: see `last_checkpoint`.
+        FileExistsError: `output` holds a run of another configuration; see `last_checkpoint`.
+        TrainingDivergedError: the loss is no longer a number.
         ValueError: configuration or data that cannot be used.
     """
-    # Only what identifies the run is resolved: the rest may refer to Hydra's runtime.
-    config = {key: _plain(cfg[key]) for key in _IDENTITY}
-    checkpoint = last_checkpoint(output, config, overwrite=cfg.overwrite)
+    _quieten()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
+    config = _identity(cfg)
+    # A dry run neither continues nor disturbs what lies there.
+    dry_run = bool(cfg.trainer.fast_dev_run)
+    if cfg.overwrite and not dry_run:
+        _remove_products(output)
+    checkpoint = None if dry_run or cfg.overwrite else last_checkpoint(output, config)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
-    data = instantiate(cfg.data, _convert_="all")
-    model = instantiate(cfg.model)
-    callbacks = [instantiate(c) for c in cfg.callbacks.values() if c]
-    loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
-    trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
-    if trainer.is_global_zero:
-        output.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(OmegaConf.create(config), output / "config.yaml")
-    if checkpoint is not None:
-        log.info("continuing from %s", checkpoint)
-    trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-
-    best = trainer.checkpoint_callback
-    result: dict[str, Any] = {
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
-        "interrupted": trainer.interrupted,
-        "val_loss": _number(trainer.callback_metrics.get("val/loss")),
-        "best_val_loss": _number(getattr(best, "best_model_score", None)),
-        "best_checkpoint": getattr(best, "best_model_path", None),
-    }
-    if trainer.is_global_zero:
+    failed = True
+    try:
+        data = instantiate(cfg.data, _convert_="all")
+        model = instantiate(cfg.model)
+        trainer = _build_trainer(cfg)
+        content = read_checkpoint(checkpoint) if checkpoint is not None else None
+        finished = why_finished(content, trainer) if content is not None else None
+        if content is not None and finished is not None:
+            log.info("%s: finished already: %s, or overwrite=true to start afresh", output, finished)
+            result = result_of(content)
+        else:
+            if checkpoint is not None:
+                log.info("continuing from %s", checkpoint)
+            elif not dry_run:
+                _save_config(output, config)
+            trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            last = output / "checkpoints" / "last.ckpt"
+            result = result_of(read_checkpoint(last)) if not dry_run and last.is_file() else {}
+        failed = False
+    finally:
+        finish_runs(failed=failed)
+    if trainer.is_global_zero and result:
         write_json(output / "result.json", result)
         log.info(
             "best validation loss %s, checkpoint %s",
@@ -87,12 +117,77 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
     return result
 
 
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+def _build_trainer(cfg: DictConfig) -> pl.Trainer:
+    if cfg.trainer.get("strategy") == "ddp" and HydraConfig.initialized():
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            # Each further process is this command again: it would start a sweep of its own.
+            raise ValueError(
+                "trainer.strategy=ddp does not work in a multirun; start the runs one by one"
+            )
+    callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
+    loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
+    try:
+        trainer: pl.Trainer = instantiate(
+            cfg.trainer, callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()]
+        )
+    except InstantiationException as error:
+        if isinstance(error.__cause__, MisconfigurationException):
+            raise ValueError(f"trainer: {error.__cause__}") from error
+        raise
+    return trainer
 
 
-def _number(value: torch.Tensor | None) -> float | None:
-    return None if value is None else float(value)
+def _identity(cfg: DictConfig) -> dict[str, Any]:
+    """What identifies a run; only this is resolved: the rest may refer to Hydra's runtime."""
+    config = {
+        key: OmegaConf.to_container(cfg[key], resolve=True)
+        if OmegaConf.is_config(cfg[key])
+        else cfg[key]
+        for key in _IDENTITY
+    }
+    config["data"] = {k: v for k, v in config["data"].items() if k not in _INCIDENTAL}
+    return config
+
+
+def _differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
+    """Dotted names of the fields that differ."""
+    if not (isinstance(stored, dict) and isinstance(wanted, dict)):
+        return [] if stored == wanted else [name]
+    return [
+        field
+        for key in dict.fromkeys((*stored, *wanted))
+        for field in _differences(
+            stored.get(key), wanted.get(key), f"{name}.{key}" if name else str(key)
+        )
+    ]
+
+
+@rank_zero_only
+def _save_config(output: Path, config: dict[str, Any]) -> None:
+    write_text(output / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+
+
+@rank_zero_only
+def _remove_products(output: Path) -> None:
+    for name in _PRODUCTS:
+        path = output / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _quieten() -> None:
+    """Hide remarks of Lightning that no user of this program can act on."""
+    for pattern in _NOISE:
+        warnings.filterwarnings("ignore", message=pattern)
+    messages = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    if _is_no_advertisement not in messages.filters:
+        messages.addFilter(_is_no_advertisement)
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip: For seamless cloud" not in record.getMessage()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")

@@ -131,8 +131,9 @@ class MediaLogger(pl.Callback):
             return
         first = {key: value[: self.n_mixtures] for key, value in batch.items()}
         content = media(pl_module, first, trainer.current_epoch)
+        step = max(0, trainer.global_step - 1)  # where Lightning puts the losses of this epoch
         for entry in loggers:
-            entry.experiment.log({**content, "trainer/global_step": trainer.global_step})
+            entry.experiment.log({**content, "trainer/global_step": step})
 
 
 @torch.no_grad()

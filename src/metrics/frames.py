@@ -21,14 +21,19 @@ def one_second_frames(x: Tensor, *, rate: int = 16_000) -> Tensor:
 
 
 def _scale_invariant_ratio(estimate: Tensor, target: Tensor) -> Tensor:
-    """10 log10(|a s|^2 / |a s - e|^2 + 1e-8) over the last dimension, a = <e, s> / <s, s>."""
+    """10 log10(|a s|^2 / |a s - e|^2 + 1e-8) over the last dimension, a = <e, s> / <s, s>.
+
+    The distortion counts as at least 1e-15 of the signal: exact estimates score 150 dB, not
+    infinity, which no mean would survive.
+    """
     estimate, target = estimate.double(), target.double()
     tiny = torch.finfo(target.dtype).tiny
     projection = (estimate * target).sum(-1, keepdim=True)
     scaled = projection / target.square().sum(-1, keepdim=True).clamp(min=tiny) * target
     signal = scaled.square().sum(-1)
     distortion = (scaled - estimate).square().sum(-1)
-    return 10.0 * torch.log10(signal / distortion.clamp(min=tiny) + 1e-8)
+    distortion = distortion.maximum(1e-15 * signal).clamp(min=tiny)
+    return 10.0 * torch.log10(signal / distortion + 1e-8)
 
 
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
@@ -99,4 +104,5 @@ def frame_energy(target: Tensor, full_mix_peak: Tensor | float, *, rate: int = 1
     """
     energy = one_second_frames(target, rate=rate).double().square().sum(-1)
     peak = torch.as_tensor(full_mix_peak, dtype=energy.dtype, device=energy.device)
-    return energy / (peak.square().unsqueeze(-1) if peak.ndim else peak.square())
+    level = peak.square().clamp(min=torch.finfo(energy.dtype).tiny)
+    return energy / (level.unsqueeze(-1) if level.ndim else level)

@@ -16,7 +16,7 @@ from src.models.source_filter import SourceFilterVoice
 Batch = dict[str, Any]
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(FloatingPointError):
     """The loss is no longer a finite number."""
 
 
@@ -72,12 +72,7 @@ class SourceFilterTraining(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self._step(batch)
-        if not torch.isfinite(loss):
-            raise TrainingDivergedError(
-                f"the training loss became {loss.item()} in epoch {self.current_epoch}, step "
-                f"{batch_idx}; lower model.lr or trainer.gradient_clip_val, and resume from the "
-                "last checkpoint"
-            )
+        self._check("training loss", loss)
         self.log(
             "train/loss",
             loss,
@@ -90,9 +85,11 @@ class SourceFilterTraining(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        loss = self._step(batch)
+        self._check("validation loss", loss)
         self.log(
             "val/loss",
-            self._step(batch),
+            loss,
             sync_dist=True,
             batch_size=len(batch["mixture"]),
             prog_bar=True,
@@ -104,15 +101,36 @@ class SourceFilterTraining(pl.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         gradients = [p.grad.norm() for p in self.parameters() if p.grad is not None]
-        self.log("train/gradient_norm", torch.stack(gradients).norm(), on_step=False, on_epoch=True)
+        norm = torch.stack(gradients).norm()
+        # Before the step: it would carry the NaN into the weights, and those into the checkpoint.
+        self._check("gradient", norm)
+        self._log_epoch("train/gradient_norm", norm)
 
-    def configure_optimizers(self) -> Any:
+    def on_train_epoch_start(self) -> None:
+        # A function of the epoch alone: Lightning steps its schedulers only after the checkpoint of
+        # an epoch is written, so that a run continued from one would miss a step.
         h = self.hparams
-        optimizer = torch.optim.Adam(self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"])
-        schedule = torch.optim.lr_scheduler.StepLR(
-            optimizer, step_size=h["lr_decay_epochs"], gamma=h["lr_decay"]
-        )
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        lr = h["lr"] * h["lr_decay"] ** (self.current_epoch // h["lr_decay_epochs"])
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        self._log_epoch("train/lr", lr)
+
+    def _check(self, what: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            raise TrainingDivergedError(
+                f"the {what} became {value.item()} in epoch {self.current_epoch + 1}; run again "
+                "with a lower trainer.gradient_clip_val to continue from the last checkpoint, or "
+                "with a lower model.lr and overwrite=true to start afresh"
+            )
+
+    def _log_epoch(self, name: str, value: Tensor | float) -> None:
+        self.log(name, value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        h = self.hparams
+        return torch.optim.Adam(self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"])
 
 
 class UnsupervisedTraining(SourceFilterTraining):

@@ -37,7 +37,8 @@ class ControlSpec:
     def activate(self, logits: Tensor) -> Tensor:
         """Network outputs to parameter values."""
         if self.maximum is None:
-            return torch.tanh(logits.double())
+            # Kept off 1, to which tanh rounds far out: there the filter stops being stable.
+            return (1.0 - 1e-6) * torch.tanh(logits.double())
         return exponential_sigmoid(logits, maximum=self.maximum, slope=self.slope)
 
 
@@ -60,6 +61,8 @@ class SourceFilterVoice(nn.Module):
         parameterisation: "lsf" (the paper) or "reflection" (its alternative).
         filtering: "ola" (the paper: frames from zero state, `src.dsp.allpole`) or "samplewise" (one
             recursion with reflection coefficients interpolated to samples, `src.dsp.lattice`).
+            Getting those from line spectral frequencies loses digits for the sharpest filters: keep
+            `minimum_gap` above zero with "samplewise".
 
     Raises:
         ValueError: unknown parameterisation or filtering.

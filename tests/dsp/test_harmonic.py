@@ -106,7 +106,7 @@ def test_upper_bound_on_the_number_of_harmonics(most: int) -> None:
 
 
 def test_both_nyquist_rules_in_a_jump() -> None:
-    """A leap of two octaves: the sample rule cuts harmonics that both frames' rule still lets by."""
+    """In a leap the sample rule cuts harmonics that the rule of frames still lets by."""
     f0 = np.array([500.0, 2000.0, 500.0, 7999.0, 8000.0, 8001.0, 500.0, 4000.0])
     amplitude = np.ones(8)
     found = harmonic_source(torch.tensor(f0), torch.tensor(amplitude), n_samples=2048)
@@ -115,8 +115,10 @@ def test_both_nyquist_rules_in_a_jump() -> None:
 
 @pytest.mark.parametrize(
     ("f0", "expected"),
-    [(0, 0), (50, 101), (78, 101), (79, 101), (80, 99), (440.1, 18), (2000, 3), (4000, 1)]
-    + [(7999, 1), (8000, 0), (9000, 0)],
+    [
+        *[(0, 0), (50, 101), (78, 101), (79, 101), (80, 99), (440.1, 18), (2000, 3), (4000, 1)],
+        *[(7999, 1), (8000, 0), (9000, 0)],
+    ],
 )
 def test_number_of_harmonics(f0: float, expected: int) -> None:
     assert int(count_harmonics(torch.tensor(f0), rate=RATE, max_harmonics=101)) == expected

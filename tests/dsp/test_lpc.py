@@ -9,7 +9,13 @@ import torch
 from torch.autograd import gradcheck
 
 from src.dsp.control import exponential_sigmoid
-from src.dsp.lpc import lpc_response, lsf_from_increments, lsf_to_lpc, reflection_to_lpc
+from src.dsp.lpc import (
+    lpc_response,
+    lpc_to_reflection,
+    lsf_from_increments,
+    lsf_to_lpc,
+    reflection_to_lpc,
+)
 
 ORDERS = [*range(1, 21)]
 
@@ -149,6 +155,25 @@ def test_reflection_to_lpc_solves_the_normal_equations() -> None:
         reflection.append(solution[-1])
     a = reflection_to_lpc(torch.tensor(reflection)).numpy()
     np.testing.assert_allclose(a, solution, rtol=1e-9, atol=1e-12)
+    back = lpc_to_reflection(torch.tensor(solution)).numpy()
+    np.testing.assert_allclose(back, reflection, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2, 9, 20])
+def test_lpc_to_reflection(order: int, device: torch.device) -> None:
+    rng = np.random.default_rng(order)
+    reflection = rng.uniform(-0.7, 0.7, size=(6, order))
+    a = np.stack([levinson(row) for row in reflection])
+    found = lpc_to_reflection(torch.tensor(a, device=device)).cpu().numpy()
+    np.testing.assert_allclose(found, reflection, rtol=0, atol=1e-9)
+
+
+def test_reflection_of_the_sharpest_filters_stays_inside_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 3.0 * torch.randn(200, 21, generator=generator)
+    found = lpc_to_reflection(lsf_to_lpc(lsf_from_increments(exponential_sigmoid(logits))))
+    assert torch.isfinite(found).all()
+    assert found.abs().max() < 1
 
 
 @pytest.mark.parametrize(("order", "n_fft"), [(1, 2), (4, 64), (20, 512)])
@@ -176,4 +201,6 @@ def test_gradients(order: int, device: torch.device) -> None:
     reflection = torch.tensor(rng.uniform(-0.8, 0.8, (2, order)), device=device)
     reflection.requires_grad_()
     assert gradcheck(reflection_to_lpc, (reflection,))
+    coefficients = reflection_to_lpc(reflection.detach()).requires_grad_()
+    assert gradcheck(lpc_to_reflection, (coefficients,))
     assert gradcheck(lambda x: lpc_response(reflection_to_lpc(x), 16).abs(), (reflection,))

@@ -105,8 +105,10 @@ def test_response_follows_smooth_magnitudes() -> None:
 
 @pytest.mark.parametrize(
     ("frequency", "level"),
-    [(50, -0.06), (100, -0.27), (200, -1.3), (400, -5.5), (800, -11.9)]
-    + [(1600, -18.0), (3200, -24.0), (6400, -30.0)],
+    [
+        *[(50, -0.06), (100, -0.27), (200, -1.3), (400, -5.5)],
+        *[(800, -11.9), (1600, -18.0), (3200, -24.0), (6400, -30.0)],
+    ],
 )
 def test_rolloff_response(frequency: float, level: float) -> None:
     taps = rolloff_fir().double().numpy()

@@ -55,7 +55,21 @@ def test_activations() -> None:
     expected = 2 * (1 / (1 + np.exp(-2.5 * x.double().numpy()))) ** math.log(10) + 1e-7
     np.testing.assert_allclose(sigmoid.activate(x).numpy(), expected, rtol=1e-4)
     tanh = ControlSpec("reflection", 1, True, maximum=None)
-    np.testing.assert_allclose(tanh.activate(x).numpy(), np.tanh(x.double().numpy()))
+    np.testing.assert_allclose(tanh.activate(x).numpy(), np.tanh(x.double().numpy()), rtol=1e-5)
+    # Far out tanh rounds to one, which would be a filter on the edge of stability.
+    assert tanh.activate(torch.tensor([-1e3, 30.0])).abs().max() < 1
+
+
+@pytest.mark.parametrize("filtering", ["ola", "samplewise"])
+def test_saturated_reflection_coefficients(filtering: str) -> None:
+    voice = SourceFilterVoice(order=4, parameterisation="reflection", filtering=filtering)
+    logits, controls = random_controls(voice, 1, 1, 6)
+    far = (100.0 * logits["reflection"].detach().sign()).requires_grad_()
+    controls["reflection"] = voice.controls[2].activate(far)
+    sound = voice(torch.full((1, 1, 6), 200.0), controls, torch.tensor([0]), 1500)
+    sound.abs().mean().backward()
+    assert torch.isfinite(sound).all()
+    assert far.grad is not None and torch.isfinite(far.grad).all()
 
 
 def test_nothing_is_learned_or_saved() -> None:
@@ -182,8 +196,6 @@ def test_gradcheck_of_the_whole_voice() -> None:
     [
         ({"parameterisation": "roots"}, "parameterisation"),
         ({"filtering": "fft"}, "filtering"),
-        ({"filtering": "samplewise", "subdivision": 7}, "subdivision=7"),
-        ({"filtering": "samplewise", "subdivision": 0}, "subdivision=0"),
     ],
 )
 def test_unknown_options_are_refused(options: dict[str, object], message: str) -> None:

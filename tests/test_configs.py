@@ -1,0 +1,130 @@
+"""Every configuration composes, builds its objects, and builds nothing foreign."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from tests.tiny_training import ROOT, compose_config
+
+CONF = ROOT / "conf"
+ALLOWED = ("src.", "torch.", "pytorch_lightning.")
+
+
+def choices(group: str) -> list[str]:
+    return sorted(
+        file.relative_to(CONF / group).with_suffix("").as_posix()
+        for file in (CONF / group).rglob("*.yaml")
+        if not file.name.startswith("_")
+    )
+
+
+def targets(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"]
+        for value in node.values():
+            yield from targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from targets(value)
+
+
+@pytest.mark.parametrize("file", sorted(CONF.rglob("*.yaml")), ids=lambda f: f.stem)
+def test_targets_are_ours_or_lightnings(file: Path) -> None:
+    content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    assert all(target.startswith(ALLOWED) for target in targets(content))
+
+
+@pytest.mark.parametrize(("experiment", "data"), list(product(choices("experiment"), choices("data"))))
+def test_every_experiment_composes_with_every_data_set(experiment: str, data: str) -> None:
+    cfg = compose_config("train", [f"experiment={experiment}", f"data={data}"])
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    assert plain["data"]["reader"]["name"] == data
+    assert plain["data"]["size"] == experiment.rsplit("_", 1)[1]
+    wanted = "SupervisedTraining" if "sv_" in experiment else "UnsupervisedTraining"
+    assert plain["model"]["_target_"] == f"src.models.lit.{wanted}"
+
+
+@pytest.mark.parametrize("data", choices("data"))
+def test_every_data_module_builds(data: str, tmp_path: Path) -> None:
+    cfg = compose_config("train", [f"data={data}", f"paths.data_dir={tmp_path}"])
+    module = instantiate(cfg.data, _convert_="all")
+    assert module.reader_name == data
+    assert module.n_singers == 4
+
+
+@pytest.mark.parametrize("experiment", choices("experiment"))
+def test_every_experiment_builds_its_model(experiment: str) -> None:
+    small = ["model.estimator.encoder_width=8", "model.estimator.decoder_width=8"]
+    cfg = compose_config("train", [f"experiment={experiment}", *small])
+    model = instantiate(cfg.model)
+    assert model.voice.minimum_gap == (0.0 if "paper" in experiment else 0.1)
+    assert (cfg.trainer.gradient_clip_val is None) == ("paper" in experiment)
+    # Plain values only: checkpoints must load without executing code.
+    assert all(not OmegaConf.is_config(value) for value in model.hparams.values())
+
+
+@pytest.mark.parametrize("trainer", choices("trainer"))
+def test_every_trainer_builds_or_says_what_is_missing(trainer: str) -> None:
+    from src.train import _build_trainer
+
+    cfg = compose_config("train", [f"trainer={trainer}", "logger=csv"])
+    try:
+        built = _build_trainer(cfg)
+    except ValueError as error:
+        assert trainer in ("gpu", "ddp")
+        assert str(error).startswith("trainer: ")
+    else:
+        assert built.gradient_clip_val == 1.0
+        assert built.num_devices >= (2 if trainer == "ddp_cpu" else 1)
+
+
+@pytest.mark.parametrize("logger", choices("logger"))
+def test_every_logger_and_callback_builds(
+    logger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cfg = compose_config("train", [f"logger={logger}"], tmp_path)
+    loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
+    names = {type(entry).__name__ for entry in loggers}
+    assert names == ({"CSVLogger", "WandbLogger"} if logger == "wandb" else {"CSVLogger"})
+    callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
+    early = next(c for c in callbacks if type(c).__name__ == "EarlyStopping")
+    assert early.patience == 200
+
+
+@pytest.mark.parametrize("separator", choices("separator"))
+@pytest.mark.parametrize("entry", ["evaluate", "separate"])
+def test_every_separator_composes(entry: str, separator: str) -> None:
+    changes = [f"separator={separator}"]
+    changes += ["separator.checkpoint=best.ckpt"] if separator == "umss" else []
+    changes += ["input=choir.wav", "f0=choir.csv"] if entry == "separate" else []
+    cfg = compose_config(entry, changes)
+    OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    if separator != "umss":
+        assert instantiate(cfg.separator).mask == "magnitude"
+
+
+@pytest.mark.parametrize("name", ["prepare", "demo"])
+def test_other_entry_points_compose(name: str) -> None:
+    OmegaConf.to_container(compose_config(name, []), resolve=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ["train", "evaluate", "separate", "prepare"])
+def test_help(entry: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", f"src.{entry}", "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "data" in result.stdout or "separator" in result.stdout

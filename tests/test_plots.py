@@ -1,0 +1,94 @@
+"""Pictures: the right axes, gaps where silent, complete files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.plots import decibel_spectrogram, save_figure, spectrogram_figure
+
+RATE = 16_000
+TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
+NAMES = ("soprano", "bass")
+
+
+def tracks() -> np.ndarray:
+    f0 = np.tile([[440.0], [110.0]], (1, 63))
+    f0[0, 20:30] = 0.0
+    return f0
+
+
+def test_axes_and_legend() -> None:
+    figure = spectrogram_figure(TONE, RATE, tracks(), names=NAMES, title="duet")
+    axes = figure.axes[0]
+    assert axes.get_title() == "duet"
+    assert axes.get_xlabel() == "Time (s)"
+    assert axes.get_ylabel() == "Frequency (Hz)"
+    assert axes.get_xlim() == (0.0, 1.0)
+    assert axes.get_ylim() == (60.0, 4000.0)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["F0 soprano", "F0 bass"]
+
+
+def test_tracks_lie_on_the_time_grid_with_gaps_where_silent() -> None:
+    line, _ = spectrogram_figure(TONE, RATE, tracks(), names=NAMES).axes[0].get_lines()
+    times, values = line.get_data()
+    assert np.asarray(times)[:3] == pytest.approx([0.0, 0.016, 0.032])
+    assert np.isnan(np.asarray(values)[20:30]).all()
+    assert np.nanmin(values) == 440.0
+
+
+def test_one_track_no_track_and_default_names() -> None:
+    single = spectrogram_figure(TONE, RATE, tracks()[0])
+    assert [t.get_text() for t in single.legends[0].get_texts()] == ["F0 singer1"]
+    assert not spectrogram_figure(TONE, RATE, names=NAMES).legends
+
+
+def test_levels_are_relative_to_the_maximum() -> None:
+    levels, hop = decibel_spectrogram(TONE, RATE)
+    assert hop == 128
+    assert levels.max() == pytest.approx(0.0, abs=1e-4)
+    assert levels.min() >= -70.0
+    peak = levels[:, levels.shape[1] // 2].argmax() * RATE / 2048
+    assert peak == pytest.approx(440, abs=8)
+    assert (decibel_spectrogram(np.zeros(100, np.float32), RATE)[0] == -70.0).all()
+
+
+def test_long_recordings_keep_the_picture_small_and_in_place() -> None:
+    audio = np.zeros(RATE * 600, np.float32)
+    audio[RATE * 300 : RATE * 310] = np.tile(TONE, 10)
+    levels, hop = decibel_spectrogram(audio, RATE)
+    assert levels.shape[1] <= 2001
+    loud = np.flatnonzero(levels.max(axis=0) > -20) * hop / RATE
+    assert loud.min() == pytest.approx(300, abs=0.5)
+    assert loud.max() == pytest.approx(310, abs=0.5)
+    assert spectrogram_figure(audio, RATE).axes[0].get_xlabel() == "Time (min:s)"
+
+
+@pytest.mark.parametrize(
+    ("audio", "f0", "names", "message"),
+    [
+        (np.zeros(0), None, (), "not empty"),
+        (np.zeros((2, 10)), None, (), r"\[T\]"),
+        (np.array([0.0, np.nan]), None, (), "NaN"),
+        (TONE, np.zeros((1, 2, 3)), (), r"\[J, N\]"),
+        (TONE, tracks(), ("soprano",), "as many names"),
+    ],
+)
+def test_errors(audio: np.ndarray, f0: np.ndarray, names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        spectrogram_figure(audio, RATE, f0, names=names)
+
+
+def test_files_are_complete_and_not_replaced_unasked(tmp_path: Path) -> None:
+    figure = spectrogram_figure(TONE, RATE, tracks(), names=NAMES)
+    path = tmp_path / "new" / "duet.png"
+    save_figure(path, figure)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(FileExistsError, match="overwrite=true"):
+        save_figure(path, figure)
+    save_figure(path, figure, overwrite=True)
+    with pytest.raises(ValueError, match="wave"):
+        save_figure(tmp_path / "new" / "duet.wave", figure)
+    assert [file.name for file in path.parent.iterdir()] == ["duet.png"]

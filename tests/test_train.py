@@ -1,0 +1,304 @@
+"""Training runs: from the command line to the checkpoint, and after accidents."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+
+from src.checkpoints import AtomicCheckpointIO
+from src.models.lit import TrainingDivergedError, UnsupervisedTraining
+from src.models.umss import load_training_module
+from src.train import train
+from tests.tiny_training import ROOT, compose_config, overrides, write_choir
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def choir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_choir(tmp_path_factory.mktemp("data") / "choir", seconds=4)
+
+
+def run(choir: Path, output: Path, *more: str) -> dict[str, Any]:
+    """Train in this process."""
+    return train(compose_config("train", overrides(choir, output, *more), output), output)
+
+
+def command(choir: Path, output: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "src.train", *overrides(choir, output, *more)]
+
+
+def run_command(choir: Path, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(choir, output, *more), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
+    )
+
+
+def last(output: Path) -> dict[str, Any]:
+    return torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def assert_same_weights(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+
+
+def curve(output: Path, metric: str) -> list[float]:
+    tables = [pd.read_csv(file) for file in sorted(output.glob("csv/version_*/metrics.csv"))]
+    return pd.concat(tables)[metric].dropna().tolist()
+
+
+def test_a_run_leaves_losses_checkpoints_and_a_result(choir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    result = run(choir, output, "trainer.max_epochs=4", "model.lr=1e-2")
+    assert result == json.loads((output / "result.json").read_text())
+    assert result["epochs"] == 4 and result["steps"] == 8
+    losses = curve(output, "val/loss")
+    assert len(losses) == len(curve(output, "train/loss")) == 4
+    assert losses[-1] < losses[0]
+    assert result["best_val_loss"] == pytest.approx(min(losses), rel=1e-6)
+
+    # Validation is deterministic: the stored weights give the stored loss.
+    cfg = compose_config("train", overrides(choir, output), output)
+    model = load_training_module(output / "checkpoints" / "last.ckpt")
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    data = instantiate(cfg.data, _convert_="all")
+    for _ in range(2):
+        (scores,) = trainer.validate(model, data, verbose=False)
+        assert scores["val/loss"] == result["val_loss"]
+
+
+def test_supervised_training_and_other_numbers_of_singers(choir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    run(choir, output, "model=sv", "n_singers=2", "trainer.max_epochs=1")
+    model = load_training_module(output / "checkpoints" / "best.ckpt")
+    mixture, f0 = torch.randn(1, 4000), torch.full((1, 3, 16), 200.0)
+    assert model(mixture, f0, torch.zeros(1, dtype=torch.int64))[0].shape == (1, 3, 4000)
+
+
+def test_killed_and_continued_equals_never_stopped(choir: Path, tmp_path: Path) -> None:
+    # A schedule that moves every other epoch: its state must survive, too.
+    changes = (
+        "data.size=small",
+        "data.split.small.train=[one]",
+        "data.split.small.val=[two]",
+        "model.lr=1e-2",
+        "model.lr_decay=0.5",
+        "model.lr_decay_epochs=2",
+        "trainer.max_epochs=6",
+    )
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    straight = run(choir, whole, *changes)
+
+    process = subprocess.Popen(
+        command(choir, broken, *changes),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = broken / "checkpoints" / "last.ckpt"
+    while process.poll() is None and not (checkpoint.is_file() and last(broken)["epoch"] >= 1):
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -9, "the run ended before it could be killed"
+    assert last(broken)["epoch"] < 5
+
+    continued = run_command(choir, broken, *changes)
+    assert continued.returncode == 0, continued.stderr
+    assert "continuing from" in continued.stdout
+    assert "epoch 6/6: train loss" in continued.stdout
+    assert_same_weights(last(whole)["state_dict"], last(broken)["state_dict"])
+    result = json.loads((broken / "result.json").read_text())
+    for key in ("epochs", "steps", "val_loss", "best_val_loss"):
+        assert result[key] == straight[key]
+    best = [torch.load(o / "checkpoints/best.ckpt", weights_only=True) for o in (whole, broken)]
+    assert_same_weights(best[0]["state_dict"], best[1]["state_dict"])
+
+
+def test_finished_runs_are_not_repeated_but_can_be_prolonged(
+    choir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    output = tmp_path / "run"
+    first = run(choir, output, "trainer.max_epochs=1")
+    before = (output / "checkpoints" / "last.ckpt").read_bytes()
+    assert run(choir, output, "trainer.max_epochs=1") == first
+    assert "finished already: 1 epochs are done; set trainer.max_epochs higher" in caplog.text
+    assert (output / "checkpoints" / "last.ckpt").read_bytes() == before
+
+    assert run(choir, output, "trainer.max_epochs=2")["epochs"] == 2
+    assert len(curve(output, "val/loss")) == 2
+
+
+def test_early_stopping_finishes_a_run(
+    choir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    output = tmp_path / "run"
+    stops = ("callbacks.early_stopping.min_delta=100", "callbacks.early_stopping.patience=1")
+    assert run(choir, output, *stops)["epochs"] == 2
+    assert run(choir, output, *stops)["epochs"] == 2
+    assert "finished already: no better validation loss for 1 epochs" in caplog.text
+    patient = (stops[0], "callbacks.early_stopping.patience=2")
+    assert run(choir, output, *patient)["epochs"] == 3
+
+
+def test_time_limit_stops_and_the_run_continues(
+    choir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    output = tmp_path / "run"
+    epochs = run(choir, output, "trainer.max_time='00:00:00:01'")["epochs"]
+    assert 1 <= epochs < 100
+    assert run(choir, output, "trainer.max_time='00:00:00:01'")["epochs"] == epochs
+    assert "s of training are over; set trainer.max_time higher" in caplog.text
+    more = run(choir, output, f"trainer.max_epochs={epochs + 1}")
+    assert more["epochs"] == epochs + 1
+
+
+def test_other_configurations_are_refused_until_overwritten(choir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    run(choir, output, "trainer.max_epochs=2")
+    with pytest.raises(FileExistsError, match=r"another model\.lr; set overwrite=true"):
+        run(choir, output, "model.lr=1e-3")
+    with pytest.raises(FileExistsError, match=r"n_singers, data\.n_singers;"):
+        run(choir, output, "n_singers=2")
+    # Where and how fast is no other configuration.
+    assert run(choir, output, "trainer.max_epochs=2", "data.pin_memory=true")["epochs"] == 2
+
+    assert run(choir, output, "model.lr=1e-3", "overwrite=true", "trainer.max_epochs=1")[
+        "epochs"
+    ] == 1
+    assert [path.name for path in (output / "csv").iterdir()] == ["version_0"]
+    assert len(curve(output, "val/loss")) == 1
+    assert last(output)["hyper_parameters"]["lr"] == 1e-3
+    assert run(choir, output, "model.lr=1e-3", "trainer.max_epochs=2")["epochs"] == 2
+
+
+def test_damaged_runs_are_named(choir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    run(choir, output, "trainer.max_epochs=1")
+    checkpoint = output / "checkpoints" / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"last\.ckpt: not a checkpoint to continue from"):
+        run(choir, output, "trainer.max_epochs=2")
+    (output / "config.yaml").write_text("a: [")
+    with pytest.raises(ValueError, match=r"config\.yaml: not readable"):
+        run(choir, output, "trainer.max_epochs=2")
+    (output / "config.yaml").unlink()
+    with pytest.raises(ValueError, match="overwrite=true"):
+        run(choir, output, "trainer.max_epochs=2")
+    assert run(choir, output, "trainer.max_epochs=1", "overwrite=true")["epochs"] == 1
+
+
+def test_divergence_leaves_the_last_checkpoint(
+    choir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "run"
+    run(choir, output, "trainer.max_epochs=1")
+    before = (output / "checkpoints" / "last.ckpt").read_bytes()
+    compute = UnsupervisedTraining.loss
+    with monkeypatch.context() as patch:
+        patch.setattr(UnsupervisedTraining, "loss", lambda *args: compute(*args) * float("nan"))
+        with pytest.raises(TrainingDivergedError, match="training loss became nan in epoch 2"):
+            run(choir, output, "trainer.max_epochs=3")
+    assert (output / "checkpoints" / "last.ckpt").read_bytes() == before
+    gentler = ("trainer.max_epochs=2", "trainer.gradient_clip_val=0.1")
+    assert run(choir, output, *gentler)["epochs"] == 2
+
+
+def test_interrupted_writing_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({"epoch": 2}, path)
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
+
+
+def test_dry_run_and_mistakes_on_the_command_line(choir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    dry = run_command(choir, output, "trainer.fast_dev_run=true")
+    assert dry.returncode == 0, dry.stderr
+    for noise in ("litlogger", "litmodels", "LeafSpec", "infer the `batch_size`", "workers"):
+        assert noise not in dry.stdout + dry.stderr
+    assert not any((output / name).exists() for name in ("checkpoints", "config.yaml"))
+
+    wrong = run_command(choir, output, f"data.root={tmp_path / 'nowhere'}")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: ") and "nowhere" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_two_processes_learn_what_one_learns(choir: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    changes = ("model.lr=1e-3", "trainer.max_epochs=3")
+    run(choir, one, *changes)
+    spy = (
+        "+callbacks.weights._target_=tests.tiny_training.RankWeights",
+        f"+callbacks.weights.folder={tmp_path}",
+    )
+    result = run_command(choir, two, *changes, "trainer=ddp_cpu", "data.batch_size=1", *spy)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("epoch 3/3: train loss") == 1
+    ranks = [torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in (0, 1)]
+    assert_same_weights(*ranks)
+    # Gradients of equal shards are averaged: the same as the gradient of the whole batch.
+    for metric in ("train/loss", "val/loss"):
+        assert curve(two, metric) == pytest.approx(curve(one, metric), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_sweep_trains_every_value_in_a_folder_of_its_own(choir: Path, tmp_path: Path) -> None:
+    changes = [c for c in overrides(choir, tmp_path) if not c.startswith("output=")]
+    changes += [f"paths.output_dir={tmp_path}", "seed=0,1", "trainer.max_epochs=1"]
+    result = subprocess.run(
+        [sys.executable, "-m", "src.train", "-m", *changes],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    folders = sorted(file.parent for file in tmp_path.rglob("result.json"))
+    assert len(folders) == 2
+    a, b = (last(folder)["state_dict"] for folder in folders)
+    assert any(not torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.slow
+def test_real_singers(shared_dir: Path, tmp_path: Path) -> None:
+    changes = [
+        "data=csd",
+        f"data.root={shared_dir / 'data' / 'csd_nino_dios'}",
+        f"paths.cache_dir={tmp_path / 'prepared'}",
+        "model.estimator.encoder_width=8",
+        "model.estimator.decoder_width=8",
+        "data.excerpt_seconds=1",
+        "+trainer.limit_train_batches=2",
+        "+trainer.limit_val_batches=1",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+        f"output={tmp_path / 'run'}",
+    ]
+    result = train(compose_config("train", changes, tmp_path / "run"), tmp_path / "run")
+    assert result["best_val_loss"] > 0
