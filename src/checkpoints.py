@@ -77,7 +77,9 @@ def why_finished(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
 def result_of(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What `result.json` holds, from the last checkpoint of a run."""
     states = checkpoint["callbacks"].items()
-    state = next((s for key, s in states if key.startswith(ModelCheckpoint.__name__)), {})
+    state: dict[str, Any] = next(
+        (s for key, s in states if key.startswith(ModelCheckpoint.__name__)), {}
+    )
 
     def number(key: str) -> float | None:
         value = state.get(key)

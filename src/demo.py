@@ -31,6 +31,8 @@ from src.separator import Separator
 from src.train import train
 
 RATE = 16_000
+# Peak below which a residual is rounding, not sound: -90 dB of full scale.
+INAUDIBLE = 10 ** (-90 / 20)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def separate_example(
     """Separate a recording and draw a picture of every stem."""
     files = separate_file(path, contours, separator, folder, overwrite=True)
     stems = {name: file for name, file in files.items() if name != "parameters"}
+    if np.abs(load_mono(stems["residual"], RATE)).max() < INAUDIBLE:
+        del stems["residual"]
     pictures = {}
     for name, file in {"mixture": path, **stems}.items():
         audio = load_mono(file, RATE)

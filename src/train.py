@@ -15,9 +15,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from src.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
 from src.cli import entry_point
@@ -94,7 +94,9 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
         content = read_checkpoint(checkpoint) if checkpoint is not None else None
         finished = why_finished(content, trainer) if content is not None else None
         if content is not None and finished is not None:
-            log.info("%s: finished already: %s, or overwrite=true to start afresh", output, finished)
+            log.info(
+                "%s: finished already: %s, or overwrite=true to start afresh", output, finished
+            )
             result = result_of(content)
         else:
             if checkpoint is not None:
@@ -118,12 +120,12 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
 
 
 def _build_trainer(cfg: DictConfig) -> pl.Trainer:
-    if cfg.trainer.get("strategy") == "ddp" and HydraConfig.initialized():
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            # Each further process is this command again: it would start a sweep of its own.
-            raise ValueError(
-                "trainer.strategy=ddp does not work in a multirun; start the runs one by one"
-            )
+    sweeping = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    if sweeping and cfg.trainer.get("strategy") == "ddp":
+        # Each further process is this command again: it would start a sweep of its own.
+        raise ValueError(
+            "trainer.strategy=ddp does not work in a multirun; start the runs one by one"
+        )
     callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
     loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
     try:
@@ -139,7 +141,7 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
 
 def _identity(cfg: DictConfig) -> dict[str, Any]:
     """What identifies a run; only this is resolved: the rest may refer to Hydra's runtime."""
-    config = {
+    config: dict[str, Any] = {
         key: OmegaConf.to_container(cfg[key], resolve=True)
         if OmegaConf.is_config(cfg[key])
         else cfg[key]

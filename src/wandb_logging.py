@@ -72,7 +72,7 @@ def build_logger(
     if mode is None:
         options["mode"] = "online" if logged_in() else "offline"
     identity = None
-    if rank_zero_only.rank == 0:
+    if getattr(rank_zero_only, "rank", 0) == 0:
         file = Path(save_dir) / "wandb" / "run_id"
         if not file.is_file():
             write_text(file, uuid.uuid4().hex[:8] + "\n")
@@ -210,9 +210,7 @@ def table_rows(
     return rows
 
 
-def _picture(
-    signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str
-) -> np.ndarray:
+def _picture(signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str) -> np.ndarray:
     """RGB image [height, width, 3] of a spectrogram."""
     figure = spectrogram_figure(signal.cpu().numpy(), 16_000, tracks, names=names, title=title)
     figure.canvas.draw()

@@ -179,9 +179,9 @@ def test_other_configurations_are_refused_until_overwritten(choir: Path, tmp_pat
     # Where and how fast is no other configuration.
     assert run(choir, output, "trainer.max_epochs=2", "data.pin_memory=true")["epochs"] == 2
 
-    assert run(choir, output, "model.lr=1e-3", "overwrite=true", "trainer.max_epochs=1")[
-        "epochs"
-    ] == 1
+    assert (
+        run(choir, output, "model.lr=1e-3", "overwrite=true", "trainer.max_epochs=1")["epochs"] == 1
+    )
     assert [path.name for path in (output / "csv").iterdir()] == ["version_0"]
     assert len(curve(output, "val/loss")) == 1
     assert last(output)["hyper_parameters"]["lr"] == 1e-3

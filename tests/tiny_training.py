@@ -56,9 +56,7 @@ def overrides(choir: Path, output: Path, *more: str) -> list[str]:
     ]
 
 
-def compose_config(
-    name: str, changes: list[str], output: Path | None = None
-) -> DictConfig:
+def compose_config(name: str, changes: list[str], output: Path | None = None) -> DictConfig:
     """A configuration as an entry point gets it."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
@@ -74,9 +72,7 @@ def compose_config(
 def tiny_model(kind: str = "us", **options: Any) -> UnsupervisedTraining | SupervisedTraining:
     """US or SV model with a small network."""
     cls = {"us": UnsupervisedTraining, "sv": SupervisedTraining}[kind]
-    return cls(
-        voice={"order": 6}, estimator=dict(ESTIMATOR), fft_sizes=(512, 128), **options
-    )
+    return cls(voice={"order": 6}, estimator=dict(ESTIMATOR), fft_sizes=(512, 128), **options)
 
 
 class RankWeights(pl.Callback):

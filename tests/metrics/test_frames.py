@@ -71,7 +71,8 @@ def test_si_sdr_at_its_limits() -> None:
     assert si_sdr(torch.zeros(1000), target).item() == pytest.approx(-80.0)
     assert si_sdr(noise(1000), torch.zeros(1000)).item() == pytest.approx(-80.0)
     assert si_sdr(torch.zeros(1000), torch.zeros(1000)).item() == pytest.approx(-80.0)
-    assert si_sdr(target, target).item() > 200
+    # Exact estimates score the documented ceiling, so that means stay finite.
+    assert si_sdr(target, target).item() == pytest.approx(150.0)
 
 
 def test_spectral_snr_against_the_formula() -> None:
