@@ -14,9 +14,10 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from src.audio import load_mono, write_wav_atomic
+from src.audio import load_audio, load_mono, write_wav_atomic
 from src.baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
 from src.cli import entry_point
 from src.data.datamodule import MixtureDataModule
@@ -68,9 +69,7 @@ def table_of(results: dict[str, Any]) -> Table:
     return table
 
 
-def held_out_recording(
-    song: PreparedSong, kind: F0Kind, folder: Path
-) -> tuple[Path, F0Contours]:
+def held_out_recording(song: PreparedSong, kind: F0Kind, folder: Path) -> tuple[Path, F0Contours]:
     """Write a song's mixture as a recording with its F0 file, as a user would have them."""
     stems = np.stack([song.audio(key) for key in song.keys])
     mix = stems.sum(axis=0)
@@ -107,19 +106,23 @@ def separate_example(
     return Example(title, path, stems, pictures)
 
 
-def user_recording(cfg: DictConfig, separator: Separator, output: Path) -> Example | None:
-    """The user's own recording, if one is given and its F0 tracks are there."""
+def user_recording(cfg: DictConfig) -> tuple[Path, F0Contours] | None:
+    """The user's own recording and its F0 tracks, read before anything else takes time.
+
+    Raises:
+        ValueError: the recording or its F0 file is missing or cannot be used.
+    """
     if cfg.input is None:
         return None
     path = Path(cfg.input)
     f0_path = Path(cfg.f0) if cfg.f0 is not None else path.with_suffix(".csv")
     if not f0_path.is_file():
         raise ValueError(
-            f"{path} needs the F0 tracks of its singers: no {f0_path}; set UMSS_DEMO_F0 to a CSV "
-            "file with the columns time, soprano, alto, ... (see README, F0 files)"
+            f"{path} needs the F0 tracks of its singers, and there is no {f0_path}; put a CSV file "
+            "with the columns time, soprano, alto, ... there, or name one in UMSS_DEMO_F0"
         )
-    contours = read_contours(f0_path)
-    return separate_example("Your recording", path, contours, separator, output / "your_recording")
+    load_audio(path)
+    return path, read_contours(f0_path)
 
 
 def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> None:
@@ -147,6 +150,11 @@ def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> 
 def main(cfg: DictConfig) -> None:
     console = Console()
     output = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        own = user_recording(cfg)
+    except ValueError as error:
+        own = None
+        console.print(f"[bold]Your recording is left out:[/bold] {escape(str(error))}")
     console.rule("1/4  Generate a choir and train on its mixtures")
     console.print(
         f"The singing of the chorales takes under a minute, the training {cfg.trainer.max_time} "
@@ -176,8 +184,10 @@ def main(cfg: DictConfig) -> None:
     examples = [
         separate_example("A held-out chorale", recording, contours, separator, output / "held_out")
     ]
-    own = user_recording(cfg, separator, output)
-    examples += [own] if own else []
+    if own is not None:
+        examples.append(
+            separate_example("Your recording", *own, separator, output / "your_recording")
+        )
     for example in examples:
         for file in (*example.stems.values(), *example.pictures.values()):
             console.print(f"wrote {file}", soft_wrap=True, highlight=False)

@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
 from src.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
@@ -37,6 +38,7 @@ _NOISE = (
     ".*does not have many workers.*",  # excerpts are memory-mapped: nothing to wait for
     "Checkpoint directory .* exists and is not empty.*",  # so it should be when continuing
     ".*smaller than the logging interval.*",
+    "Be aware that when using `ckpt_path`.*",  # a run continued without its time limit
 )
 
 
@@ -127,10 +129,16 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
             "trainer.strategy=ddp does not work in a multirun; start the runs one by one"
         )
     callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
+    if cfg.trainer.fast_dev_run:  # Lightning would write last.ckpt even then
+        callbacks = [entry for entry in callbacks if not isinstance(entry, ModelCheckpoint)]
     loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
     try:
         trainer: pl.Trainer = instantiate(
-            cfg.trainer, callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()]
+            cfg.trainer,
+            callbacks=callbacks,
+            logger=loggers,
+            plugins=[AtomicCheckpointIO()],
+            enable_checkpointing=not cfg.trainer.fast_dev_run,
         )
     except InstantiationException as error:
         if isinstance(error.__cause__, MisconfigurationException):
@@ -184,12 +192,13 @@ def _quieten() -> None:
     for pattern in _NOISE:
         warnings.filterwarnings("ignore", message=pattern)
     messages = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    if _is_no_advertisement not in messages.filters:
-        messages.addFilter(_is_no_advertisement)
+    if _is_useful not in messages.filters:
+        messages.addFilter(_is_useful)
 
 
-def _is_no_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip: For seamless cloud" not in record.getMessage()
+def _is_useful(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(noise in message for noise in ("Tip: For seamless cloud", "TPU available"))
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")

@@ -72,7 +72,8 @@ def test_a_run_leaves_losses_checkpoints_and_a_result(choir: Path, tmp_path: Pat
 
     # Validation is deterministic: the stored weights give the stored loss.
     cfg = compose_config("train", overrides(choir, output), output)
-    model = load_training_module(output / "checkpoints" / "last.ckpt")
+    model = instantiate(cfg.model)
+    model.load_state_dict(last(output)["state_dict"])
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
     data = instantiate(cfg.data, _convert_="all")
     for _ in range(2):
@@ -148,7 +149,7 @@ def test_early_stopping_finishes_a_run(
 ) -> None:
     caplog.set_level(logging.INFO)
     output = tmp_path / "run"
-    stops = ("callbacks.early_stopping.min_delta=100", "callbacks.early_stopping.patience=1")
+    stops = ("+callbacks.early_stopping.min_delta=100", "callbacks.early_stopping.patience=1")
     assert run(choir, output, *stops)["epochs"] == 2
     assert run(choir, output, *stops)["epochs"] == 2
     assert "finished already: no better validation loss for 1 epochs" in caplog.text
@@ -237,15 +238,20 @@ def test_interrupted_writing_leaves_the_old_checkpoint(
 
 def test_dry_run_and_mistakes_on_the_command_line(choir: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
+    run(choir, output, "trainer.max_epochs=1")
+    before = {file: file.read_bytes() for file in output.rglob("*.*") if file.is_file()}
     dry = run_command(choir, output, "trainer.fast_dev_run=true")
     assert dry.returncode == 0, dry.stderr
     for noise in ("litlogger", "litmodels", "LeafSpec", "infer the `batch_size`", "workers"):
         assert noise not in dry.stdout + dry.stderr
-    assert not any((output / name).exists() for name in ("checkpoints", "config.yaml"))
+    products = {f for f in output.rglob("*.*") if f.is_file() and f.parent.name != ".hydra"}
+    assert {f.name for f in products - before.keys()} <= {"train.log"}
+    assert all(f.read_bytes() == content for f, content in before.items())
 
-    wrong = run_command(choir, output, f"data.root={tmp_path / 'nowhere'}")
+    wrong = run_command(choir, tmp_path / "other", f"data.root={tmp_path / 'nowhere'}")
     assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: ") and "nowhere" in wrong.stderr
+    message = wrong.stderr.strip().splitlines()[-1]
+    assert message.startswith("error: ") and "nowhere" in message
     assert "Traceback" not in wrong.stderr
 
 

@@ -59,6 +59,7 @@ def test_level_of_the_recording_does_not_matter(checkpoint: Path) -> None:
     assert torch.isfinite(silence.sources).all()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("legacy", [True, False], ids=["pickle", "zip"])
 def test_code_in_a_checkpoint_is_refused_and_not_executed(tmp_path: Path, legacy: bool) -> None:
     trace, path = tmp_path / "executed", tmp_path / "evil.ckpt"

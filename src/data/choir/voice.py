@@ -80,7 +80,7 @@ def upper_lift(tract: float) -> np.ndarray:
 
 
 @njit(cache=True)
-def render(
+def render(  # type: ignore[no-untyped-def]
     f0, rd, voice, breath, hiss, coefs, zero, hiss_coefs, noise, hiss_noise, jitter, shimmer,
     table, peaks, lift,
 ):  # fmt: skip
