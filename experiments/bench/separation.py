@@ -86,7 +86,7 @@ def main() -> None:
                 sys.executable, "-m", "experiments.bench.separation",
                 "--case", f"{kind},{seconds}", "--singers", str(options.singers),
             ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             case = {"kind": kind, "recording_s": seconds, "n_singers": options.singers}
             case |= json.loads(done.stdout.splitlines()[-1])
             cases.append(case)

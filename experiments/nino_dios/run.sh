@@ -16,22 +16,23 @@ evaluate() { # name, singers, J, seeds, further overrides
     f0=cached "seeds=$seeds" output="$work/$name" overwrite=true "$@"
   cp "$work/$name/summary.json" "$here/$name.json"
 }
+all='[1,2,3]'
 for n in 4 2; do
-  for singers in '[1,2,3]' '[3]'; do
-    tag=j$n-singers$(tr -dc 0-9 <<<"$singers")
-    evaluate "mixture-$tag" "$singers" "$n" '[0]' separator=mixture
-    for mask in magnitude power; do
-      evaluate "comb-$mask-$tag" "$singers" "$n" '[0]' separator=comb separator.mask=$mask
-    done
-    for mask in magnitude power phase_sensitive; do
-      evaluate "oracle-$mask-$tag" "$singers" "$n" '[0]' separator=oracle separator.mask=$mask
-    done
+  evaluate "mixture-j$n" "$all" "$n" '[0]' separator=mixture
+  for mask in magnitude power; do
+    evaluate "comb-$mask-j$n" "$all" "$n" '[0]' separator=comb separator.mask=$mask
   done
+  for mask in magnitude power phase_sensitive; do
+    evaluate "oracle-$mask-j$n" "$all" "$n" '[0]' separator=oracle separator.mask=$mask
+  done
+done
+for mask in magnitude power; do
+  evaluate "comb-$mask-j4-singer3" '[3]' 4 '[0]' separator=comb separator.mask=$mask
 done
 $python -m src.train experiment=us_small data=csd data.root="$root" 'data.singers=[1,2]' \
   trainer=cpu trainer.max_time=00:00:10:00 output=$work/us_small overwrite=true
 cut -d, -f1,3,5,6 $work/us_small/csv/version_0/metrics.csv > "$here/us_small-losses.csv"
 for mask in magnitude power; do
-  evaluate "umss-$mask-j4-singers3" '[3]' 4 '[0,1,2,3,4]' separator=umss \
+  evaluate "umss-$mask-j4-singer3" '[3]' 4 '[0,1,2,3,4]' separator=umss \
     separator.checkpoint=$work/us_small/checkpoints/best.ckpt separator.mask=$mask
 done

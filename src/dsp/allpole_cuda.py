@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 # One element per thread, and few lanes a program, so that small problems spread over the device.
-_LANES = 32
+LANES = 32
 
 # Sizes stay run-time numbers: one compilation serves every length and batch.
 _STEPS = ["n_steps", "n_lanes"]
@@ -163,8 +163,9 @@ def _varying_adjoint(gy, a, gx, n_frames, hop, n_lanes, order: tl.constexpr, lan
             offset -= n_lanes
 
 
-def _grid(n_lanes: int) -> tuple[int]:
-    return (triton.cdiv(n_lanes, _LANES),)
+def launch_grid(n_lanes: int) -> tuple[int]:
+    """Programs of `LANES` lanes that cover n_lanes."""
+    return (triton.cdiv(n_lanes, LANES),)
 
 
 def _frames(x: Tensor, hop: int, n_frames: int) -> Tensor:
@@ -192,8 +193,8 @@ def ola_forward(e: Tensor, a: Tensor, window: Tensor, hop: int) -> Tensor:
     x, filters = _frames(e, hop, a.shape[1]), _filters(a)
     n_steps, n_lanes = x.shape
     y = torch.empty_like(x)
-    _constant_forward[_grid(n_lanes)](
-        x, filters, y, n_steps, n_lanes, order=a.shape[-1], lanes=_LANES, num_warps=1
+    _constant_forward[launch_grid(n_lanes)](
+        x, filters, y, n_steps, n_lanes, order=a.shape[-1], lanes=LANES, num_warps=1
     )
     return _overlap_add(y.mul_(window[:, None]), *e.shape).to(e.dtype)
 
@@ -206,8 +207,8 @@ def ola_backward(
     x, g = _frames(e, hop, n_frames), _frames(gy, hop, n_frames).mul_(window[:, None])
     n_steps, n_lanes = x.shape
     y = x.new_zeros(order + n_steps, n_lanes)
-    sizes = {"order": order, "lanes": _LANES, "num_warps": 1}
-    grid = _grid(n_lanes)
+    sizes = {"order": order, "lanes": LANES, "num_warps": 1}
+    grid = launch_grid(n_lanes)
     _constant_forward[grid](x, filters, y[order:], n_steps, n_lanes, **sizes)
     # Lanes read the signals' memory only before they write its gradient there.
     ge, ga = x, torch.empty_like(filters)
@@ -229,8 +230,8 @@ def samplewise_forward(e: Tensor, a: Tensor, hop: int) -> Tensor:
     n_rows, n_frames, order = a.shape
     x, filters = _time_major(e, n_frames * hop), a.permute(1, 2, 0).contiguous()
     y = torch.empty_like(x)
-    _varying_forward[_grid(n_rows)](
-        x, filters, y, n_frames, hop, n_rows, order=order, lanes=_LANES, num_warps=1
+    _varying_forward[launch_grid(n_rows)](
+        x, filters, y, n_frames, hop, n_rows, order=order, lanes=LANES, num_warps=1
     )
     return y[: e.shape[-1]].t().to(e.dtype).contiguous()
 
@@ -240,8 +241,8 @@ def samplewise_backward(y: Tensor, a: Tensor, hop: int, gy: Tensor) -> tuple[Ten
     n_rows, n_frames, order = a.shape
     g, filters = _time_major(gy, n_frames * hop), a.permute(1, 2, 0).contiguous()
     ge = torch.empty_like(g)
-    _varying_adjoint[_grid(n_rows)](
-        g, filters, ge, n_frames, hop, n_rows, order=order, lanes=_LANES, num_warps=1
+    _varying_adjoint[launch_grid(n_rows)](
+        g, filters, ge, n_frames, hop, n_rows, order=order, lanes=LANES, num_warps=1
     )
     # Coefficient k at time t receives -ge(t) y(t - k), shared out between its two frames.
     past = torch.nn.functional.pad(_time_major(y, n_frames * hop), (0, 0, order, 0))

@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -18,13 +19,22 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from src.dsp.allpole import as_rows
-from src.dsp.lattice_cpu import lattice_backward, lattice_forward
+
+
+def _kernels(device: torch.device) -> ModuleType:
+    if device.type == "cuda":
+        from src.dsp import lattice_cuda
+
+        return lattice_cuda
+    from src.dsp import lattice_cpu
+
+    return lattice_cpu
 
 
 class _Lattice(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, e: Tensor, k: Tensor, hop: int) -> Tensor:
-        y, dropped, state = lattice_forward(e, k, hop)
+        y, dropped, state = _kernels(e.device).lattice_forward(e, k, hop)
         ctx.save_for_backward(dropped, state, k)
         ctx.hop = hop
         return y
@@ -33,7 +43,8 @@ class _Lattice(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, Tensor, None]:
         dropped, state, k = ctx.saved_tensors
-        ge, gk = lattice_backward(dropped, state, k, ctx.hop, gy.contiguous())
+        kernels = _kernels(k.device)
+        ge, gk = kernels.lattice_backward(dropped, state, k, ctx.hop, gy.contiguous())
         return ge, gk, None
 
 

@@ -8,6 +8,19 @@ from torch import Tensor
 
 from src.dsp.allpole_cpu import jit, over_rows
 
+# In long silence a rotated state shrinks to subnormal numbers and stays there, since they round
+# back to themselves; arithmetic on them is some fifty times slower. Products of two values above
+# this level are still normal numbers.
+SILENT = 1e-100
+FLUSH_EVERY = 64
+
+
+@jit
+def _flush(values):  # type: ignore[no-untyped-def]
+    for m in range(len(values)):
+        if abs(values[m]) < SILENT:
+            values[m] = 0.0
+
 
 @jit
 def _forward(e, k, hop, y, dropped, state):  # type: ignore[no-untyped-def]
@@ -19,6 +32,8 @@ def _forward(e, k, hop, y, dropped, state):  # type: ignore[no-untyped-def]
             n = t // hop
             following = min(n + 1, n_frames - 1)
             weight = t / hop - n
+            if t % FLUSH_EVERY == 0:
+                _flush(state[r])
             f = e[r, t]
             gain = 1.0
             for m in range(order - 1, -1, -1):
@@ -49,6 +64,9 @@ def _backward(dropped, state, k, hop, gy, ge, gk):  # type: ignore[no-untyped-de
             n = t // hop
             following = min(n + 1, n_frames - 1)
             weight = t / hop - n
+            if t % FLUSH_EVERY == 0:
+                _flush(state[r])
+                _flush(adjoint)
             gain = 1.0
             for m in range(order):
                 sines[m] = k[r, n, m] + weight * (k[r, following, m] - k[r, n, m])
