@@ -31,7 +31,14 @@ for mask in magnitude power; do
 done
 $python -m src.train experiment=us_small data=csd data.root="$root" 'data.singers=[1,2]' \
   trainer=cpu trainer.max_time=00:00:10:00 output=$work/us_small overwrite=true
-cut -d, -f1,3,5,6 $work/us_small/csv/version_0/metrics.csv > "$here/us_small-losses.csv"
+$python - "$work/us_small/csv/version_0/metrics.csv" "$here/us_small-losses.csv" <<'PYTHON'
+import sys
+
+import pandas as pd
+
+losses = pd.read_csv(sys.argv[1]).groupby("epoch")[["train/loss", "val/loss"]].first()
+losses.to_csv(sys.argv[2])
+PYTHON
 for mask in magnitude power; do
   evaluate "umss-$mask-j4-singer3" '[3]' 4 '[0,1,2,3,4]' separator=umss \
     separator.checkpoint=$work/us_small/checkpoints/best.ckpt separator.mask=$mask
