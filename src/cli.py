@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 # Errors whose message is written for the user: it names the file or field and the remedy.
 USER_ERRORS = (ValueError, FloatingPointError, OSError, OmegaConfBaseException)
@@ -18,19 +19,24 @@ def entry_point(main: Callable[[DictConfig], None]) -> Callable[[DictConfig], No
     """Report user mistakes on stderr and leave with exit status 1.
 
     Hydra wraps errors of object construction; the cause is what the user needs to read. Errors of
-    the program itself keep their traceback.
+    the program itself keep their traceback, and HYDRA_FULL_ERROR=1 shows every traceback.
     """
 
     @functools.wraps(main)
     def wrapped(cfg: DictConfig) -> None:
         try:
             main(cfg)
-        except HydraException as error:
-            cause = error.__cause__
-            if not isinstance(cause, USER_ERRORS):
+        except (HydraException, *USER_ERRORS) as error:
+            cause = error.__cause__ if isinstance(error, HydraException) else error
+            if not isinstance(cause, USER_ERRORS) or os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
-            sys.exit(f"error: {cause}")
-        except USER_ERRORS as error:
-            sys.exit(f"error: {error}")
+            sys.exit(f"error: {message_of(cause)}")
 
     return wrapped
+
+
+def message_of(error: BaseException) -> str:
+    """What to tell the user."""
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not set; give it as {error.full_key}=VALUE, or see --help"
+    return str(error)

@@ -1,0 +1,48 @@
+"""User mistakes end in one message; errors of the program keep their traceback."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from src.cli import entry_point
+
+
+def raising(error: BaseException) -> None:
+    @entry_point
+    def main(cfg: DictConfig) -> None:
+        raise error
+
+    main(OmegaConf.create())
+
+
+def test_user_errors_become_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    with pytest.raises(SystemExit, match=r"^error: choir\.wav: no such file$"):
+        raising(FileNotFoundError("choir.wav: no such file"))
+    wrapped = InstantiationException("Error in call to target ...")
+    wrapped.__cause__ = ValueError("mask must be one of ...")
+    with pytest.raises(SystemExit, match="^error: mask must"):
+        raising(wrapped)
+
+
+def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    @entry_point
+    def main(cfg: DictConfig) -> None:
+        print(cfg.separator.checkpoint)
+
+    with pytest.raises(SystemExit, match=r"separator\.checkpoint=VALUE"):
+        main(OmegaConf.create({"separator": {"checkpoint": "???"}}))
+
+
+def test_other_errors_and_full_errors_keep_their_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(TypeError):
+        raising(TypeError("a bug"))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ValueError, match="shown in full"):
+        raising(ValueError("shown in full"))
