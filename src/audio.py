@@ -16,6 +16,25 @@ class AudioError(ValueError):
     """An audio file that cannot be used; the message names the file and the remedy."""
 
 
+def open_audio(path: str | Path) -> sf.SoundFile:
+    """Open a file for reading bit by bit.
+
+    Raises:
+        AudioError: the file is missing, not readable as audio, or empty.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path}: no such audio file")
+    try:
+        source = sf.SoundFile(path)
+    except (sf.LibsndfileError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+    if source.frames == 0:
+        source.close()
+        raise AudioError(f"{path}: the audio file is empty")
+    return source
+
+
 def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
     """Read a whole audio file.
 
@@ -26,19 +45,23 @@ def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
         AudioError: the file is missing, not readable as audio, empty, or holds NaN or infinity.
     """
     path = Path(path)
-    if not path.is_file():
-        raise AudioError(f"{path}: no such audio file")
-    try:
-        samples, rate = sf.read(path, dtype="float32", always_2d=True)
-    except (sf.LibsndfileError, RuntimeError) as error:
-        raise AudioError(
-            f"{path}: not readable as audio ({error}); convert it to WAV, FLAC, OGG or MP3"
-        ) from error
+    with open_audio(path) as source:
+        try:
+            samples = source.read(dtype="float32", always_2d=True)
+        except (sf.LibsndfileError, RuntimeError) as error:
+            raise _unreadable(path, error) from error
+        rate = int(source.samplerate)
     if samples.shape[0] == 0:
         raise AudioError(f"{path}: the audio file is empty")
     if not np.isfinite(samples).all():
         raise AudioError(f"{path}: the audio holds NaN or infinite samples; export it again")
-    return np.ascontiguousarray(samples.T), int(rate)
+    return np.ascontiguousarray(samples.T), rate
+
+
+def _unreadable(path: Path, error: Exception) -> AudioError:
+    return AudioError(
+        f"{path}: not readable as audio ({error}); convert it to WAV, FLAC, OGG or MP3"
+    )
 
 
 def resample(audio: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from src.baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
 from src.cli import entry_point
 from src.data.datamodule import MixtureDataModule
 from src.data.prepared import F0Kind, PreparedSong
-from src.f0.contours import F0Contours, write_csv
+from src.f0.contours import HOP, RATE, F0Contours, write_csv
 from src.files import write_text
 from src.metrics.evaluation import evaluate, summarise
 from src.models.umss import UmssSeparator
@@ -31,7 +31,6 @@ from src.separate import read_contours, separate_file
 from src.separator import Separator
 from src.train import train
 
-RATE = 16_000
 # Peak below which a residual is rounding, not sound: -90 dB of full scale.
 INAUDIBLE = 10 ** (-90 / 20)
 
@@ -92,7 +91,7 @@ def separate_example(
     pictures = {}
     for name, file in {"mixture": path, **stems}.items():
         audio = load_mono(file, RATE)
-        frames = contours.to_frames(-(-len(audio) // 256)).T
+        frames = contours.to_frames(-(-len(audio) // HOP)).T
         own = contours.names.index(name) if name in contours.names else None
         shown = frames if own is None else frames[own : own + 1]
         names = contours.names if own is None else (name,)

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import hydra
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.progress import track
 
-from src.audio import AudioError
+from src.audio import open_audio
 from src.chunks import Piece, chunk_advance, separate_chunks
 from src.cli import entry_point
 from src.f0.contours import ContourError, F0Contours, read_csv
@@ -99,18 +99,9 @@ def separate_file(
         raise FileExistsError(
             f"{', '.join(existing)}: exists; set overwrite=true or choose another output"
         )
-    if not path.is_file():
-        raise AudioError(f"{path}: no such audio file")
-    try:
-        source = sf.SoundFile(path)
-    except (sf.LibsndfileError, RuntimeError) as error:
-        raise AudioError(
-            f"{path}: not readable as audio ({error}); convert it to WAV, FLAC, OGG or MP3"
-        ) from error
+    source = open_audio(path)
     folder.mkdir(parents=True, exist_ok=True)
     with source, tempfile.TemporaryDirectory(dir=folder, prefix=f".{path.stem}-") as scratch:
-        if source.frames == 0:
-            raise AudioError(f"{path}: the audio file is empty")
         seconds = source.frames / source.samplerate
         _compare_lengths(path, seconds, contours)
 
@@ -118,7 +109,7 @@ def separate_file(
             block: NDArray[np.float32] = source.read(n, dtype="float32", always_2d=True).T
             return np.ascontiguousarray(block)
 
-        pieces = separate_chunks(
+        pieces: Iterable[Piece] = separate_chunks(
             read,
             source.samplerate,
             contours,
@@ -129,7 +120,7 @@ def separate_file(
         )
         if progress:
             total = max(1, round(seconds / chunk_advance(chunk_seconds, overlap_seconds)))
-            pieces = iter(track(pieces, f"separating {path.name}", total=total, transient=True))
+            pieces = track(pieces, f"separating {path.name}", total=total, transient=True)
         temporary = {name: Path(scratch) / p.name for name, p in paths.items()}
         _write(pieces, temporary, contours, source, separator)
         for name, target in paths.items():
@@ -138,7 +129,7 @@ def separate_file(
 
 
 def _write(
-    pieces: object,
+    pieces: Iterable[Piece],
     paths: dict[str, Path],
     contours: F0Contours,
     source: sf.SoundFile,
@@ -155,8 +146,7 @@ def _write(
     parameters: list[dict[str, NDArray[np.floating]]] = []
     f0: list[NDArray[np.float32]] = []
     try:
-        piece: Piece
-        for piece in pieces:  # type: ignore[attr-defined]
+        for piece in pieces:
             for output, signal in zip(outputs, [*piece.stems, piece.residual], strict=True):
                 output.write(signal.T)
             parameters.append(piece.parameters)
