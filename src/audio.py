@@ -11,6 +11,8 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+BLOCK = 1 << 20  # samples that are read at once
+
 
 class AudioError(ValueError):
     """An audio file that cannot be used; the message names the file and the remedy."""
@@ -51,11 +53,15 @@ def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
         except (sf.LibsndfileError, RuntimeError) as error:
             raise _unreadable(path, error) from error
         rate = int(source.samplerate)
+    _check_samples(path, samples)
+    return np.ascontiguousarray(samples.T), rate
+
+
+def _check_samples(path: Path, samples: NDArray[np.float32]) -> None:
     if samples.shape[0] == 0:
         raise AudioError(f"{path}: the audio file is empty")
     if not np.isfinite(samples).all():
         raise AudioError(f"{path}: the audio holds NaN or infinite samples; export it again")
-    return np.ascontiguousarray(samples.T), rate
 
 
 def _unreadable(path: Path, error: Exception) -> AudioError:
@@ -75,11 +81,24 @@ def resample(audio: NDArray[np.float32], rate: int, target: int) -> NDArray[np.f
 def load_mono(path: str | Path, rate: int = 16_000) -> NDArray[np.float32]:
     """Read a file as one channel (mean of its channels) at `rate` Hz, float32 [T].
 
+    Only one channel of the whole file is in memory.
+
     Raises:
         AudioError: see `load_audio`.
     """
-    samples, file_rate = load_audio(path)
-    return resample(samples.mean(axis=0), file_rate, rate)
+    path = Path(path)
+    with open_audio(path) as source:
+        try:
+            blocks = [
+                block.mean(axis=1)
+                for block in source.blocks(BLOCK, dtype="float32", always_2d=True)
+            ]
+        except (sf.LibsndfileError, RuntimeError) as error:
+            raise _unreadable(path, error) from error
+        file_rate = int(source.samplerate)
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    _check_samples(path, samples)
+    return resample(samples, file_rate, rate)
 
 
 def write_wav_atomic(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,16 @@ from rich.progress import track
 from rich.table import Table
 
 from src.cli import entry_point
+from src.f0.errors import F0Errors, perturb_batches
 from src.files import write_json, write_text
 from src.metrics.evaluation import evaluate, summarise
 
 log = logging.getLogger(__name__)
+
+
+def plain(node: DictConfig) -> Any:
+    """A part of the configuration as it goes into a summary."""
+    return OmegaConf.to_container(node, resolve=True)
 
 
 def show(summary: dict[str, Any], title: str) -> None:
@@ -44,17 +52,20 @@ def main(cfg: DictConfig) -> None:
     if cfg.f0 is not None:
         cfg.data.f0 = cfg.f0
     separator = instantiate(cfg.separator)
+    errors: F0Errors = instantiate(cfg.f0_errors)
     data = instantiate(cfg.data, _convert_="all")
     data.prepare("test")
     data.setup("test")
-    loader = data.test_dataloader()
-    frames = evaluate(
-        separator, track(loader, "evaluating", transient=True), seeds=list(cfg.seeds), bss=cfg.bss
-    )
+    batches: Iterable[dict[str, Any]] = track(data.test_dataloader(), "evaluating", transient=True)
+    if errors.any:
+        batches = perturb_batches(batches, errors, cfg.seed)
+    frames = evaluate(separator, batches, seeds=list(cfg.seeds), bss=cfg.bss)
     summary = {
-        "separator": OmegaConf.to_container(cfg.separator, resolve=True),
+        "separator": plain(cfg.separator),
         "data": cfg.data.reader.name,
         "f0": cfg.data.f0,
+        **({"multif0": plain(cfg.multif0)} if cfg.data.f0 == "estimated" else {}),
+        **({"f0_errors": asdict(errors)} if errors.any else {}),
         "n_singers": cfg.n_singers,
         **summarise(frames),
     }

@@ -1,4 +1,4 @@
-"""Pictures of separated singing: spectrograms with F0 tracks."""
+"""Pictures of singing: spectrograms and salience, with F0 tracks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
+
+from src.f0.contours import F0Contours
+from src.f0.salience import Salience
 
 FRAME_SECONDS = 0.016
 LOWEST_HZ, HIGHEST_HZ = 60.0, 4000.0
 TICKS_HZ = (100, 200, 400, 800, 1600, 3200)
+TICK_NOTES = ("A", "E")  # whose frequencies are marked in pictures of F0
+F0_MARGIN = 1.35  # free space above and below the tracks, as a frequency ratio
 RANGE_DB = 70.0
 # Columns that a picture can show; longer recordings get a coarser time grid, not more memory.
 MAX_COLUMNS = 2000
@@ -113,23 +119,106 @@ def spectrogram_figure(
     axes.set_xlabel("Time (s)" if duration < 60 else "Time (min:s)")
     axes.set_ylabel("Frequency (Hz)")
     axes.set_title(title)
-    for j, (name, track) in enumerate(zip(names, tracks, strict=False)):
-        voiced = np.where(track > 0, track, np.nan)
-        axes.plot(
-            FRAME_SECONDS * np.arange(len(track)),
-            voiced,
-            color=COLOURS[j % len(COLOURS)],
-            linestyle=DASHES[j // len(COLOURS) % len(DASHES)],
-            linewidth=1.8,
-            label=f"F0 {name}",
-            path_effects=[Stroke(linewidth=3.4, foreground="white"), Normal()],
-        )
+    times = FRAME_SECONDS * np.arange(tracks.shape[1], dtype=np.float64)
+    _draw_tracks(
+        axes, times, tracks.astype(np.float64), [f"F0 {name}" for name in names[: len(tracks)]]
+    )
     colour_bar = figure.colorbar(image, ax=axes, pad=0.01, aspect=30)
     colour_bar.set_label("Level (dB re maximum)")
-    if len(tracks):
-        # Outside the axes: inside, it would hide the singing.
-        figure.legend(loc="outside lower center", ncols=min(len(tracks), 6), frameon=False)
+    _legend(figure, len(tracks))
     return figure
+
+
+def salience_figure(salience: Salience, contours: F0Contours, title: str = "") -> Figure:
+    """Salience over time and logarithmic frequency, with the F0 tracks on it.
+
+    Args:
+        salience: of a recording; of long ones, the largest value of neighbouring frames is drawn.
+        contours: F0 tracks.
+        title: above the picture.
+    """
+    figure, axes = _f0_axes(contours, salience, title)
+    block = -(-len(salience.times) // MAX_COLUMNS)
+    starts = np.arange(0, len(salience.times), block)
+    values = np.maximum.reduceat(salience.values, starts, axis=1)
+    half_bin = 2.0 ** (salience.cents_per_bin / 2400)
+    rows = np.append(salience.frequencies / half_bin, salience.frequencies[-1] * half_bin)
+    step = salience.times[1] - salience.times[0] if len(salience.times) > 1 else FRAME_SECONDS
+    columns = np.append(salience.times[starts], salience.times[-1] + step) - step / 2
+    image = axes.pcolormesh(columns, rows, values, cmap="gray_r", vmin=0, vmax=1, rasterized=True)
+    figure.colorbar(image, ax=axes, pad=0.01, aspect=30).set_label("Salience")
+    return figure
+
+
+def contour_figure(contours: F0Contours, title: str = "") -> Figure:
+    """F0 tracks over time and logarithmic frequency.
+
+    Args:
+        contours: F0 tracks.
+        title: above the picture.
+    """
+    return _f0_axes(contours, None, title)[0]
+
+
+def _f0_axes(contours: F0Contours, salience: Salience | None, title: str) -> tuple[Figure, Axes]:
+    """A figure with the tracks; its frequencies are theirs, or all if there are none."""
+    figure = Figure(figsize=(10.0, 4.8), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    voiced = contours.f0[contours.voiced]
+    low, high = (voiced.min(), voiced.max()) if len(voiced) else (LOWEST_HZ, 1000.0)
+    low, high = low / F0_MARGIN, high * F0_MARGIN
+    end = contours.times[-1]
+    if salience is not None:
+        whole = len(voiced) == 0
+        low = salience.frequencies[0] if whole else max(low, salience.frequencies[0])
+        high = salience.frequencies[-1] if whole else min(high, salience.frequencies[-1])
+        end = max(end, salience.times[-1])
+    axes.set_yscale("log", base=2)
+    axes.set_ylim(low, high)
+    notes = [f"{name}{octave}" for octave in range(0, 9) for name in TICK_NOTES]
+    hertz = {note: float(librosa.note_to_hz(note)) for note in notes}
+    shown = sorted((f, note) for note, f in hertz.items() if low <= f <= high)
+    axes.yaxis.set_major_locator(FixedLocator([f for f, _ in shown]))
+    axes.yaxis.set_major_formatter(FixedFormatter([f"{note}  {f:.0f}" for f, note in shown]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlim(0.0, max(float(end), FRAME_SECONDS))
+    axes.set_xlabel("Time (s)")
+    axes.set_ylabel("F0 (note, Hz)")
+    axes.set_title(title)
+    stride = max(1, len(contours.times) // (4 * MAX_COLUMNS))
+    tracks = contours.f0.T[:, ::stride].astype(np.float64)
+    _draw_tracks(axes, contours.times[::stride], tracks, contours.names, linewidth=1.4)
+    _legend(figure, contours.n_singers)
+    return figure, axes
+
+
+def _draw_tracks(
+    axes: Axes,
+    times: NDArray[np.float64],
+    tracks: NDArray[np.float64],
+    labels: Sequence[str],
+    linewidth: float = 1.8,
+) -> None:
+    """Lines of F0 tracks [J, N], with gaps where they are 0 or NaN."""
+    for j, (label, track) in enumerate(zip(labels, tracks, strict=True)):
+        axes.plot(
+            times,
+            np.where(track > 0, track, np.nan),
+            color=COLOURS[j % len(COLOURS)],
+            linestyle=DASHES[j // len(COLOURS) % len(DASHES)],
+            linewidth=linewidth,
+            label=label,
+            path_effects=[Stroke(linewidth=linewidth + 1.6, foreground="white"), Normal()],
+        )
+
+
+def _legend(figure: Figure, n_tracks: int) -> None:
+    if n_tracks:
+        # Outside the axes: inside, it would hide the singing.
+        figure.legend(loc="outside lower center", ncols=min(n_tracks, 6), frameon=False)
 
 
 def save_figure(path: str | Path, figure: Figure, overwrite: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Separate one recording: `python -m src.separate input=choir.wav f0=contours.csv n_singers=4`."""
+"""Separate one recording: `python -m src.separate input=choir.wav n_singers=4`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from rich.progress import track
 from src.audio import open_audio
 from src.chunks import Piece, chunk_advance, separate_chunks
 from src.cli import entry_point
-from src.f0.contours import ContourError, F0Contours, read_csv
+from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
+from src.f0.estimate import F0Estimator, estimate_file, singer_names
+from src.f0.score import SCORE_SUFFIXES, read_score
+from src.files import check_existing
 from src.separator import Separator, join_parameters
 
 log = logging.getLogger(__name__)
@@ -50,22 +53,28 @@ def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
     return contours
 
 
-def output_paths(folder: Path, stem: str, names: Sequence[str]) -> dict[str, Path]:
-    """Output files by singer name, plus "residual" and "parameters".
+def output_paths(
+    folder: Path, stem: str, names: Sequence[str], *, with_f0: bool = False
+) -> dict[str, Path]:
+    """Output files by singer name, plus "residual", "parameters" and, if wanted, "f0".
 
     Raises:
         ContourError: two singers whose names lead to the same file name.
     """
     slugs = [re.sub(r"[^\w.-]+", "_", name).strip("._").lower() or "singer" for name in names]
-    if len({*slugs, "residual", "parameters"}) < len(slugs) + 2:
+    others = {
+        "residual": folder / f"{stem}_residual.wav",
+        "parameters": folder / f"{stem}_parameters.npz",
+    }
+    if with_f0:
+        others["f0"] = folder / f"{stem}_f0.csv"
+    if len({*slugs, *others}) < len(slugs) + len(others):
         raise ContourError(
             f"the singers' names ({', '.join(names)}) do not give different file names; rename "
-            "the columns of the F0 file"
+            "the columns of the F0 file, or give other names"
         )
-    paths = {n: folder / f"{stem}_{slug}.wav" for n, slug in zip(names, slugs, strict=True)}
-    paths["residual"] = folder / f"{stem}_residual.wav"
-    paths["parameters"] = folder / f"{stem}_parameters.npz"
-    return paths
+    stems = {n: folder / f"{stem}_{slug}.wav" for n, slug in zip(names, slugs, strict=True)}
+    return stems | others
 
 
 def separate_file(
@@ -79,26 +88,24 @@ def separate_file(
     seed: int = 0,
     overwrite: bool = False,
     progress: bool = True,
+    with_f0: bool = False,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
     Files are 32-bit float WAV with the input's sample rate and channels. They appear in `folder`
-    when all are complete; nothing is left behind by a failed run.
+    when all are complete; nothing is left behind by a failed run. `with_f0` also writes the F0
+    tracks as a CSV file.
 
     Returns:
-        The files by singer name, "residual" and "parameters".
+        The files by singer name, "residual", "parameters" and "f0".
 
     Raises:
         AudioError: the input is missing, unreadable or empty.
         FileExistsError: an output exists and `overwrite` is false.
         ValueError: other unusable input.
     """
-    paths = output_paths(folder, path.stem, contours.names)
-    existing = [str(p) for p in paths.values() if p.exists()]
-    if existing and not overwrite:
-        raise FileExistsError(
-            f"{', '.join(existing)}: exists; set overwrite=true or choose another output"
-        )
+    paths = output_paths(folder, path.stem, contours.names, with_f0=with_f0)
+    check_existing(paths.values(), overwrite=overwrite)
     source = open_audio(path)
     folder.mkdir(parents=True, exist_ok=True)
     with source, tempfile.TemporaryDirectory(dir=folder, prefix=f".{path.stem}-") as scratch:
@@ -123,6 +130,8 @@ def separate_file(
             pieces = track(pieces, f"separating {path.name}", total=total, transient=True)
         temporary = {name: Path(scratch) / p.name for name, p in paths.items()}
         _write(pieces, temporary, contours, source, separator)
+        if with_f0:
+            write_csv(temporary["f0"], contours)
         for name, target in paths.items():
             os.replace(temporary[name], target)
     return paths
@@ -180,18 +189,46 @@ def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:
         )
 
 
+def estimated_contours(cfg: DictConfig) -> F0Contours:
+    """F0 tracks of the recording, estimated; a score in `cfg.f0` leads them.
+
+    Raises:
+        ValueError: unusable recording, settings or score; or nobody sings in the recording.
+        FileExistsError: an output exists and `cfg.overwrite` is false.
+    """
+    path = Path(cfg.input)
+    names = None if cfg.names is None else list(cfg.names)
+    parts = None if cfg.score_parts is None else list(cfg.score_parts)
+    singer_names(cfg.n_singers, names)
+    score = None if cfg.f0 is None else read_score(cfg.f0, cfg.n_singers, parts)
+    labels = singer_names(cfg.n_singers, names, score)
+    # Estimating takes its time; what would stop the separation is said before.
+    paths = output_paths(Path(cfg.output), path.stem, labels, with_f0=True)
+    check_existing(paths.values(), overwrite=cfg.overwrite)
+    open_audio(path).close()
+    estimator: F0Estimator = instantiate(cfg.multif0)
+    log.info("estimating the F0 of %d singers", cfg.n_singers)
+    estimate = estimate_file(
+        path, estimator, cfg.n_singers, names, score=score, alignment=cfg.score_alignment
+    )
+    for warning in estimate.warnings:
+        log.warning("warning: %s", warning)
+    return estimate.contours
+
+
 @hydra.main(version_base="1.3", config_path="../conf", config_name="separate")
 @entry_point
 def main(cfg: DictConfig) -> None:
     if not 1 <= cfg.n_singers <= 32:
         raise ValueError(f"n_singers={cfg.n_singers}: give a number from 1 to 32")
-    contours = read_contours(Path(cfg.f0), cfg.n_singers)
     separator: Separator = instantiate(cfg.separator)
     if separator.needs_sources:
         raise ValueError(
             "an oracle needs the true stems and cannot separate a recording; use "
             "separator=comb or separator=umss"
         )
+    given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
+    contours = read_contours(Path(cfg.f0), cfg.n_singers) if given else estimated_contours(cfg)
     paths = separate_file(
         Path(cfg.input),
         contours,
@@ -201,6 +238,7 @@ def main(cfg: DictConfig) -> None:
         overlap_seconds=cfg.overlap_seconds,
         seed=cfg.seed,
         overwrite=cfg.overwrite,
+        with_f0=not given,
     )
     for written in paths.values():
         log.info("wrote %s", written)

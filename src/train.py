@@ -156,6 +156,8 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         for key in _IDENTITY
     }
     config["data"] = {k: v for k, v in config["data"].items() if k not in _INCIDENTAL}
+    if config["data"]["f0"] != "estimated":  # what would estimate F0 does not matter then
+        config["data"].pop("estimator")
     return config
 
 

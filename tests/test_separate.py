@@ -12,10 +12,15 @@ import soundfile as sf
 
 from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
-from src.f0.contours import ContourError, F0Contours, write_csv
-from src.separate import output_paths, read_contours, separate_file
+from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
+from src.separate import main, output_paths, read_contours, separate_file
+from tests.tiny_training import compose_config
 
 ROOT = Path(__file__).parents[1]
+FAKE = (
+    "multif0.model._target_=tests.f0.fakes.ToneSalience",
+    "multif0.assigner._target_=tests.f0.fakes.LoudestPeaks",
+)
 
 
 @pytest.fixture
@@ -82,6 +87,53 @@ def test_mistakes_of_the_user_end_in_one_message(choir: Path, tmp_path: Path) ->
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_without_f0_it_is_estimated_and_written_beside_the_stems(
+    choir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = (f"input={choir}", "n_singers=2", "separator=comb", f"output={out}", *FAKE)
+    done = run(*arguments, "names=[soprano,bass]")
+    assert done.returncode == 0, done.stderr
+    stems = ["choir_bass.wav", "choir_f0.csv", "choir_parameters.npz", "choir_residual.wav"]
+    assert sorted(p.name for p in out.iterdir()) == [*stems, "choir_soprano.wav"]
+    contours = read_csv(out / "choir_f0.csv")
+    assert contours.names == ("soprano", "bass")
+    np.testing.assert_allclose(np.median(contours.f0, axis=0), [440, 165], rtol=0.01)
+    # The file gives the same stems when it is handed back.
+    given = run(*arguments[:3], f"f0={out / 'choir_f0.csv'}", f"output={tmp_path / 'given'}")
+    assert given.returncode == 0, given.stderr
+    for name in ("choir_bass.wav", "choir_soprano.wav"):
+        np.testing.assert_array_equal(
+            load_audio(out / name)[0], load_audio(tmp_path / "given" / name)[0]
+        )
+    assert not (tmp_path / "given" / "choir_f0.csv").exists()
+
+    (out / "choir_bass.wav").unlink()
+    for path in (*out.glob("*.wav"), *out.glob("*.npz")):
+        path.unlink()
+    again = run(*arguments, "names=[soprano,bass]")
+    assert again.returncode == 1
+    assert "choir_f0.csv: exists" in again.stderr
+    assert "estimating" not in again.stdout + again.stderr
+
+
+def test_silence_and_missing_voices_are_warnings(
+    choir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    silence = tmp_path / "silence.wav"
+    sf.write(silence, np.zeros(8_000), 16_000)
+    for path, message in (
+        (silence, "the recording is silent"),
+        (choir, "hardly a note was found for singer3"),
+    ):
+        caplog.clear()
+        changes = [f"input={path}", "n_singers=3", "separator=comb", f"output={tmp_path / 'out'}"]
+        main.__wrapped__(compose_config("separate", [*changes, *FAKE]))
+        assert f"warning: {message}" in caplog.text
+        audio = load_audio(tmp_path / "out" / f"{path.stem}_singer1.wav")[0]
+        assert np.isfinite(audio).all()
+
+
 def test_unnamed_columns_are_ordered_from_high_to_low(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("0.0,110,440\n0.016,111,441\n")
     contours = read_contours(tmp_path / "x.csv", 2)
@@ -106,6 +158,9 @@ def test_file_names_are_safe_and_different() -> None:
     for names in (("alto", "Alto"), ("residual", "alto")):
         with pytest.raises(ContourError, match="different file names"):
             output_paths(Path("out"), "x", names)
+    assert "f0" in output_paths(Path("out"), "x", ("f0",))
+    with pytest.raises(ContourError, match="different file names"):
+        output_paths(Path("out"), "x", ("f0",), with_f0=True)
 
 
 def test_garbage_input_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from src.data.estimated import EstimatorRecipe, estimate_mixtures
 from src.data.excerpts import FixedExcerpts, Item, Regions, TrainExcerpts, collate
-from src.data.mixtures import Singers
+from src.data.mixtures import Mixture, Singers, choose_mixtures, find_mixtures
 from src.data.prepared import F0Kind, PreparedSet, PreparedSong, prepare, prepared_folder
 from src.data.readers import build_reader
 from src.data.readers.base import HOP, RATE, DataError, Reader
@@ -20,7 +21,8 @@ from src.data.splits import Split, split_songs, time_regions
 
 # Random excerpts per 10-s part and epoch (paper: three times more for the small set).
 PER_PART = {"full": 4, "small": 12}
-STAGES = {
+Use = Literal["train", "val", "test"]
+STAGES: dict[str | None, tuple[Use, ...]] = {
     "fit": ("train", "val"),
     "validate": ("val",),
     "test": ("test",),
@@ -44,7 +46,9 @@ class MixtureDataModule(pl.LightningDataModule):
         root: folder of the data; `generated` needs none.
         parts: voice names from the highest to the lowest (reader `folder` only).
         size: "full" or "small": song lists of `split` and excerpts per epoch.
-        f0: kind of F0, "cached" (lies with the data, or exact) or "stems" (of isolated stems).
+        f0: kind of F0, "cached" (lies with the data, or exact), "stems" (of isolated stems) or
+            "estimated" (from the mixtures, by `estimator`).
+        estimator: the multi-F0 estimator of "estimated".
         singers: singers for training and test: None = all, a list, or {song: list}.
         cross_singers: training mixes any singers (otherwise one singer number per mixture).
         val_cross_singers, test_cross_singers: the same for validation and test.
@@ -73,6 +77,7 @@ class MixtureDataModule(pl.LightningDataModule):
         parts: Sequence[str] | None = None,
         size: Literal["full", "small"] = "full",
         f0: F0Kind = "cached",
+        estimator: EstimatorRecipe | None = None,
         singers: Singers = None,
         cross_singers: bool = True,
         val_cross_singers: bool = False,
@@ -107,7 +112,8 @@ class MixtureDataModule(pl.LightningDataModule):
         self.n_singers = n_singers
         self.cache_dir = Path(cache_dir)
         self.size = size
-        self.f0 = f0
+        self.f0: F0Kind = f0
+        self.estimator = estimator
         self.singers = singers
         self.cross_singers = cross_singers
         self.val_cross_singers = val_cross_singers
@@ -146,34 +152,79 @@ class MixtureDataModule(pl.LightningDataModule):
         self.prepare(None if state is None else state.value)
 
     def prepare(self, stage: str | None = None) -> PreparedSet:
-        """Prepare the songs of a stage ("fit", "validate", "test"; None = all of them)."""
+        """Prepare the songs of a stage ("fit", "validate", "test"; None = all of them).
+
+        Estimated F0 is prepared for the mixtures that the stage needs, and no others.
+        """
         reader = self.build_reader()
         split = self.song_split(reader)
-        return prepare(
+        uses = STAGES[stage]
+        prepared = prepare(
             reader,
             self.cache_dir,
             self.f0,
-            songs={name for use in STAGES[stage] for name in getattr(split, use)},
+            songs={name for use in uses for name in getattr(split, use)},
             allow_silent=self.allow_silent,
             progress=self.progress,
         )
+        if self.f0 != "estimated":
+            return prepared
+        recipe = self._recipe()
+        prepared = PreparedSet.open(prepared.folder, estimator=recipe.fingerprint)
+        wanted = []
+        for use in uses:
+            songs, singers, cross_singers = self._cast(prepared, split, use)
+            for _, mixtures in find_mixtures(songs, self.n_singers, singers, cross_singers):
+                wanted += mixtures
+        estimate_mixtures(prepared, wanted, recipe, progress=self.progress)
+        return prepared
+
+    def _recipe(self) -> EstimatorRecipe:
+        if self.estimator is None:
+            raise DataError("data.f0=estimated needs data.estimator, see conf/multif0")
+        return self.estimator
+
+    def _cast(
+        self, prepared: PreparedSet, split: Split, use: Use
+    ) -> tuple[list[PreparedSong], Singers, bool]:
+        """The songs of a use, who sings in them, and whether any of them with any other."""
+        songs = [prepared.song(name) for name in getattr(split, use)]
+        if use == "train":
+            return songs, self._train_singers(songs), self.cross_singers
+        if use == "val":
+            return songs, self.val_singers or self.singers, self.val_cross_singers
+        return songs, self.singers, self.test_cross_singers
+
+    def mixtures(self, prepared: PreparedSet, use: Use) -> list[tuple[PreparedSong, list[Mixture]]]:
+        """The songs of a use and their mixtures with F0.
+
+        Raises:
+            DataError: there are none.
+        """
+        split = self.song_split(self.build_reader())
+        songs, singers, cross_singers = self._cast(prepared, split, use)
+        return choose_mixtures(songs, self.n_singers, self.f0, singers, cross_singers)
 
     def setup(self, stage: str | None = None) -> None:
         """Open the prepared songs and list the excerpts of a stage."""
         reader = self.build_reader()
         split = self.song_split(reader)
-        prepared = PreparedSet.open(prepared_folder(reader, self.cache_dir))
+        prepared = PreparedSet.open(
+            prepared_folder(reader, self.cache_dir),
+            estimator=self._recipe().fingerprint if self.f0 == "estimated" else None,
+        )
         uses = STAGES[stage]
         if "train" in uses or "val" in uses:
             self._setup_fit(prepared, split, uses)
         if "test" in uses:
+            songs, singers, cross_singers = self._cast(prepared, split, "test")
             self.test_set = FixedExcerpts(
-                [prepared.song(name) for name in split.test],
+                songs,
                 self.n_singers,
                 self.f0,
                 seed=self.seed,
-                singers=self.singers,
-                cross_singers=self.test_cross_singers,
+                singers=singers,
+                cross_singers=cross_singers,
                 excerpt_samples=self.excerpt_samples,
                 first_excerpt=self.test_first_excerpt,
                 start_offset=self.test_start_offset,
@@ -186,25 +237,26 @@ class MixtureDataModule(pl.LightningDataModule):
             songs = [prepared.song(name) for name in split.val]
             train_regions, val_regions = time_regions(songs, self.val_fraction)
         if "train" in uses:
-            songs = [prepared.song(name) for name in split.train]
+            songs, singers, cross_singers = self._cast(prepared, split, "train")
             self.train_set = TrainExcerpts(
                 songs,
                 self.n_singers,
                 self.f0,
                 seed=self.seed,
                 per_part=PER_PART[self.size],
-                singers=self._train_singers(songs),
-                cross_singers=self.cross_singers,
+                singers=singers,
+                cross_singers=cross_singers,
                 regions=train_regions,
                 excerpt_samples=self.excerpt_samples,
             )
+        songs, singers, cross_singers = self._cast(prepared, split, "val")
         self.val_set = FixedExcerpts(
-            [prepared.song(name) for name in split.val],
+            songs,
             self.n_singers,
             self.f0,
             seed=self.seed,
-            singers=self.val_singers or self.singers,
-            cross_singers=self.val_cross_singers,
+            singers=singers,
+            cross_singers=cross_singers,
             regions=val_regions,
             excerpt_samples=self.excerpt_samples,
         )

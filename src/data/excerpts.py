@@ -61,7 +61,7 @@ def load_item(
         song, mixture: what is sung.
         start: first sample, a multiple of 256.
         length: T, samples.
-        kind: kind of F0, "cached" or "stems".
+        kind: kind of F0, see `PreparedSong.f0`.
         seed: the item's seed, for random numbers that belong to it.
         excerpt: the excerpt's number.
     """
@@ -105,6 +105,24 @@ def collate(items: Sequence[Item]) -> dict[str, Any]:
     return batch
 
 
+def excerpt_starts(
+    begin: int, end: int, length: int, first_excerpt: int = 0, start_offset: int = 0
+) -> list[tuple[int, int]]:
+    """(number, first sample) of consecutive excerpts of a stretch: i starts at i length + offset.
+
+    Args:
+        begin, end: the stretch, samples.
+        length: of an excerpt, samples.
+        first_excerpt: first i.
+        start_offset: samples; an excerpt that it pushes over the end is left out.
+    """
+    starts = [
+        (i, begin + i * length + start_offset)
+        for i in range(first_excerpt, (end - begin) // length)
+    ]
+    return [(i, start) for i, start in starts if start + length <= end]
+
+
 class TrainExcerpts(Dataset[Item]):
     """Random excerpts: k per 10-s part of every song and epoch, each of a random mixture.
 
@@ -114,7 +132,7 @@ class TrainExcerpts(Dataset[Item]):
     Args:
         songs: prepared songs.
         n_singers: J.
-        kind: kind of F0, "cached" or "stems"; only mixtures that have it are drawn.
+        kind: kind of F0, see `PreparedSong.f0`; only mixtures that have it are drawn.
         seed: seed of all draws.
         per_part: k, excerpts per part and epoch (paper: 4 for the full set, 12 for the small).
         singers, cross_singers: see `mixtures_of`.
@@ -221,11 +239,9 @@ class FixedExcerpts(Dataset[Item]):
         self._items: list[tuple[PreparedSong, Mixture, int, int]] = []
         for song, mixtures in choose_mixtures(songs, n_singers, kind, singers, cross_singers):
             begin, end = _region(song, regions, excerpt_samples)
+            starts = excerpt_starts(begin, end, excerpt_samples, first_excerpt, start_offset)
             for mixture in mixtures:
-                for excerpt in range(first_excerpt, (end - begin) // excerpt_samples):
-                    start = begin + excerpt * excerpt_samples + start_offset
-                    if start + excerpt_samples <= end:
-                        self._items.append((song, mixture, excerpt, start))
+                self._items += [(song, mixture, excerpt, start) for excerpt, start in starts]
         if not self._items:
             raise DataError(_too_short(songs, (first_excerpt + 1) * excerpt_samples))
 

@@ -11,6 +11,9 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from src.data.readers.base import DataError, StemKey
 from src.data.store import PreparedSong, mixture_name
 
@@ -78,17 +81,23 @@ def full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, ...]:
     return tuple(keys)
 
 
-def choose_mixtures(
+def mixed(song: PreparedSong, mixture: Mixture) -> NDArray[np.float32]:
+    """The whole song as these singers sing it, float32 [T], scaled to peak 1."""
+    audio = np.stack([song.audio(key) for key in mixture.keys]).sum(axis=0)
+    scaled: NDArray[np.float32] = audio / np.float32(np.abs(audio).max(initial=0.0) or 1.0)
+    return scaled
+
+
+def find_mixtures(
     songs: Sequence[PreparedSong],
     n_singers: int,
-    kind: str,
     singers: Singers = None,
     cross_singers: bool = False,
 ) -> list[tuple[PreparedSong, list[Mixture]]]:
-    """Mixtures of every song that have the wanted kind of F0.
+    """Mixtures of every song, whether or not they have F0; a song may have none.
 
     Raises:
-        DataError: singers that no song has, songs with fewer than J parts only, or no F0 at all.
+        DataError: singers that no song has, or songs with fewer than J parts only.
     """
     _check_singers(songs, singers)
     most = max((len(song.parts) for song in songs), default=0)
@@ -96,11 +105,31 @@ def choose_mixtures(
         raise DataError(
             f"n_singers={n_singers}: the songs have at most {most} parts; choose 1 to {most}"
         )
-    chosen, n_found = [], 0
-    for song in songs:
-        found = mixtures_of(
-            song, n_singers, singers=_singers_for(song, singers), cross_singers=cross_singers
+    return [
+        (
+            song,
+            mixtures_of(
+                song, n_singers, singers=_singers_for(song, singers), cross_singers=cross_singers
+            ),
         )
+        for song in songs
+    ]
+
+
+def choose_mixtures(
+    songs: Sequence[PreparedSong],
+    n_singers: int,
+    kind: str,
+    singers: Singers = None,
+    cross_singers: bool = False,
+) -> list[tuple[PreparedSong, list[Mixture]]]:
+    """Mixtures of every song that have the wanted kind of F0; songs without any are left out.
+
+    Raises:
+        DataError: singers that no song has, songs with fewer than J parts only, or no F0 at all.
+    """
+    chosen, n_found = [], 0
+    for song, found in find_mixtures(songs, n_singers, singers, cross_singers):
         usable = [mixture for mixture in found if song.has_f0(mixture.keys, kind)]
         n_found += len(found)
         if not found:
@@ -123,7 +152,7 @@ def choose_mixtures(
         raise DataError(
             f"{names}: none of the {n_found} mixtures of {n_singers} singers has {kind} F0"
             + (f" (there is some for n_singers={sizes})" if kind == "cached" and sizes else "")
-            + ("; set data.f0=stems" if kind == "cached" else "; prepare with data.f0=stems")
+            + ("; set data.f0=stems" if kind == "cached" else f"; prepare with data.f0={kind}")
         )
     return chosen
 

@@ -7,9 +7,11 @@
                                                   f0_stems_<part>_<singer>.npy   float32 [N]
                                                   f0_exact_<part>_<singer>.npy   float32 [N]
                                                   f0_cached_<J>.npy              float32 [M, N, J]
+                                                  f0_estimated_<digest>_<mixture>.npy    [N, J]
 
 so that training and evaluation never touch a decoder. A second call does nothing where the
-sources (size, modification time, options) are unchanged. F0 frame n lies at sample 256 n.
+sources (size, modification time, options) are unchanged. F0 frame n lies at sample 256 n. Tracks
+estimated from mixtures are added by `src.data.estimated`, for the mixtures that are needed.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ from src.data.store import (
     INDEX,
     PreparedSet,
     PreparedSong,
+    check_kind,
     read_index,
     stem_name,
 )
@@ -57,7 +60,7 @@ __all__ = ["PreparedSet", "PreparedSong", "prepare", "prepared_folder"]
 
 log = logging.getLogger(__name__)
 
-F0Kind = Literal["cached", "stems"]
+F0Kind = Literal["cached", "stems", "estimated"]
 
 
 def prepared_folder(reader: Reader, cache_dir: str | Path) -> Path:
@@ -85,7 +88,8 @@ def prepare(
         reader: the data set.
         cache_dir: where prepared data sets live.
         f0: "cached" stores the tracks that come with the data (mixture tracks or exact F0);
-            "stems" also estimates the F0 of every isolated stem.
+            "stems" also estimates the F0 of every isolated stem. ("estimated" is up to
+            `src.data.estimated`, which needs to know the mixtures.)
         songs: names of the songs to prepare; None = all. Others already prepared stay.
         allow_silent: accept stems without any sound (a warning instead of an error).
         progress: show a progress bar.
@@ -97,18 +101,17 @@ def prepare(
         DataError: the data or the cache folder cannot be used.
         AudioError: a file cannot be decoded.
     """
-    if f0 not in ("cached", "stems"):
-        raise DataError(f"data.f0={f0}: unknown kind of F0; use cached or stems")
+    check_kind(f0)
     if f0 == "cached" and not {"cached", "exact"} & set(reader.f0_kinds):
         raise DataError(
             f"{reader.location()}: the {reader.name} data come without F0; set data.f0=stems to "
-            "estimate it from the isolated stems"
+            "estimate it from the isolated stems, or data.f0=estimated to do so from the mixtures"
         )
     wanted = [song for song in reader.songs() if songs is None or song.name in songs]
     folder = prepared_folder(reader, cache_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             _Preparation(reader, folder, f0, allow_silent).run(wanted, progress)
     except OSError as error:
         raise DataError(
@@ -266,7 +269,7 @@ class _Preparation:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes; the system drops the lock of a killed process."""
     lock = filelock.FileLock(folder / ".lock")
     try:

@@ -40,9 +40,9 @@ def split_songs(names: Sequence[str], lists: Mapping[str, Any], *, held_out: boo
     unknown = set(lists) - {"train", "val", "test"}
     if unknown:
         raise DataError(f"data.split: unknown entries {sorted(unknown)}; use train, val and test")
-    val = _select(names, lists.get("val"), "val")
-    test = _select(names, lists.get("test"), "test")
-    train = _select(names, lists.get("train"), "train")
+    val = select_songs(names, lists.get("val"), "val")
+    test = select_songs(names, lists.get("test"), "test")
+    train = select_songs(names, lists.get("train"), "train")
     if train is None:
         taken = {*(val or ()), *(test or ())}
         train = tuple(name for name in names if name not in taken)
@@ -79,7 +79,7 @@ def time_regions(
     return train, val
 
 
-def _select(names: Sequence[str], wanted: SongNames, label: str) -> tuple[str, ...] | None:
+def select_songs(names: Sequence[str], wanted: SongNames, label: str) -> tuple[str, ...] | None:
     """Names picked by a list of names, patterns and positions, in the order of `names`."""
     if wanted is None:
         return None

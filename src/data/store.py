@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from src.data.readers.base import HOP, DataError, StemKey
 
 FORMAT = 1
+F0_KINDS = ("cached", "stems", "estimated")
 INDEX = "index.json"
 
 
@@ -43,8 +44,25 @@ def as_keys(pairs: Iterable[Sequence[str]]) -> tuple[StemKey, ...]:
     return tuple((part, singer) for part, singer in pairs)
 
 
+def check_kind(kind: str) -> None:
+    """Refuse what is not a kind of F0.
+
+    Raises:
+        DataError: unknown kind.
+    """
+    if kind not in F0_KINDS:
+        raise DataError(
+            f"data.f0={kind}: unknown kind of F0; use {', '.join(F0_KINDS[:-1])} or {F0_KINDS[-1]}"
+        )
+
+
 class PreparedSong:
     """A song on disk. Memory maps are opened at first use and never pickled to workers.
+
+    Args:
+        folder: the song's folder.
+        entry: its entry of the index.
+        estimator: fingerprint of the estimator whose tracks are the "estimated" F0.
 
     Attributes:
         name: song name.
@@ -53,9 +71,12 @@ class PreparedSong:
         n_samples: common length of the stems, samples at 16 kHz.
     """
 
-    def __init__(self, folder: Path, entry: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, entry: dict[str, Any], *, estimator: str | None = None
+    ) -> None:
         self.folder = folder
         self.entry = entry
+        self.estimator = estimator
         self.name: str = entry["name"]
         self.parts: tuple[str, ...] = tuple(entry["parts"])
         self.keys: tuple[StemKey, ...] = as_keys(entry["keys"])
@@ -79,11 +100,12 @@ class PreparedSong:
 
     @property
     def f0_kinds(self) -> tuple[str, ...]:
-        """What F0 is stored: "cached" (mixture tracks), "exact", "stems"."""
+        """What F0 is stored: "cached" (mixture tracks), "exact", "stems", "estimated"."""
         there = {
             "cached": self._mixtures,
             "exact": self.entry["exact"],
             "stems": self.entry["stems"],
+            "estimated": any(self.folder.glob(f"f0_estimated_{self.estimator}_*.npy")),
         }
         return tuple(kind for kind, present in there.items() if present)
 
@@ -103,7 +125,17 @@ class PreparedSong:
         """Whether `f0(keys, kind)` would succeed."""
         if kind == "cached":
             return frozenset(keys) in self._mixtures or bool(self.entry["exact"])
+        if kind == "estimated":
+            return self.estimator is not None and self.estimated_path(keys).is_file()
         return kind == "stems" and bool(self.entry["stems"])
+
+    def estimated_path(self, keys: Sequence[StemKey]) -> Path:
+        """File of the tracks that the estimator found in a mixture: float32 [N, J], high to low."""
+        name = mixture_name(self._high_to_low(keys))
+        return self.folder / f"f0_estimated_{self.estimator}_{name}.npy"
+
+    def _high_to_low(self, keys: Sequence[StemKey]) -> list[StemKey]:
+        return sorted(keys, key=lambda key: self.parts.index(key[0]))
 
     def f0(
         self, keys: Sequence[StemKey], kind: str, start: int = 0, stop: int | None = None
@@ -114,7 +146,8 @@ class PreparedSong:
             keys: the mixture's stems.
             kind: "cached": the tracks that lie with the data set for this mixture, else (where
                 the F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
-                from the isolated stems.
+                from the isolated stems; "estimated": by a multi-F0 method from the mixture alone,
+                the highest track for the highest part.
             start, stop: frames to return, all by default.
 
         Returns:
@@ -123,8 +156,7 @@ class PreparedSong:
         Raises:
             DataError: there are no such tracks.
         """
-        if kind not in ("cached", "stems"):
-            raise DataError(f"data.f0={kind}: unknown kind of F0; use cached or stems")
+        check_kind(kind)
         stop = self.n_frames if stop is None else stop
         if kind == "cached" and frozenset(keys) in self._mixtures:
             stored, row = self._mixtures[frozenset(keys)]
@@ -134,11 +166,15 @@ class PreparedSong:
             remedy = (
                 "set data.f0=stems (F0 of the isolated stems)"
                 if kind == "cached"
-                else "prepare the data with data.f0=stems"
+                else f"prepare the data with data.f0={kind}"
             )
             raise DataError(
                 f"{self.name}: no {kind} F0 for the mixture {mixture_name(keys)}; {remedy}"
             )
+        if kind == "estimated":
+            tracks = self._map(self.estimated_path(keys).stem)[start:stop]
+            stored_keys = self._high_to_low(keys)
+            return np.array(tracks[:, [stored_keys.index(key) for key in keys]])
         prefix = "f0_exact" if kind == "cached" else "f0_stems"
         return np.stack([self._map(f"{prefix}_{stem_name(k)}")[start:stop] for k in keys], axis=1)
 
@@ -151,21 +187,30 @@ class PreparedSong:
 class PreparedSet:
     """The prepared songs of a data set.
 
+    Args:
+        folder: folder of the data set.
+        index: its index.
+        estimator: see `PreparedSong`.
+
     Attributes:
         name: reader's name.
         license: licence of the data.
         songs: prepared songs, in the reader's order.
     """
 
-    def __init__(self, folder: Path, index: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, index: dict[str, Any], *, estimator: str | None = None
+    ) -> None:
         self.folder = folder
         self.name: str = index["reader"]
         self.license: str = index["license"]
         entries = sorted(index["songs"].values(), key=lambda entry: entry["position"])
-        self.songs = [PreparedSong(folder / entry["folder"], entry) for entry in entries]
+        self.songs = [
+            PreparedSong(folder / entry["folder"], entry, estimator=estimator) for entry in entries
+        ]
 
     @classmethod
-    def open(cls, folder: str | Path) -> PreparedSet:
+    def open(cls, folder: str | Path, *, estimator: str | None = None) -> PreparedSet:
         """Open a folder written by `prepare`.
 
         Raises:
@@ -174,7 +219,7 @@ class PreparedSet:
         index = read_index(Path(folder))
         if index is None:
             raise DataError(f"{folder}: not prepared; run python -m src.prepare first")
-        return cls(Path(folder), index)
+        return cls(Path(folder), index, estimator=estimator)
 
     def song(self, name: str) -> PreparedSong:
         """The song of that name.

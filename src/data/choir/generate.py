@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import firwin, upfirdn
@@ -12,7 +12,7 @@ from src.data.choir.articulation import Segment, articulate, inhalation
 from src.data.choir.pieces import PIECES, find_piece
 from src.data.choir.room import place
 from src.data.choir.score import PARTS, Note, phrase_ends, read_score
-from src.data.choir.singers import Singer, singers_of
+from src.data.choir.singers import Singer, random_singer, singers_of
 from src.data.choir.timing import Conductor, conduct, sing
 from src.data.choir.tracks import Tracks, control_tracks
 from src.data.choir.voice import BLOCK, CONTROL_RATE, SYNTH_RATE, pulse_table, render, upper_lift
@@ -119,7 +119,12 @@ def _mix_levels(stems: np.ndarray, f0: np.ndarray) -> np.ndarray:
 
 
 def generate_song(
-    name: str, *, seed: int = 0, rate: int = 16000, max_seconds: float | None = None
+    name: str,
+    *,
+    seed: int = 0,
+    rate: int = 16000,
+    max_seconds: float | None = None,
+    vary: bool = False,
 ) -> GeneratedSong:
     """Sing one chorale with four singers drawn by the seed.
 
@@ -132,6 +137,8 @@ def generate_song(
     rate : 8000, 16000 or 32000 Hz
     max_seconds : sing only the beginning (for tests); the singers and the notes stay the same,
         random details and the level may differ from those of the whole song
+    vary : sing in another key (up to 5 semitones away), in another tempo (up to a quarter slower
+        or faster), with singers that are not among the sixteen; their number is "0"
 
     Returns
     -------
@@ -152,12 +159,19 @@ def generate_song(
     parts = read_score(piece.source)
     held = phrase_ends(parts)
     length = max(part[-1].end for part in parts)
-    conductor = conduct(length, piece.tempo, held, _rng(name, seed, 0))
+    tempo = piece.tempo
+    choice = _rng(name, seed, 1)
+    if vary:
+        singers = [random_singer(part, choice) for part in PARTS]
+        tempo *= float(choice.uniform(0.8, 1.25))
+        steps = int(choice.integers(-5, 6))
+        parts = tuple(tuple(replace(n, midi=n.midi + steps) for n in part) for part in parts)
+    else:
+        singers = [pool[int(choice.integers(len(pool)))] for pool in map(singers_of, PARTS)]
+    conductor = conduct(length, tempo, held, _rng(name, seed, 0))
     seconds = round(conductor.end + TAIL, 2)
     if max_seconds is not None:
         seconds = min(seconds, max_seconds)
-    choice = _rng(name, seed, 1)
-    singers = [pool[int(choice.integers(len(pool)))] for pool in map(singers_of, PARTS)]
     sung = [
         _sing_part(
             notes, held, conductor, singer, seconds, rate,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Singer:
@@ -87,3 +89,34 @@ SINGERS: tuple[Singer, ...] = (
 def singers_of(part: str) -> tuple[Singer, ...]:
     """All singers of a part, in the order of their numbers."""
     return tuple(singer for singer in SINGERS if singer.part == part)
+
+
+def random_singer(part: str, rng: np.random.Generator) -> Singer:
+    """A singer who was never hand-set, for training sets that need many different voices.
+
+    Ranges go a little beyond those of the hand-set singers, chiefly towards less control: more
+    vibrato, drift and mistuning, more breath.
+    """
+    tracts = [singer.tract for singer in singers_of(part)]
+    u = rng.uniform
+    return Singer(
+        part=part,
+        number="0",
+        tract=u(min(tracts) - 0.05, max(tracts) + 0.05),
+        bandwidth=u(0.8, 1.5),
+        rd=u(0.5, 1.7),
+        ring=u(0.0, 0.8),
+        breath=float(np.exp(u(np.log(0.015), np.log(0.15)))),
+        vibrato_hz=u(4.4, 6.6),
+        vibrato_cents=u(0.0, 70.0),
+        vibrato_delay=u(0.05, 0.5),
+        glide=u(0.018, 0.06),
+        early=u(-0.03, 0.03),
+        looseness=u(0.01, 0.04),
+        tuning=u(-15.0, 15.0),
+        mistune=u(5.0, 25.0),
+        wander=u(5.0, 22.0),
+        jitter=u(0.002, 0.008),
+        shimmer=u(0.02, 0.07),
+        seat=u(0.0, 1.0),
+    )

@@ -21,15 +21,17 @@ class GeneratedReader(Reader):
     Args:
         seed: seed of the performance (singers, timing, intonation, room).
         max_seconds: sing only the beginning of every chorale; None = all.
+        vary: other keys, tempi and singers than the usual (see `generate_song`).
     """
 
     name = "generated"
     license = "generated here from public-domain chorales"
     f0_kinds = ("exact", "stems")
 
-    def __init__(self, seed: int = 0, max_seconds: float | None = None) -> None:
+    def __init__(self, seed: int = 0, max_seconds: float | None = None, vary: bool = False) -> None:
         self.seed = seed
         self.max_seconds = max_seconds
+        self.vary = vary
         self._sung: GeneratedSong | None = None
 
     def songs(self) -> list[Song]:
@@ -38,8 +40,8 @@ class GeneratedReader(Reader):
         return [Song(name, PARTS, stems) for name in SONGS]
 
     def options(self) -> dict[str, Any]:
-        """Seed and length."""
-        return {"seed": self.seed, "max_seconds": self.max_seconds}
+        """Seed, length and variation."""
+        return {"seed": self.seed, "max_seconds": self.max_seconds, "vary": self.vary}
 
     def read_stem(self, song: Song, stem: Stem) -> StemAudio:
         """One part of the performance."""
@@ -68,7 +70,11 @@ class GeneratedReader(Reader):
             if song.name not in SONGS:
                 raise DataError(f"generated: no chorale called {song.name!r}")
             self._sung = generate_song(
-                song.name, seed=self.seed, rate=RATE, max_seconds=self.max_seconds
+                song.name,
+                seed=self.seed,
+                rate=RATE,
+                max_seconds=self.max_seconds,
+                vary=self.vary,
             )
             if tuple(self._sung.parts) != PARTS:
                 raise DataError(f"generated: {song.name} has parts {self._sung.parts}")

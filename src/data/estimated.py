@@ -1,0 +1,168 @@
+"""F0 estimated from mixtures: computed when first needed, kept beside the prepared songs.
+
+One file per mixture and estimator, `f0_estimated_<digest>_<mixture>.npy` (float32 [N, J] in Hz,
+columns from the highest voice to the lowest). The digest stands for the estimator's configuration,
+its weights and its code, so a changed estimator estimates anew and results never mix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import src.f0
+from src.data.mixtures import Mixture, mixed
+from src.data.prepared import F0Kind, locked
+from src.data.readers.base import DataError
+from src.data.store import PreparedSet, PreparedSong
+from src.f0.estimate import F0Estimator
+
+log = logging.getLogger(__name__)
+
+
+class EstimatorRecipe:
+    """A multi-F0 estimator that is built when it is first needed.
+
+    Loading a network is in vain where all tracks lie there already; its fingerprint is not.
+
+    Args:
+        config: configuration of the estimator with its `_target_`, as in conf/multif0.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = dict(config)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of configuration, files that it names (weights), and the code of `src.f0`."""
+        code = Path(src.f0.__file__).parent
+        # Compiled code (Python's and numba's) appears and changes without the sources changing.
+        files = sorted(p for p in code.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        parts = {str(p.relative_to(code)): _file_digest(p) for p in files}
+        text = json.dumps([_contents(self.config), parts], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def build(self) -> F0Estimator:
+        """The estimator.
+
+        Raises:
+            DataError: the configuration takes tracks that lie with the data.
+        """
+        estimator = instantiate(self.config)
+        if isinstance(estimator, StoredTracks):
+            raise DataError(f"multif0 does not estimate; set data.f0={estimator.kind} instead")
+        built: F0Estimator = estimator
+        return built
+
+
+class StoredTracks:
+    """Stands where an estimator stands, and takes tracks that lie with the data (to compare).
+
+    Args:
+        kind: "cached" (published tracks, or exact F0) or "stems" (F0 of the isolated stems).
+    """
+
+    def __init__(self, kind: F0Kind) -> None:
+        if kind not in ("cached", "stems"):
+            raise DataError(f"multif0.kind={kind}: use cached or stems")
+        self.kind: F0Kind = kind
+
+    def __call__(self, audio: NDArray[np.float32], n_singers: int, *_: Any, **__: Any) -> Any:
+        """There is nothing to look up for audio alone.
+
+        Raises:
+            DataError: always.
+        """
+        raise DataError(
+            f"multif0={self.kind} takes tracks that lie with a data set and cannot estimate any; "
+            "use it with src.evaluate_f0, or set multif0=default"
+        )
+
+
+def estimate_mixtures(
+    prepared: PreparedSet,
+    mixtures: Collection[Mixture],
+    recipe: EstimatorRecipe,
+    *,
+    progress: bool = True,
+) -> None:
+    """Estimate the F0 of mixtures that have none by this estimator yet.
+
+    The estimator gets nothing but the sum of the stems. Every mixture is written as soon as it is
+    done, so an interrupted call loses one mixture at most. A second process waits and finds the
+    work done.
+
+    Args:
+        prepared: the songs, opened with the recipe's fingerprint.
+        mixtures: what is needed, possibly repeated.
+        recipe: the estimator.
+        progress: show a progress bar.
+
+    Raises:
+        DataError: the folder cannot be written.
+        ValueError: the estimator cannot be built or cannot do these mixtures.
+    """
+    if not _missing(prepared, mixtures):
+        return
+    try:
+        with locked(prepared.folder):
+            todo = _missing(prepared, mixtures)
+            estimator = recipe.build()
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            with Progress(*columns, TimeElapsedColumn(), disable=not progress) as bar:
+                task = bar.add_task("estimating F0", total=len(todo))
+                for song, mixture in todo:
+                    bar.update(task, description=f"estimating F0: {song.name}")
+                    _estimate(song, mixture, estimator)
+                    bar.advance(task)
+    except FileNotFoundError:
+        raise  # weights that are missing: the message says where they should be
+    except OSError as error:
+        raise DataError(
+            f"{prepared.folder}: cannot keep the estimated F0 there ({error}); set "
+            "paths.cache_dir to a folder with space that you may write to"
+        ) from error
+
+
+def _missing(
+    prepared: PreparedSet, mixtures: Collection[Mixture]
+) -> list[tuple[PreparedSong, Mixture]]:
+    pairs = [(prepared.song(mixture.song), mixture) for mixture in dict.fromkeys(mixtures)]
+    return [(song, m) for song, m in pairs if not song.has_f0(m.keys, "estimated")]
+
+
+def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> None:
+    parts = [part for part, _ in mixture.keys]
+    estimate = estimator(mixed(song, mixture), len(parts), parts)
+    for warning in estimate.warnings:
+        log.warning("%s, %s: %s", song.name, mixture.name, warning)
+    path = song.estimated_path(mixture.keys)
+    temporary = path.with_suffix(".part.npy")
+    np.save(temporary, estimate.contours.to_frames(song.n_frames))
+    os.replace(temporary, path)
+
+
+def _contents(value: Any) -> Any:
+    """A configuration with the contents of files in place of their paths."""
+    if isinstance(value, Mapping):
+        return {key: _contents(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_contents(entry) for entry in value]
+    if isinstance(value, str) and Path(value).is_file():
+        return _file_digest(Path(value))
+    return value
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

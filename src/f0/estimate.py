@@ -1,0 +1,280 @@
+"""From a bare recording to one F0 track per singer, with warnings where they may be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.audio import load_mono
+from src.f0.alignment import Alignment, place_score
+from src.f0.contours import HOP, RATE, F0Contours
+from src.f0.salience import Assigner, Salience, SalienceModel
+
+MAX_SINGERS = 16
+SILENCE_PEAK = 10 ** (-70 / 20)  # of full scale
+SHORTEST = RATE // 2  # samples; shorter recordings are padded with silence
+NEAR_CENTS = 50.0  # salience this close to a track belongs to it
+
+# What makes an estimate doubtful.
+RARE_VOICE = 0.02  # share of the sung time in which a singer must be found
+WEAK_SALIENCE = 0.35  # mean salience along the tracks
+PEAK_SALIENCE = 0.5  # a peak of this height is a sounding pitch
+UNEXPLAINED_PEAKS = 0.3  # share of the pitches that no track follows
+LITTLE_SINGING = 0.3  # share of the audible time in which somebody sings
+AUDIBLE = 10 ** (-40 / 20)  # relative to the loudest frame
+
+
+@dataclass(frozen=True, eq=False)
+class F0Estimate:
+    """F0 of the singers of a recording.
+
+    Attributes:
+        contours: one track per singer, from the highest to the lowest, on the 16-ms grid
+            (N = ceil(T / 256)).
+        salience: what the tracks were taken from, on the model's own grid.
+        warnings: what the user should know, one sentence each; empty if all is well.
+    """
+
+    contours: F0Contours
+    salience: Salience
+    warnings: list[str]
+
+
+class F0Estimator:
+    """A multi-F0 model and a method that assigns its pitches to singers.
+
+    Args:
+        model: yields salience.
+        assigner: turns salience into tracks.
+    """
+
+    def __init__(self, model: SalienceModel, assigner: Assigner) -> None:
+        self.model = model
+        self.assigner = assigner
+
+    def __call__(
+        self,
+        audio: NDArray[np.float32],
+        n_singers: int,
+        names: Sequence[str] | None = None,
+        *,
+        score: F0Contours | None = None,
+        alignment: Alignment = "dtw",
+    ) -> F0Estimate:
+        """Estimate one track per singer.
+
+        Args:
+            audio: mono recording [T] at 16 kHz.
+            n_singers: J, 1 to 16.
+            names: J names, from the highest singer to the lowest; by default those of the score,
+                else singer1, singer2, ...
+            score: what is sung, one track per singer (`src.f0.score.read_score`).
+            alignment: how the score is laid over the recording (`src.f0.alignment.place_score`).
+
+        Raises:
+            ValueError: unusable audio, number of singers, names or score.
+        """
+        labels = singer_names(n_singers, names, score)
+        samples = _checked(audio)
+        n_frames = -(-len(samples) // HOP)
+        if np.abs(samples - samples.mean()).max() < SILENCE_PEAK:
+            contours = F0Contours.on_grid(np.zeros((n_frames, n_singers), np.float32), labels)
+            warning = (
+                "the recording is silent (below -70 dB of full scale): there is no F0 to find; "
+                "export it louder if there should be sound"
+            )
+            return F0Estimate(contours, _no_salience(n_frames), [warning])
+        warnings = []
+        if len(samples) < SHORTEST:
+            warnings.append(
+                f"the recording lasts {len(samples) / RATE:.2f} s only; F0 estimates need at least "
+                f"{SHORTEST / RATE:g} s to be reliable"
+            )
+        padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
+        salience = self.model(padded)
+        prior = None
+        if score is not None:
+            placed = place_score(score, salience, len(samples) / RATE, alignment)
+            prior = placed.prior
+            warnings += placed.warnings
+        f0 = self.assigner(salience, n_singers, audio=padded, prior=prior)
+        tracks = F0Contours(salience.times, f0, labels)
+        warnings += confidence_warnings(tracks, salience, padded)
+        contours = F0Contours.on_grid(tracks.to_frames(n_frames), labels)
+        return F0Estimate(contours, _until(salience, len(samples) / RATE), warnings)
+
+
+def estimate_file(
+    path: str | Path,
+    estimator: F0Estimator,
+    n_singers: int,
+    names: Sequence[str] | None = None,
+    *,
+    score: F0Contours | None = None,
+    alignment: Alignment = "dtw",
+) -> F0Estimate:
+    """Estimate the F0 of a file of any sample rate; several channels are averaged.
+
+    Raises:
+        AudioError: the file is missing, unreadable or empty.
+        ValueError: see `F0Estimator`.
+    """
+    singer_names(n_singers, names, score)  # wrong settings are reported before the long part
+    audio = load_mono(path, RATE)
+    return estimator(audio, n_singers, names, score=score, alignment=alignment)
+
+
+def singer_names(
+    n_singers: int, names: Sequence[str] | None = None, score: F0Contours | None = None
+) -> tuple[str, ...]:
+    """Names of the singers, from the highest to the lowest.
+
+    Raises:
+        ValueError: a number of singers out of range, or names or a score that do not fit it.
+    """
+    whole = isinstance(n_singers, (int, np.integer)) and not isinstance(n_singers, bool)
+    if not whole or not 1 <= n_singers <= MAX_SINGERS:
+        raise ValueError(
+            f"n_singers={n_singers}: F0 is estimated for 1 to {MAX_SINGERS} singers; give a whole "
+            "number in this range"
+        )
+    if score is not None and score.n_singers != n_singers:
+        raise ValueError(
+            f"the score has {score.n_singers} parts ({', '.join(score.names)}), but "
+            f"n_singers={n_singers}; set n_singers={score.n_singers} or give another score"
+        )
+    if names is None:
+        default = tuple(f"singer{j + 1}" for j in range(n_singers))
+        return default if score is None else score.names
+    if isinstance(names, str) or len(names) != n_singers:
+        raise ValueError(
+            f"names={names if isinstance(names, str) else list(names)}: give a list of {n_singers} "
+            "names, one per singer, from the highest to the lowest"
+        )
+    if len(set(names)) < n_singers or not all(isinstance(n, str) and n.strip() for n in names):
+        raise ValueError(f"names={list(names)}: names must differ and not be empty")
+    return tuple(names)
+
+
+def confidence_warnings(
+    tracks: F0Contours, salience: Salience, audio: NDArray[np.float32]
+) -> list[str]:
+    """What makes these tracks doubtful.
+
+    Args:
+        tracks: on the salience's times.
+        salience: what the tracks were taken from.
+        audio: the recording [T] at 16 kHz.
+    """
+    n_singers = tracks.n_singers
+    sung: NDArray[np.bool_] = tracks.f0.max(axis=1) > 0
+    if not sung.any():
+        return [
+            "no singing was found: every track is silent; the tracks of a recording with singing "
+            "can be given as a CSV file"
+        ]
+    warnings = []
+    shares = tracks.voiced[sung].mean(axis=0)
+    rare = [
+        f"{name} ({100 * share:.1f} % of the sung time)"
+        for name, share in zip(tracks.names, shares, strict=True)
+        if share < RARE_VOICE
+    ]
+    if rare:
+        fewer = n_singers - len(rare)
+        advice = f"if so, set n_singers={fewer}" if fewer else "listen whether anybody sings"
+        warnings.append(
+            f"hardly a note was found for {', '.join(rare)}; are there fewer than {n_singers} "
+            f"singers? {advice[0].upper()}{advice[1:]}"
+        )
+    audible = audible_frames(audio, salience.times)
+    singing = float(sung[audible].mean()) if audible.any() else 0.0
+    if singing < LITTLE_SINGING:
+        warnings.append(
+            f"singing was found in {100 * singing:.0f} % of the audible time only; speech and "
+            "noise have no F0 tracks"
+        )
+    along, unexplained = salience_agreement(tracks, salience)
+    if along < WEAK_SALIENCE:
+        warnings.append(
+            f"the tracks are uncertain (mean salience {along:.2f}, {WEAK_SALIENCE:g} and more "
+            "would be usual): the recording may hold speech, instruments or much reverberation"
+        )
+    if unexplained > UNEXPLAINED_PEAKS:
+        warnings.append(
+            f"{100 * unexplained:.0f} % of the pitches that sound belong to no track: there seem "
+            f"to be more than {n_singers} singers, or instruments"
+        )
+    return warnings
+
+
+def salience_agreement(tracks: F0Contours, salience: Salience) -> tuple[float, float]:
+    """How well tracks and salience agree.
+
+    Args:
+        tracks: on the salience's times.
+        salience: what the tracks were taken from.
+
+    Returns:
+        Mean salience along the voiced tracks (the largest value within 50 cents of each), and
+        the share of the salience's peaks above 0.5 that are not within 50 cents of any track.
+    """
+    values = salience.values
+    reach = max(1, round(NEAR_CENTS / salience.cents_per_bin))
+    frame, singer = np.nonzero(tracks.f0)
+    octaves = np.log2(tracks.f0[frame, singer] / salience.frequencies[0])
+    centre = np.rint(1200 * octaves / salience.cents_per_bin).astype(np.int64)
+    along = np.zeros(len(frame), dtype=np.float32)
+    explained = np.zeros(values.shape, dtype=np.bool_)
+    for offset in range(-reach, reach + 1):
+        row = centre + offset
+        inside = (row >= 0) & (row < len(values))
+        along[inside] = np.maximum(along[inside], values[row[inside], frame[inside]])
+        explained[row[inside], frame[inside]] = True
+    middle = values[1:-1]
+    peaks = (middle >= PEAK_SALIENCE) & (middle > values[:-2]) & (middle >= values[2:])
+    n_peaks = int(peaks.sum())
+    missed = int((peaks & ~explained[1:-1]).sum())
+    mean = float(along.mean()) if len(along) else 0.0
+    return mean, missed / n_peaks if n_peaks else 0.0
+
+
+def audible_frames(audio: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where a recording is not quiet: its 16-ms frames down to 40 dB below the loudest, at times.
+
+    Args:
+        audio: [T] at 16 kHz.
+        times: [N] seconds.
+    """
+    frames = np.pad(audio, (0, -len(audio) % HOP)).reshape(-1, HOP)
+    level = np.sqrt(np.mean(frames**2, axis=1))
+    at = np.clip(np.rint(times * RATE / HOP).astype(np.int64), 0, len(level) - 1)
+    audible: NDArray[np.bool_] = level[at] > AUDIBLE * level.max()
+    return audible
+
+
+def _checked(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim != 1 or samples.size == 0:
+        raise ValueError(
+            f"audio must be mono samples [T] at 16 kHz and not empty, got {list(samples.shape)}"
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("the audio holds NaN or infinite samples; export it again")
+    return samples
+
+
+def _no_salience(n_frames: int) -> Salience:
+    frequencies = 55.0 * 2.0 ** (np.arange(240) / 60)
+    values = np.zeros((len(frequencies), n_frames), dtype=np.float32)
+    return Salience(values, frequencies, np.arange(n_frames) * HOP / RATE)
+
+
+def _until(salience: Salience, seconds: float) -> Salience:
+    """Salience without the frames after the end of the recording; at least one is kept."""
+    kept = max(1, int(np.searchsorted(salience.times, seconds)))
+    return Salience(salience.values[:, :kept], salience.frequencies, salience.times[:kept])

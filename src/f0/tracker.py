@@ -1,0 +1,299 @@
+"""One F0 track per singer out of salience: candidates, and the best joint paths through them.
+
+Every frame offers a few candidates, the peaks of its salience. The tracks of all singers together
+minimise one cost: salience that is taken pays (its log-odds), steps and leaps of pitch, entries,
+exits, pitches outside a singer's range, crossings and shared candidates (unisons) cost. The minimum
+is searched by exact joint Viterbi passes over pairs of singers, the others held fixed, until no pair
+improves: a pair can exchange notes or trade silence, which one singer at a time could not.
+
+Ranges are learned from the recording itself: first from the frames with one clear peak per singer,
+then from the tracks, so that nothing has to be known about the ensemble.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from src.f0.salience import Assigner, Salience
+from src.f0.viterbi import best_in_order, best_pair
+
+A4 = 440.0
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pitch candidates of every frame; column 0 stands for silence.
+
+    Attributes:
+        pitch: [N, M] semitones above A4.
+        gain: [N, M] log-odds of the candidate; -inf where there is none, 0 for silence.
+    """
+
+    pitch: NDArray[np.float64]
+    gain: NDArray[np.float64]
+
+
+def candidates_of(
+    salience: Salience, n_candidates: int, threshold: float, *, refine: bool = True
+) -> Candidates:
+    """The most salient peaks of every frame.
+
+    Args:
+        salience: of the recording.
+        n_candidates: at most so many per frame.
+        threshold: least salience of a peak.
+        refine: place peaks between bins, at the top of a parabola through the log-odds.
+    """
+    values = np.clip(salience.values, 1e-6, 1 - 1e-6).astype(np.float64)
+    odds = np.log(values) - np.log1p(-values)
+    padded = np.pad(odds, ((1, 1), (0, 0)), constant_values=-np.inf)
+    below, above = padded[:-2], padded[2:]
+    peaks = (odds > below) & (odds >= above) & (salience.values >= threshold)
+    ranked = np.where(peaks, odds, -np.inf)
+    n_candidates = min(n_candidates, len(ranked))
+    rows = np.argsort(-ranked, axis=0, kind="stable")[:n_candidates]
+    gain = np.take_along_axis(ranked, rows, axis=0)
+    offset = np.zeros_like(gain)
+    if refine:
+        low = np.take_along_axis(below, rows, axis=0)
+        high = np.take_along_axis(above, rows, axis=0)
+        centre = np.take_along_axis(odds, rows, axis=0)
+        curvature = low - 2 * centre + high
+        usable = np.isfinite(curvature) & (curvature < -1e-9)
+        offset[usable] = 0.5 * (low - high)[usable] / curvature[usable]
+    lowest = 12 * np.log2(salience.frequencies[0] / A4)
+    pitch = lowest + (rows + np.clip(offset, -0.5, 0.5)) * salience.cents_per_bin / 100
+    pitch = np.where(np.isfinite(gain), pitch, 0.0)
+    silence = np.zeros((1, gain.shape[1]))
+    return Candidates(
+        np.ascontiguousarray(np.concatenate([silence, pitch]).T),
+        np.ascontiguousarray(np.concatenate([silence, gain]).T),
+    )
+
+
+class VoiceTracker(Assigner):
+    """Tracks of J singers by pairwise joint Viterbi search (see the module).
+
+    Costs are in nats, as are the log-odds of the salience.
+
+    Args:
+        threshold: least salience of a candidate.
+        n_candidates: candidates per frame beyond the number of singers.
+        refine: place peaks between the bins.
+        strength: use the log-odds of peaks; otherwise every candidate counts the same.
+        bias: added to the log-odds of a candidate: how ready a singer is to sing.
+        ceiling: largest log-odds that count.
+        width, leap, leap_slope: cost of steps in pitch, see `src.f0.viterbi.best_pair`; with
+            continuity=False steps are free.
+        continuity: see `width`.
+        onset: cost of beginning and of ending a note; voicing=False: 0.
+        voicing: see `onset`.
+        ranges: learn every singer's range from the recording.
+        range_width: standard deviation of a range in semitones.
+        range_cost: largest cost of a pitch outside the range, per frame.
+        local_seconds: ranges follow the singer's own line over this time.
+        crossing: cost per frame of a crossing.
+        unison: cost per frame of two singers sharing a candidate; None forbids it.
+        sweeps: largest number of passes over all pairs.
+        prior_width: semitones from a score's note that cost half of `prior_cost`.
+        prior_cost: largest cost, per frame, of contradicting the score.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.05,
+        n_candidates: int = 4,
+        refine: bool = True,
+        strength: bool = True,
+        bias: float = 0.5,
+        ceiling: float = 4.0,
+        continuity: bool = True,
+        width: float = 0.6,
+        leap: float = 3.0,
+        leap_slope: float = 0.1,
+        voicing: bool = True,
+        onset: float = 2.0,
+        ranges: bool = True,
+        range_width: float = 7.0,
+        range_cost: float = 2.0,
+        local_seconds: float = 2.0,
+        crossing: float = 0.1,
+        unison: float | None = 0.05,
+        sweeps: int = 4,
+        prior_width: float = 1.0,
+        prior_cost: float = 4.0,
+    ) -> None:
+        self.threshold = threshold
+        self.n_candidates = n_candidates
+        self.refine = refine
+        self.strength = strength
+        self.bias = bias
+        self.ceiling = ceiling
+        self.width = width if continuity else 1e6
+        self.leap = leap if continuity else 0.0
+        self.leap_slope = leap_slope if continuity else 0.0
+        self.onset = onset if voicing else 0.0
+        self.ranges = ranges
+        self.range_width = range_width
+        self.range_cost = range_cost
+        self.local_seconds = local_seconds
+        self.crossing = crossing
+        self.unison = 1e6 if unison is None else unison
+        self.sweeps = sweeps
+        self.prior_width = prior_width
+        self.prior_cost = prior_cost
+
+    def __call__(
+        self,
+        salience: Salience,
+        n_singers: int,
+        *,
+        audio: NDArray[np.float32] | None = None,
+        prior: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Tracks [N, J] in Hz, 0 = silent, from the highest singer to the lowest."""
+        found = candidates_of(
+            salience, n_singers + self.n_candidates, self.threshold, refine=self.refine
+        )
+        gain = np.minimum(found.gain, self.ceiling)
+        if not self.strength:
+            gain = np.where(np.isfinite(gain), 1.0, gain)
+        gain[:, 1:] += self.bias
+        found = Candidates(found.pitch, gain)
+        seconds = float(salience.times[1] - salience.times[0]) if len(salience.times) > 1 else 1.0
+        centres = self._first_centres(found, n_singers)
+        score = None if prior is None else self._prior_cost(found, prior)
+        paths = best_in_order(found.pitch, self._unary(found, centres, score, self.range_cost))
+        range_cost = self.range_cost if self.ranges else 0.0
+        for sweep in range(self.sweeps):
+            unary = self._unary(found, centres, score, range_cost)
+            changed = self._sweep(found, unary, paths)
+            if not changed and sweep:
+                break
+            if self.ranges:
+                centres = self._follow(found, paths, centres, self.local_seconds / seconds)
+        pitch = np.take_along_axis(found.pitch, paths.T, axis=1)
+        f0 = np.where(paths.T > 0, A4 * 2 ** (pitch / 12), 0.0)
+        return _high_to_low(f0).astype(np.float32) if prior is None else f0.astype(np.float32)
+
+    def _first_centres(self, found: Candidates, n_singers: int) -> NDArray[np.float64]:
+        """Typical pitch of each singer [J, 1], from frames with J clear peaks (or from all)."""
+        clear = found.gain[:, 1:] > self.bias  # more likely than not
+        count = clear.sum(axis=1)
+        full = count == n_singers
+        if full.sum() < 20:
+            everything = found.pitch[:, 1:][clear]
+            if everything.size == 0:
+                return np.zeros((n_singers, 1))
+            shares = 1 - (np.arange(n_singers) + 0.5) / n_singers
+            return np.quantile(everything, shares)[:, None]
+        pitch = np.where(clear, found.pitch[:, 1:], -np.inf)[full]
+        ordered = -np.sort(-pitch, axis=1)[:, :n_singers]
+        return np.median(ordered, axis=0)[:, None]
+
+    def _unary(
+        self,
+        found: Candidates,
+        centres: NDArray[np.float64],
+        score: NDArray[np.float64] | None,
+        range_cost: float,
+    ) -> NDArray[np.float64]:
+        """Cost [J, N, M] of each candidate for each singer, whatever the others do."""
+        distance = (found.pitch[None] - centres[:, :, None]) / self.range_width
+        # Bounded, so that an unusual note is dearer but never impossible.
+        outside = range_cost * (1 - np.exp(-0.5 * distance**2))
+        outside[:, :, 0] = 0.0
+        unary = outside - found.gain[None]
+        return unary if score is None else unary + score
+
+    def _sweep(
+        self, found: Candidates, unary: NDArray[np.float64], paths: NDArray[np.int64]
+    ) -> bool:
+        """Improve all pairs of singers in place; whether anything changed."""
+        n_singers = len(paths)
+        shared = np.where(np.isfinite(found.gain), found.gain + self.unison, 0.0)
+        if n_singers == 1:
+            pairs: Sequence[tuple[int, int]] = [(0, 0)]
+        else:
+            pairs = sorted(itertools.combinations(range(n_singers), 2), key=lambda p: p[1] - p[0])
+        changed = False
+        for high, low in pairs:
+            costs = np.stack(
+                [self._among(found, unary[j], shared, paths, j, (high, low)) for j in (high, low)]
+            )
+            if n_singers == 1:
+                costs[1, :, 1:] = np.inf
+            best, _ = best_pair(
+                found.pitch, costs, shared, self.crossing,
+                self.width, self.leap, self.leap_slope, self.onset,
+            )  # fmt: skip
+            chosen = best[: 1 if n_singers == 1 else 2]
+            places = [high, low][: len(chosen)]
+            changed |= bool((paths[places] != chosen).any())
+            paths[places] = chosen
+        return changed
+
+    def _among(
+        self,
+        found: Candidates,
+        unary: NDArray[np.float64],
+        shared: NDArray[np.float64],
+        paths: NDArray[np.int64],
+        singer: int,
+        pair: tuple[int, int],
+    ) -> NDArray[np.float64]:
+        """Cost [N, M] of candidates for a singer, given the paths of those outside the pair."""
+        cost = unary.copy()
+        frames = np.arange(len(cost))
+        for other, path in enumerate(paths):
+            if other in pair:
+                continue
+            sounding = path > 0
+            taken = found.pitch[frames, path][:, None]
+            crossed = found.pitch < taken if singer < other else found.pitch > taken
+            crossed &= sounding[:, None]
+            crossed[:, 0] = False
+            cost += self.crossing * crossed
+            cost[frames[sounding], path[sounding]] += shared[frames[sounding], path[sounding]]
+        return cost
+
+    def _follow(
+        self,
+        found: Candidates,
+        paths: NDArray[np.int64],
+        centres: NDArray[np.float64],
+        frames: float,
+    ) -> NDArray[np.float64]:
+        """Running mean pitch [J, N] of each singer, drawn to the overall one where silent."""
+        followed = []
+        for path, before in zip(paths, centres, strict=True):
+            pitch = np.take_along_axis(found.pitch, path[:, None], axis=1)[:, 0]
+            voiced = (path > 0).astype(np.float64)
+            overall = np.median(pitch[path > 0]) if voiced.any() else float(np.mean(before))
+            weight = gaussian_filter1d(voiced, frames, mode="constant")
+            total = gaussian_filter1d(voiced * pitch, frames, mode="constant")
+            followed.append((total + 0.3 * overall) / (weight + 0.3))
+        return np.stack(followed)
+
+    def _prior_cost(self, found: Candidates, prior: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Cost [J, N, M] of contradicting the score: other pitches, or singing in rests."""
+        notes = 12 * np.log2(np.maximum(prior.T, 1.0).astype(np.float64) / A4)
+        distance = (found.pitch[None] - notes[:, :, None]) / self.prior_width
+        cost = self.prior_cost * distance**2 / (1 + distance**2)
+        resting = (prior.T <= 0)[:, :, None]
+        cost = np.where(resting, self.prior_cost, cost)
+        cost[:, :, 0] = 0.0
+        return cost
+
+
+def _high_to_low(f0: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns by median pitch, silent ones last."""
+    medians = [float(np.median(t[t > 0])) if (t > 0).any() else 0.0 for t in f0.T]
+    return f0[:, np.argsort([-m for m in medians], kind="stable")]

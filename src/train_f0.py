@@ -1,0 +1,130 @@
+"""Train the multi-F0 network of this package: `python -m src.train_f0 output=DIR`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
+
+from src.averaging import WarmingAverage
+from src.cli import entry_point
+from src.data.prepared import PreparedSong, prepare
+from src.data.readers import build_reader
+from src.data.salience_mixtures import Pool, SalienceMixtures, Variation
+from src.data.sampler import EpochSampler
+from src.data.splits import select_songs
+from src.f0.network import VoiceSalience
+from src.f0.training import SalienceTraining
+from src.files import write_text
+
+log = logging.getLogger(__name__)
+
+
+def open_pool(pool: dict[str, Any], cache_dir: str) -> Pool:
+    """Prepare the songs of a pool (see conf/train_f0.yaml)."""
+    options = dict(pool.get("options") or {})
+    kind = pool.get("f0", "cached")
+    songs: list[PreparedSong] = []
+    for seed in pool.get("performances") or [None]:
+        if seed is not None:
+            options["seed"] = seed
+        reader = build_reader(pool["reader"], pool.get("root"), **options)
+        names = [song.name for song in reader.songs()]
+        chosen = select_songs(names, pool.get("songs"), "songs") or names
+        prepared = prepare(reader, cache_dir, kind, songs=set(chosen))
+        songs += [prepared.song(name) for name in chosen]
+    singers = pool.get("singers")
+    return Pool(
+        tuple(songs),
+        kind,
+        None if singers is None else tuple(str(singer) for singer in singers),
+        float(pool.get("share", 1.0)),
+    )
+
+
+def _loader(
+    dataset: SalienceMixtures, cfg: DictConfig, *, shuffle: bool
+) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    return DataLoader(
+        dataset,
+        batch_size=cfg.batch_size,
+        sampler=EpochSampler(len(dataset), seed=cfg.seed, shuffle=shuffle),
+        num_workers=cfg.num_workers,
+        persistent_workers=cfg.num_workers > 0,
+        generator=torch.Generator().manual_seed(cfg.seed),
+    )
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train_f0")
+@entry_point
+def main(cfg: DictConfig) -> None:
+    output = Path(cfg.output)
+    weights = output / "voice_salience.pt"
+    if weights.exists() and not cfg.overwrite:
+        raise FileExistsError(f"{weights}: exists; set overwrite=true or choose another output")
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    pools, held_out = (
+        [open_pool(pool, cfg.paths.cache_dir) for pool in group.values() if pool]
+        for group in (
+            OmegaConf.to_container(cfg.pools, resolve=True),
+            OmegaConf.to_container(cfg.validation, resolve=True),
+        )
+    )
+    variation: Variation = instantiate(cfg.variation, _convert_="all")
+    settings = {"seconds": cfg.seconds, "variation": variation}
+    train_set = SalienceMixtures(
+        pools, n_items=cfg.batches_per_epoch * cfg.batch_size, seed=cfg.seed, **settings
+    )
+    val_set = SalienceMixtures(held_out, n_items=cfg.validation_items, seed=1, **settings)
+    last = output / "checkpoints" / "last.ckpt"
+    trainer = pl.Trainer(
+        accelerator=cfg.accelerator,
+        devices=1,
+        precision=cfg.precision,
+        max_epochs=cfg.epochs,
+        gradient_clip_val=1.0,
+        default_root_dir=output,
+        logger=pl.loggers.CSVLogger(output, name="csv"),
+        callbacks=[
+            WarmingAverage(0.995),
+            ModelCheckpoint(last.parent, filename="newest", save_last=True),
+        ],
+        enable_model_summary=False,
+    )
+    module = SalienceTraining(total_steps=cfg.epochs * cfg.batches_per_epoch, lr=cfg.lr)
+    if cfg.init is not None:
+        module.network.load_state_dict(VoiceSalience(cfg.init).network.state_dict())
+    trainer.fit(
+        module,
+        _loader(train_set, cfg, shuffle=True),
+        _loader(val_set, cfg, shuffle=False),
+        ckpt_path=str(last) if last.exists() and not cfg.overwrite else None,
+        weights_only=True,
+    )
+    state = {k: v.half() if v.is_floating_point() else v for k, v in _averaged(last).items()}
+    temporary = weights.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, weights)
+    write_text(output / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    log.info("wrote %s", weights)
+
+
+def _averaged(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """Weights of the network in a checkpoint (the running average), without prefix."""
+    state: dict[str, torch.Tensor] = torch.load(checkpoint, weights_only=True)["state_dict"]
+    return {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Training mixtures of the salience network."""
+
+import numpy as np
+import pytest
+import torch
+
+from src.data.prepared import prepare
+from src.data.readers import build_reader
+from src.data.salience_mixtures import Pool, SalienceMixtures, Variation
+from src.f0.features import bin_frequencies
+from src.f0.stems import stem_f0
+from src.f0.training import targets
+
+SONG = "bwv253_ach_bleib_bei_uns"
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    reader = build_reader("generated", None, seed=5, max_seconds=8.0, vary=True)
+    prepared = prepare(reader, tmp_path_factory.mktemp("cache"), songs={SONG}, progress=False)
+    return Pool((prepared.song(SONG),))
+
+
+def test_the_same_item_is_always_the_same(pool):
+    first = SalienceMixtures([pool], n_items=4, seconds=1.0, seed=3)
+    second = SalienceMixtures([pool], n_items=4, seconds=1.0, seed=3)
+    for a, b in zip(first[(2, 1)], second[(2, 1)], strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(first[(2, 1)][0], first[(3, 1)][0])
+    assert not torch.equal(first[(2, 1)][0], first[(2, 2)][0])
+
+
+def test_the_pitch_follows_the_speed(pool):
+    plain = Variation(n_singers=(1,), double=0, room=0, noise=0, empty=0, tilt=0.5)
+    items = SalienceMixtures([pool], n_items=12, seconds=2.0, variation=plain)
+    errors = []
+    for i in range(12):
+        audio, f0 = items[(0, i)]
+        truth = f0.max(dim=0).values.numpy()
+        heard = stem_f0(audio.numpy())
+        both = (truth > 0) & (heard > 0)
+        errors += list(np.abs(1200 * np.log2(heard[both] / truth[both])))
+    assert len(errors) > 300
+    assert np.median(errors) < 15
+    assert np.mean(np.array(errors) < 50) > 0.93
+
+
+def test_the_number_of_singers(pool):
+    alone = Variation(n_singers=(0, 0, 1), double=0, empty=0, free=0)
+    items = SalienceMixtures([pool], n_items=5, seconds=2.0, variation=alone)
+    counts = [(items[(0, i)][1] > 0).any(dim=1).sum() for i in range(5)]
+    assert max(counts) <= 3 and np.mean(counts) > 2
+    empty = SalienceMixtures([pool], n_items=3, seconds=1.0, variation=Variation(empty=1.0))
+    audio, f0 = empty[(0, 0)]
+    assert not f0.any() and torch.isfinite(audio).all() and audio.abs().max() > 0
+
+
+def test_targets_peak_at_the_pitch():
+    f0 = torch.tensor([[[220.0, 0.0], [331.0, 331.0]]])
+    salience = targets(f0)[0].numpy()
+    grid = bin_frequencies().numpy()
+    assert salience.shape == (164, 2)
+    for n, pitches in enumerate([(220.0, 331.0), (331.0,)]):
+        peaks = (
+            np.flatnonzero(
+                (salience[1:-1, n] > 0.8)
+                & (salience[1:-1, n] >= salience[2:, n])
+                & (salience[1:-1, n] > salience[:-2, n])
+            )
+            + 1
+        )
+        assert len(peaks) == len(pitches)
+        for f in pitches:
+            assert np.abs(1200 * np.log2(grid[peaks] / f)).min() < 17
