@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from src.audio import load_audio, load_mono, write_wav_atomic
+from src.audio import load_mono, write_wav_atomic
 from src.baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
 from src.cli import entry_point
 from src.data.datamodule import MixtureDataModule
 from src.data.prepared import F0Kind, PreparedSong
 from src.f0.contours import HOP, RATE, F0Contours, write_csv
+from src.f0.estimate import F0Estimate, F0Estimator, estimate_file, singer_names
 from src.files import write_text
 from src.metrics.evaluation import evaluate, summarise
 from src.models.umss import UmssSeparator
-from src.plots import save_figure, spectrogram_figure
+from src.plots import salience_figure, save_figure, spectrogram_figure
 from src.separate import read_contours, separate_file
 from src.separator import Separator
 from src.train import train
@@ -37,12 +40,16 @@ INAUDIBLE = 10 ** (-90 / 20)
 
 @dataclass(frozen=True)
 class Example:
-    """One separated recording: files relative to the demo's folder, and what they are."""
+    """One separated recording: its files, what they are, and doubts about estimated F0.
+
+    `pictures` has one entry per stem, "mixture" and, where F0 was estimated, "f0".
+    """
 
     title: str
     mixture: Path
     stems: dict[str, Path]
     pictures: dict[str, Path]
+    warnings: list[str] = field(default_factory=list)
 
 
 def evaluate_all(data: MixtureDataModule, methods: dict[str, Separator]) -> dict[str, Any]:
@@ -51,6 +58,16 @@ def evaluate_all(data: MixtureDataModule, methods: dict[str, Separator]) -> dict
         name: summarise(evaluate(method, data.test_dataloader(), seeds=[0], bss=False))
         for name, method in methods.items()
     }
+
+
+def data_module(cfg: DictConfig, f0: str) -> MixtureDataModule:
+    """The held-out mixtures with one kind of F0, ready to serve."""
+    settings = copy.deepcopy(cfg.data)
+    settings.f0 = f0
+    data: MixtureDataModule = instantiate(settings, _convert_="all")
+    data.prepare("test")
+    data.setup("test")
+    return data
 
 
 def table_of(results: dict[str, Any]) -> Table:
@@ -81,11 +98,19 @@ def held_out_recording(song: PreparedSong, kind: F0Kind, folder: Path) -> tuple[
 
 
 def separate_example(
-    title: str, path: Path, contours: F0Contours, separator: Separator, folder: Path
+    title: str,
+    path: Path,
+    f0: F0Contours | F0Estimate,
+    separator: Separator,
+    folder: Path,
 ) -> Example:
-    """Separate a recording and draw a picture of every stem."""
-    files = separate_file(path, contours, separator, folder, overwrite=True)
-    stems = {name: file for name, file in files.items() if name != "parameters"}
+    """Separate a recording by given or estimated F0 and draw a picture of every stem."""
+    estimate = f0 if isinstance(f0, F0Estimate) else None
+    contours = f0.contours if isinstance(f0, F0Estimate) else f0
+    files = separate_file(
+        path, contours, separator, folder, overwrite=True, with_f0=estimate is not None
+    )
+    stems = {name: file for name, file in files.items() if file.suffix == ".wav"}
     if np.abs(load_mono(stems["residual"], RATE)).max() < INAUDIBLE:
         del stems["residual"]
     pictures = {}
@@ -102,26 +127,38 @@ def separate_example(
         )
         pictures[name] = folder / f"{path.stem}_{name}.png"
         save_figure(pictures[name], figure, overwrite=True)
-    return Example(title, path, stems, pictures)
+    if estimate is not None:
+        figure = salience_figure(estimate.salience, contours, title=f"{path.stem}: estimated F0")
+        pictures["f0"] = folder / f"{path.stem}_f0.png"
+        save_figure(pictures["f0"], figure, overwrite=True)
+    return Example(title, path, stems, pictures, [] if estimate is None else estimate.warnings)
 
 
-def user_recording(cfg: DictConfig) -> tuple[Path, F0Contours] | None:
+def user_recording(cfg: DictConfig) -> tuple[Path, F0Contours | None] | None:
     """The user's own recording and its F0 tracks, read before anything else takes time.
 
+    Returns:
+        The recording and its tracks (None: to be estimated), or None without a recording.
+
     Raises:
-        ValueError: the recording or its F0 file is missing or cannot be used.
+        ValueError: the recording, its F0 file or the number of singers cannot be used.
     """
     if cfg.input is None:
         return None
     path = Path(cfg.input)
-    f0_path = Path(cfg.f0) if cfg.f0 is not None else path.with_suffix(".csv")
-    if not f0_path.is_file():
-        raise ValueError(
-            f"{path} needs the F0 tracks of its singers, and there is no {f0_path}; put a CSV file "
-            "with the columns time, soprano, alto, ... there, or name one in UMSS_DEMO_F0"
-        )
-    load_audio(path)
-    return path, read_contours(f0_path)
+    load_mono(path, RATE)
+    if cfg.f0 is not None or path.with_suffix(".csv").is_file():
+        return path, read_contours(Path(cfg.f0 or path.with_suffix(".csv")))
+    singer_names(cfg.input_singers)
+    return path, None
+
+
+def estimated(
+    path: Path, cfg: DictConfig, n_singers: int, names: Sequence[str] | None
+) -> F0Estimate:
+    """F0 of a recording by the configured estimator."""
+    estimator: F0Estimator = instantiate(cfg.multif0)
+    return estimate_file(path, estimator, n_singers, names)
 
 
 def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> None:
@@ -162,9 +199,7 @@ def main(cfg: DictConfig) -> None:
     best = train(cfg, output)["best_checkpoint"]
 
     console.rule("2/4  Evaluate on held-out chorales")
-    data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
-    prepared = data.prepare("test")
-    data.setup("test")
+    data = data_module(cfg, cfg.data.f0)
     separator = UmssSeparator(best, mask="magnitude")
     results = evaluate_all(
         data,
@@ -175,19 +210,40 @@ def main(cfg: DictConfig) -> None:
             "oracle (upper bound)": OracleSeparator(),
         },
     )
+    results |= evaluate_all(
+        data_module(cfg, "estimated"),
+        {
+            "comb, estimated F0": CombSeparator(),
+            "model, estimated F0": separator,
+        },
+    )
     console.print(table_of(results))
 
     console.rule("3/4  Separate")
-    song = prepared.song(data.song_split(data.build_reader()).test[0])
+    song = data.prepare("test").song(data.song_split(data.build_reader()).test[0])
     recording, contours = held_out_recording(song, data.f0, output / "held_out")
+    found = estimated(recording, cfg, contours.n_singers, contours.names)
     examples = [
-        separate_example("A held-out chorale", recording, contours, separator, output / "held_out")
+        separate_example(
+            "A held-out chorale, exact F0", recording, contours, separator, output / "held_out"
+        ),
+        separate_example(
+            "The same from the bare recording, F0 estimated",
+            recording,
+            found,
+            separator,
+            output / "held_out_estimated",
+        ),
     ]
     if own is not None:
+        path, given = own
+        tracks = given or estimated(path, cfg, cfg.input_singers, None)
         examples.append(
-            separate_example("Your recording", *own, separator, output / "your_recording")
+            separate_example("Your recording", path, tracks, separator, output / "your_recording")
         )
     for example in examples:
+        for warning in example.warnings:
+            console.print(f"[bold]{escape(example.mixture.name)}:[/bold] {escape(warning)}")
         for file in (*example.stems.values(), *example.pictures.values()):
             console.print(f"wrote {file}", soft_wrap=True, highlight=False)
 

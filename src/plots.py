@@ -190,7 +190,7 @@ def _f0_axes(contours: F0Contours, salience: Salience | None, title: str) -> tup
     axes.set_title(title)
     stride = max(1, len(contours.times) // (4 * MAX_COLUMNS))
     tracks = contours.f0.T[:, ::stride].astype(np.float64)
-    _draw_tracks(axes, contours.times[::stride], tracks, contours.names, linewidth=1.4)
+    _draw_tracks(axes, contours.times[::stride], tracks, contours.names, 1.2, halo=0.3)
     _legend(figure, contours.n_singers)
     return figure, axes
 
@@ -201,8 +201,9 @@ def _draw_tracks(
     tracks: NDArray[np.float64],
     labels: Sequence[str],
     linewidth: float = 1.8,
+    halo: float = 0.8,
 ) -> None:
-    """Lines of F0 tracks [J, N], with gaps where they are 0 or NaN."""
+    """Lines of F0 tracks [J, N] with a white edge (`halo` points), gaps where they are 0 or NaN."""
     for j, (label, track) in enumerate(zip(labels, tracks, strict=True)):
         axes.plot(
             times,
@@ -211,7 +212,7 @@ def _draw_tracks(
             linestyle=DASHES[j // len(COLOURS) % len(DASHES)],
             linewidth=linewidth,
             label=label,
-            path_effects=[Stroke(linewidth=linewidth + 1.6, foreground="white"), Normal()],
+            path_effects=[Stroke(linewidth=linewidth + 2 * halo, foreground="white"), Normal()],
         )
 
 

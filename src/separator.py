@@ -191,7 +191,10 @@ def separate(
         audio: [T] or [C, T] samples.
         rate: sample rate in Hz.
         f0: contours, or an array [J, N] in Hz on the 16-ms grid (0 = silent), rows from the
-            highest voice to the lowest.
+            highest voice to the lowest. To estimate them from the recording:
+            `F0Estimator(VoiceSalience(), VoiceTracker())(mono, 4).contours` with mono samples at
+            16 kHz, or `estimate_file("choir.wav", estimator, 4).contours` for a file of any rate
+            (`src.f0.estimate`, `src.f0.network`, `src.f0.tracker`).
         separator: e.g. `UmssSeparator("best.ckpt")` or `CombSeparator()`.
         chunk_seconds, overlap_seconds: see `src.chunks.separate_chunks`.
         seed: seed of the method's noise.

@@ -51,6 +51,12 @@ def open_pool(pool: dict[str, Any], cache_dir: str) -> Pool:
     )
 
 
+def _open_pools(pools: DictConfig, cache_dir: str) -> list[Pool]:
+    """The pools that are not left out (null)."""
+    plain: Any = OmegaConf.to_container(pools, resolve=True)
+    return [open_pool(pool, cache_dir) for pool in plain.values() if pool]
+
+
 def _loader(
     dataset: SalienceMixtures, cfg: DictConfig, *, shuffle: bool
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
@@ -74,19 +80,16 @@ def main(cfg: DictConfig) -> None:
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    pools, held_out = (
-        [open_pool(pool, cfg.paths.cache_dir) for pool in group.values() if pool]
-        for group in (
-            OmegaConf.to_container(cfg.pools, resolve=True),
-            OmegaConf.to_container(cfg.validation, resolve=True),
-        )
-    )
+    pools = _open_pools(cfg.pools, cfg.paths.cache_dir)
+    held_out = _open_pools(cfg.validation, cfg.paths.cache_dir)
     variation: Variation = instantiate(cfg.variation, _convert_="all")
     settings = {"seconds": cfg.seconds, "variation": variation}
     train_set = SalienceMixtures(
         pools, n_items=cfg.batches_per_epoch * cfg.batch_size, seed=cfg.seed, **settings
     )
-    val_set = SalienceMixtures(held_out, n_items=cfg.validation_items, seed=1, **settings)
+    val_set = SalienceMixtures(
+        held_out, n_items=cfg.validation_items, seed=1, fixed=True, **settings
+    )
     last = output / "checkpoints" / "last.ckpt"
     trainer = pl.Trainer(
         accelerator=cfg.accelerator,

@@ -114,13 +114,28 @@ def test_every_separator_composes(entry: str, separator: str) -> None:
         assert instantiate(cfg.separator).mask == "magnitude"
 
 
+@pytest.mark.parametrize("entry", ["f0", "separate", "evaluate"])
+@pytest.mark.parametrize("multif0", choices("multif0"))
+def test_every_f0_estimator_composes(entry: str, multif0: str) -> None:
+    changes = [f"multif0={multif0}", *(["separator=comb"] if entry != "f0" else [])]
+    changes += ["input=choir.wav"] if entry != "evaluate" else []
+    cfg = compose_config(entry, changes)
+    OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+def test_errors_of_f0_are_off_by_default() -> None:
+    assert not instantiate(compose_config("evaluate", []).f0_errors).any
+    changed = compose_config("evaluate", ["f0_errors.octave_rate=0.1"])
+    assert instantiate(changed.f0_errors).octave_rate == 0.1
+
+
 @pytest.mark.parametrize("name", ["prepare", "demo"])
 def test_other_entry_points_compose(name: str) -> None:
     OmegaConf.to_container(compose_config(name, []), resolve=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", ["train", "evaluate", "separate", "prepare"])
+@pytest.mark.parametrize("entry", ["train", "evaluate", "separate", "prepare", "f0"])
 def test_help(entry: str) -> None:
     result = subprocess.run(
         [sys.executable, "-m", f"src.{entry}", "--help"], cwd=ROOT, capture_output=True, text=True

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from omegaconf import DictConfig, OmegaConf
+
+from src.demo import user_recording
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,14 +43,40 @@ def test_demo_ends_with_a_page_of_stems(tmp_path: Path) -> None:
     for file in ("bwv434_wer_nur_den_lieben_gott_alto.wav", "mine_low.wav", "mine_low.png"):
         assert file in page
         assert list((tmp_path / "demo").rglob(file)), file
-    for method in ("mixture", "comb", "trained model", "oracle"):
+    for method in ("mixture", "comb", "trained model", "oracle", "model, estimated F0"):
         assert method in done.stdout
+    assert len(list((tmp_path / "demo").rglob("bwv434_*_f0.png"))) == 1
+    assert "bwv434_wer_nur_den_lieben_gott_f0.png" in page
 
 
 @pytest.mark.slow
-def test_recording_without_f0_is_left_out_and_said_so(tmp_path: Path) -> None:
-    sf.write(tmp_path / "mine.wav", np.zeros(16_000), 16_000)
-    done = run(tmp_path, UMSS_DEMO_INPUT=str(tmp_path / "mine.wav"))
+def test_recording_without_f0_gets_estimated_tracks(tmp_path: Path) -> None:
+    t = np.arange(32_000) / 16_000
+    sf.write(tmp_path / "mine.wav", 0.3 * np.sin(2 * np.pi * 220 * t), 16_000)
+    done = run(tmp_path, UMSS_DEMO_INPUT=str(tmp_path / "mine.wav"), UMSS_DEMO_SINGERS="2")
     assert done.returncode == 0, done.stderr
-    assert "left out" in done.stdout
-    assert (tmp_path / "demo" / "index.html").is_file()
+    folder = tmp_path / "demo" / "your_recording"
+    for file in ("mine_f0.csv", "mine_f0.png", "mine_singer1.wav", "mine_singer2.wav"):
+        assert (folder / file).is_file(), file
+    assert "mine_f0.png" in (tmp_path / "demo" / "index.html").read_text()
+
+
+def settings(path: Path, **changes: object) -> DictConfig:
+    return OmegaConf.create({"input": str(path), "f0": None, "input_singers": 4} | changes)
+
+
+def test_your_recording_is_checked_before_the_long_part(tmp_path: Path) -> None:
+    assert user_recording(OmegaConf.create({"input": None})) is None
+    path = tmp_path / "mine.wav"
+    with pytest.raises(ValueError, match="no such audio file"):
+        user_recording(settings(path))
+    sf.write(path, np.zeros(16_000), 16_000)
+    assert user_recording(settings(path)) == (path, None)
+    with pytest.raises(ValueError, match="1 to 16"):
+        user_recording(settings(path, input_singers=40))
+    with pytest.raises(ValueError, match="no such F0 file"):
+        user_recording(settings(path, f0=str(tmp_path / "none.csv")))
+    (tmp_path / "mine.csv").write_text("time,low\n0,220\n2,220\n")
+    read = user_recording(settings(path, input_singers=40))
+    assert read is not None and read[1] is not None
+    assert read[1].names == ("low",)

@@ -73,12 +73,15 @@ def test_generated_data_without_any_download(tmp_path: Path) -> None:
     done = run(
         "separator=comb", "data.reader.options.max_seconds=9", "n_singers=2",
         "data.split.full.test=[bwv434_wer_nur_den_lieben_gott]", f"output={tmp_path / 'out'}",
-        f"paths.cache_dir={tmp_path / 'cache'}",
+        f"paths.cache_dir={tmp_path / 'cache'}", "f0_errors.octave_rate=0.5",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     frames = pd.read_csv(tmp_path / "out" / "frames.csv")
     assert frames["mixture"].nunique() == 6
     assert np.isfinite(frames["si_sdr"]).all()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["f0_errors"]["octave_rate"] == 0.5
+    assert summary["si_sdr"]["mean"] < 10  # about 15 with exact F0
 
 
 def test_missing_data_is_one_message(tmp_path: Path) -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.plots import decibel_spectrogram, save_figure, spectrogram_figure
+from src.f0.contours import F0Contours
+from src.f0.salience import Salience
+from src.plots import (
+    contour_figure,
+    decibel_spectrogram,
+    salience_figure,
+    save_figure,
+    spectrogram_figure,
+)
 
 RATE = 16_000
 TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
@@ -79,6 +87,60 @@ def test_long_recordings_keep_the_picture_small_and_in_place() -> None:
 def test_errors(audio: np.ndarray, f0: np.ndarray, names: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         spectrogram_figure(audio, RATE, f0, names=names)
+
+
+def salience(n_frames: int) -> Salience:
+    """Something sounds in bin 100 at the last frame only."""
+    values = np.zeros((240, n_frames), np.float32)
+    values[100, -1] = 1
+    return Salience(values, 55.0 * 2.0 ** (np.arange(240) / 60), np.arange(n_frames) * 0.016)
+
+
+def test_salience_and_tracks_share_their_axes() -> None:
+    contours = F0Contours.on_grid(tracks().T.astype(np.float32), NAMES)
+    figure = salience_figure(salience(63), contours, "duet")
+    axes = figure.axes[0]
+    assert axes.get_title() == "duet"
+    assert axes.get_xlabel() == "Time (s)"
+    assert axes.get_yscale() == "log"
+    low, high = axes.get_ylim()
+    assert low < 110 < 440 < high
+    labels = [t.get_text() for t in axes.get_yticklabels()]
+    assert labels[labels.index("A3  220") + 1] == "E4  330"
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == list(NAMES)
+    high_voice = axes.get_lines()[0]
+    assert np.isnan(np.asarray(high_voice.get_ydata())[20:30]).all()
+    np.testing.assert_allclose(high_voice.get_xdata(), np.arange(63) * 0.016)
+    # The bin's cell holds its frequency and its time.
+    mesh = axes.collections[0]
+    corners = mesh.get_coordinates()
+    left, right = corners[0, 62, 0], corners[0, 63, 0]
+    bottom, top = corners[100, 0, 1], corners[101, 0, 1]
+    assert left < 62 * 0.016 < right
+    assert bottom < 55 * 2 ** (100 / 60) < top
+    assert np.asarray(mesh.get_array()).reshape(240, 63)[100, 62] == 1
+
+
+def test_long_salience_is_drawn_coarsely_and_keeps_short_sounds() -> None:
+    n_frames = 112_500  # half an hour
+    f0 = np.full((n_frames, 1), 200.0, np.float32)
+    axes = salience_figure(salience(n_frames), F0Contours.on_grid(f0, ("a",))).axes[0]
+    drawn = np.asarray(axes.collections[0].get_array())
+    assert drawn.size <= 240 * 2000
+    assert drawn.max() == 1
+    assert len(axes.get_lines()[0].get_xdata()) <= 9000
+    assert axes.get_xlim()[1] == pytest.approx(1800, abs=0.1)
+
+
+def test_pictures_of_silence_single_frames_and_tracks_alone() -> None:
+    silent = F0Contours.on_grid(np.zeros((63, 2), np.float32), NAMES)
+    low, high = salience_figure(salience(63), silent).axes[0].get_ylim()
+    assert (low, high) == pytest.approx((55, 55 * 2 ** (239 / 60)))
+    one = F0Contours.on_grid(np.full((1, 1), 220.0, np.float32), ("a",))
+    assert salience_figure(salience(1), one).axes[0].get_xlim()[1] > 0
+    assert len(contour_figure(silent, "nothing").axes) == 1
+    named = F0Contours.on_grid(tracks().T.astype(np.float32), NAMES)
+    assert not contour_figure(named).axes[0].collections
 
 
 def test_files_are_complete_and_not_replaced_unasked(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ work=outputs/f0
 
 # Name of the result, and the override that switches one part of the default off.
 switches=(
-  "default-no_refinement ++multif0.assigner.refine=false"
-  "default-no_strength ++multif0.assigner.strength=false"
-  "default-no_continuity ++multif0.assigner.continuity=false"
-  "default-no_voicing ++multif0.assigner.voicing=false"
-  "default-no_ranges ++multif0.assigner.ranges=false"
-  "default-no_unisons ++multif0.assigner.unison=null"
+  "default-no_refinement multif0.assigner.refine=false multif0.retune=false"
+  "default-no_retuning multif0.retune=false"
+  "default-no_strength multif0.assigner.strength=false"
+  "default-no_continuity multif0.assigner.continuity=false"
+  "default-no_voicing multif0.assigner.voicing=false"
+  "default-no_ranges multif0.assigner.ranges=false"
+  "default-no_unisons multif0.assigner.unison=null"
 )
 pieces='[HempCW_JustJudge,I_am_the_bread,Hail_to_the_Chief_Leslie,India_Domine_prevenisti_eum]'
 nino_dios=(data=csd "data.root=$csd" 'data.singers=[1,2,3]')
@@ -36,26 +37,29 @@ evaluate() { # data set, method, overrides
   fi
   $python -m src.evaluate_f0 output="$output" "$@"
 }
-evaluate_all() { # data set, J, overrides
-  local data=$1 n=$2
-  shift 2
-  local common=("n_singers=$n" "$@")
+published_and_default() { # data set, J, overrides
+  local data=$1 common=("n_singers=$2" "${@:3}")
   evaluate "$data" published multif0=published "${common[@]}"
-  if [ "$n" = 4 ]; then # VOAS is made for four voices
+  if [ "$2" = 4 ]; then # VOAS is made for four voices
     evaluate "$data" voas multif0=voas "${common[@]}"
   fi
   evaluate "$data" default multif0=default "${common[@]}"
-  local entry
+}
+parts_of_default() { # data set, J, overrides
+  local data=$1 common=("n_singers=$2" "${@:3}") entry
   for entry in "${switches[@]}"; do
-    evaluate "$data" "${entry%% *}" multif0=default "${entry#* }" "${common[@]}"
+    # shellcheck disable=SC2086  # an entry may hold several overrides
+    evaluate "$data" "${entry%% *}" multif0=default ${entry#* } "${common[@]}"
   done
 }
-for n in 4 2; do
-  # The tracks as their authors published them, beside our own run of their pipeline.
-  evaluate "nino_dios-j$n" cached multif0=cached "n_singers=$n" "${nino_dios[@]}"
-  evaluate_all "nino_dios-j$n" "$n" "${nino_dios[@]}"
-done
-evaluate_all choralsynth-j4 4 "${sample[@]}"
+# Tracks as their authors published them, beside our own run of their pipeline.
+evaluate nino_dios-j4 cached multif0=cached n_singers=4 "${nino_dios[@]}"
+published_and_default nino_dios-j4 4 "${nino_dios[@]}"
+parts_of_default nino_dios-j4 4 "${nino_dios[@]}"
+evaluate nino_dios-j2 cached multif0=cached n_singers=2 max_mixtures=6 "${nino_dios[@]}"
+published_and_default nino_dios-j2 2 max_mixtures=6 "${nino_dios[@]}"
+published_and_default choralsynth-j4 4 "${sample[@]}"
+parts_of_default choralsynth-j4 4 "${sample[@]}"
 evaluate generated-j4 stems multif0=stems n_singers=4 data=generated
-evaluate_all generated-j4 4 data=generated
+published_and_default generated-j4 4 data=generated
 $python -m experiments.f0.table "$work"

@@ -77,6 +77,7 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         seconds: length of a mixture.
         seed: seed of everything random.
         variation: how mixtures vary.
+        fixed: the same mixtures in every epoch, for validation.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         seconds: float = 3.0,
         seed: int = 0,
         variation: Variation | None = None,
+        fixed: bool = False,
     ) -> None:
         self.pools = list(pools)
         shares = np.array([pool.share for pool in pools])
@@ -94,13 +96,15 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         self.n_items = n_items
         self.n_frames = round(seconds * RATE / HOP)
         self.seed = seed
+        self.fixed = fixed
         self.variation = variation or Variation()
 
     def __len__(self) -> int:
         return self.n_items
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng([self.seed, *address])
+        epoch, index = address
+        rng = np.random.default_rng([self.seed, 0 if self.fixed else epoch, index])
         vary = self.variation
         weights = np.array(vary.n_singers, dtype=np.float64)
         n_singers = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))

@@ -18,7 +18,7 @@ Alignment = Literal["dtw", "stretch", "none"]
 LOWEST_MIDI, HIGHEST_MIDI = 36, 88
 NEAR_CENTS = 50.0
 PRESENT = 0.3  # salience of a note that is sung
-POOR_FIT, DOUBTFUL_FIT = 0.4, 0.6  # shares of note frames that are found in the recording
+POOR_FIT, DOUBTFUL_FIT = 0.5, 0.65  # shares of note frames that are found in the recording
 LENGTH_TOLERANCE = 0.05
 LENGTH_TOLERANCE_SECONDS = 2.0
 STRETCH_LIMIT = 2.0
@@ -97,6 +97,24 @@ def place_score(
         )
     tuned = (prior * 2.0 ** (offset / 1200)).astype(np.float32)
     return PlacedScore(tuned, fit, offset, warnings)
+
+
+def fill_unisons(f0: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give singers who were not found the F0 of those who sing the same note in the score.
+
+    Singers in unison are one peak of salience, which goes to one of them.
+
+    Args:
+        f0: [N, J] Hz, 0 = silent.
+        prior: [N, J] Hz, 0 = rest, that led these tracks.
+    """
+    filled = f0.copy()
+    for j in range(f0.shape[1]):
+        for other in range(f0.shape[1]):
+            same = (prior[:, j] > 0) & (prior[:, j] == prior[:, other])
+            missing = same & (filled[:, j] == 0) & (f0[:, other] > 0)
+            filled[missing, j] = f0[missing, other]
+    return filled
 
 
 def score_fit(prior: NDArray[np.float32], salience: Salience) -> float:
@@ -247,7 +265,8 @@ def _advice(score: F0Contours, salience: Salience, alignment: Alignment) -> str:
         return "Give the score of this recording, or leave it out and let the F0 be estimated."
     if semitones:
         direction = "higher" if semitones > 0 else "lower"
-        return f"The choir seems to sing {abs(semitones)} semitones {direction}; transpose it."
+        interval = f"{abs(semitones)} semitone{'s' if abs(semitones) > 1 else ''} {direction}"
+        return f"The choir seems to sing {interval}: transpose the score."
     return (
         "Set score_alignment=dtw to follow the tempo of the recording."
         if alignment != "dtw"

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.audio import load_mono
-from src.f0.alignment import Alignment, place_score
+from src.f0.alignment import Alignment, fill_unisons, place_score
 from src.f0.contours import HOP, RATE, F0Contours
+from src.f0.retune import retune
 from src.f0.salience import Assigner, Salience, SalienceModel
 
 MAX_SINGERS = 16
@@ -50,11 +51,13 @@ class F0Estimator:
     Args:
         model: yields salience.
         assigner: turns salience into tracks.
+        retune: tune the tracks on the recording (`src.f0.retune`).
     """
 
-    def __init__(self, model: SalienceModel, assigner: Assigner) -> None:
+    def __init__(self, model: SalienceModel, assigner: Assigner, *, retune: bool = False) -> None:
         self.model = model
         self.assigner = assigner
+        self.retune = retune
 
     def __call__(
         self,
@@ -102,9 +105,14 @@ class F0Estimator:
             prior = placed.prior
             warnings += placed.warnings
         f0 = self.assigner(salience, n_singers, audio=padded, prior=prior)
+        if prior is not None:
+            f0 = fill_unisons(f0, prior)
         tracks = F0Contours(salience.times, f0, labels)
         warnings += confidence_warnings(tracks, salience, padded)
-        contours = F0Contours.on_grid(tracks.to_frames(n_frames), labels)
+        frames = tracks.to_frames(n_frames)
+        if self.retune:
+            frames = retune(samples, frames)
+        contours = F0Contours.on_grid(frames, labels)
         return F0Estimate(contours, _until(salience, len(samples) / RATE), warnings)
 
 
@@ -184,12 +192,16 @@ def confidence_warnings(
         for name, share in zip(tracks.names, shares, strict=True)
         if share < RARE_VOICE
     ]
+    at_once = int(np.quantile(tracks.voiced[sung].sum(axis=1), 1 - RARE_VOICE))
     if rare:
-        fewer = n_singers - len(rare)
-        advice = f"if so, set n_singers={fewer}" if fewer else "listen whether anybody sings"
         warnings.append(
-            f"hardly a note was found for {', '.join(rare)}; are there fewer than {n_singers} "
-            f"singers? {advice[0].upper()}{advice[1:]}"
+            f"hardly a note was found for {', '.join(rare)}; if there are fewer singers, set "
+            f"n_singers={n_singers - len(rare)}"
+        )
+    elif at_once < n_singers:
+        warnings.append(
+            f"hardly ever are more than {at_once} of the {n_singers} singers heard at once; if "
+            f"there are fewer singers, set n_singers={at_once} (singers in unison count as one)"
         )
     audible = audible_frames(audio, salience.times)
     singing = float(sung[audible].mean()) if audible.any() else 0.0

@@ -19,8 +19,8 @@ from src.f0.salience import Salience, SalienceModel
 WEIGHTS = Path(__file__).with_name("voice_salience.pt")
 CHANNELS = 32
 DILATIONS = (1, 2, 4, 8)
-# Distances in bins at which the partials of two pitches coincide: frequency ratios 1, 4/3, 3/2, 2, 3
-# and 4 up and down. A pitch is told from its relatives by looking at all of them.
+# Distances in bins at which the partials of two pitches coincide: frequency ratios 1, 4/3, 3/2, 2,
+# 3 and 4 up and down. A pitch is told from its relatives by looking at all of them.
 RELATIVES = (0, 15, -15, 21, -21, 36, -36, 57, -57, 72, -72)
 GROUP = 6
 CHUNK_SECONDS = 20.0
@@ -77,6 +77,7 @@ class SalienceNetwork(nn.Module):
         )
         self.blocks = nn.Sequential(*(RelativesBlock(channels, d) for d in DILATIONS))
         self.head = nn.Conv2d(channels, 1, (3, 1), padding=(1, 0))
+        assert self.head.bias is not None
         nn.init.constant_(self.head.bias, -4.0)  # most bins hold no voice
 
     def forward(self, features: Tensor) -> Tensor:
@@ -106,7 +107,9 @@ class VoiceSalience(SalienceModel):
         except Exception as error:
             raise ValueError(f"{path}: holds no weights of this network ({error})") from error
         self.device = torch.device(device)
-        self.network = network.eval().to(self.device, memory_format=torch.channels_last)
+        self.network = network.eval().to(self.device)
+        # Channels last is what the processor's convolutions like best.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def __call__(self, audio: NDArray[np.float32]) -> Salience:

@@ -87,13 +87,16 @@ def read_score(
                 f"set n_singers={len(found)}, or name the parts that sing: "
                 f"score_parts=[{', '.join(str(k + 1) for k in range(min(n_singers, 4)))}]"
             )
-    names = _names([part.name for part in found], [len(split) for split in lines])
+    written = [part.name for part, split in zip(found, lines, strict=True) for _ in split]
     pitch = np.stack([line for split in lines for line in split], axis=1)
     f0 = np.where(np.isnan(pitch), 0.0, 440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
+    columns = tuple(str(k) for k in range(len(written)))
     try:
-        return F0Contours.on_grid(f0.astype(np.float32), names).sorted_high_to_low()
+        ordered = F0Contours.on_grid(f0.astype(np.float32), columns).sorted_high_to_low()
     except ValueError as error:
         raise ScoreError(f"{path}: {error}") from error
+    names = _names([written[int(column)] for column in ordered.names])
+    return F0Contours(ordered.times, ordered.f0, names)
 
 
 def _read(path: Path) -> list[Part]:
@@ -276,14 +279,14 @@ def _frames(note: Note) -> slice:
     return slice(round(note.start * RATE / HOP), round(note.end * RATE / HOP))
 
 
-def _names(names: Sequence[str], lines: Sequence[int]) -> tuple[str, ...]:
-    """One name per line, all different: a repeated name is numbered, an empty one is singer."""
-    repeated = [name or "singer" for name, n in zip(names, lines, strict=True) for _ in range(n)]
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    """Different names, from the highest line to the lowest: repeated ones are numbered."""
+    named = [name or f"singer{k + 1}" for k, name in enumerate(names)]
     seen: dict[str, int] = defaultdict(int)
     result: list[str] = []
-    for name in repeated:
+    for name in named:
         seen[name] += 1
-        label = name if repeated.count(name) == 1 else f"{name} {seen[name]}"
+        label = name if named.count(name) == 1 else f"{name} {seen[name]}"
         while label in result:
             label += "'"
         result.append(label)

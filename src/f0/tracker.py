@@ -2,9 +2,10 @@
 
 Every frame offers a few candidates, the peaks of its salience. The tracks of all singers together
 minimise one cost: salience that is taken pays (its log-odds), steps and leaps of pitch, entries,
-exits, pitches outside a singer's range, crossings and shared candidates (unisons) cost. The minimum
-is searched by exact joint Viterbi passes over pairs of singers, the others held fixed, until no pair
-improves: a pair can exchange notes or trade silence, which one singer at a time could not.
+exits, pitches outside a singer's range and crossings cost, and a candidate that several singers
+share pays once. The minimum is searched by exact joint Viterbi passes over pairs of singers, the
+others held fixed, until no pair improves: a pair can exchange notes or trade silence, which one
+singer at a time could not.
 
 Ranges are learned from the recording itself: first from the frames with one clear peak per singer,
 then from the tracks, so that nothing has to be known about the ensemble.
@@ -24,6 +25,7 @@ from src.f0.salience import Assigner, Salience
 from src.f0.viterbi import best_in_order, best_pair
 
 A4 = 440.0
+BLOCK_FRAMES = 4096
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,33 @@ def candidates_of(
         threshold: least salience of a peak.
         refine: place peaks between bins, at the top of a parabola through the log-odds.
     """
-    values = np.clip(salience.values, 1e-6, 1 - 1e-6).astype(np.float64)
+    n_candidates = min(n_candidates, len(salience.frequencies))
+    # Block by block: several copies of an hour's salience would take gigabytes.
+    blocks = [
+        _peaks_of(salience.values[:, n : n + BLOCK_FRAMES], n_candidates, threshold, refine=refine)
+        for n in range(0, len(salience.times), BLOCK_FRAMES)
+    ]
+    place = np.concatenate([place for place, _ in blocks], axis=1)
+    gain = np.concatenate([gain for _, gain in blocks], axis=1)
+    lowest = 12 * np.log2(salience.frequencies[0] / A4)
+    pitch = np.where(np.isfinite(gain), lowest + place * salience.cents_per_bin / 100, 0.0)
+    silence = np.zeros((1, gain.shape[1]))
+    return Candidates(
+        np.ascontiguousarray(np.concatenate([silence, pitch]).T),
+        np.ascontiguousarray(np.concatenate([silence, gain]).T),
+    )
+
+
+def _peaks_of(
+    salience: NDArray[np.float32], n_candidates: int, threshold: float, *, refine: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places (bins) and log-odds [M, N] of the highest peaks of salience [F, N]; -inf: no peak."""
+    values = np.clip(salience, 1e-6, 1 - 1e-6).astype(np.float64)
     odds = np.log(values) - np.log1p(-values)
     padded = np.pad(odds, ((1, 1), (0, 0)), constant_values=-np.inf)
     below, above = padded[:-2], padded[2:]
-    peaks = (odds > below) & (odds >= above) & (salience.values >= threshold)
+    peaks = (odds > below) & (odds >= above) & (salience >= threshold)
     ranked = np.where(peaks, odds, -np.inf)
-    n_candidates = min(n_candidates, len(ranked))
     rows = np.argsort(-ranked, axis=0, kind="stable")[:n_candidates]
     gain = np.take_along_axis(ranked, rows, axis=0)
     offset = np.zeros_like(gain)
@@ -67,14 +89,7 @@ def candidates_of(
         curvature = low - 2 * centre + high
         usable = np.isfinite(curvature) & (curvature < -1e-9)
         offset[usable] = 0.5 * (low - high)[usable] / curvature[usable]
-    lowest = 12 * np.log2(salience.frequencies[0] / A4)
-    pitch = lowest + (rows + np.clip(offset, -0.5, 0.5)) * salience.cents_per_bin / 100
-    pitch = np.where(np.isfinite(gain), pitch, 0.0)
-    silence = np.zeros((1, gain.shape[1]))
-    return Candidates(
-        np.ascontiguousarray(np.concatenate([silence, pitch]).T),
-        np.ascontiguousarray(np.concatenate([silence, gain]).T),
-    )
+    return rows + np.clip(offset, -0.5, 0.5), gain
 
 
 class VoiceTracker(Assigner):
@@ -108,24 +123,24 @@ class VoiceTracker(Assigner):
     def __init__(
         self,
         *,
-        threshold: float = 0.05,
+        threshold: float = 0.15,
         n_candidates: int = 4,
         refine: bool = True,
         strength: bool = True,
-        bias: float = 0.5,
-        ceiling: float = 4.0,
+        bias: float = 1.0,
+        ceiling: float = 3.0,
         continuity: bool = True,
-        width: float = 0.6,
-        leap: float = 3.0,
-        leap_slope: float = 0.1,
+        width: float = 0.9,
+        leap: float = 5.0,
+        leap_slope: float = 0.2,
         voicing: bool = True,
-        onset: float = 2.0,
+        onset: float = 3.0,
         ranges: bool = True,
-        range_width: float = 7.0,
-        range_cost: float = 2.0,
-        local_seconds: float = 2.0,
-        crossing: float = 0.1,
-        unison: float | None = 0.05,
+        range_width: float = 9.0,
+        range_cost: float = 0.5,
+        local_seconds: float = 1.5,
+        crossing: float = 0.2,
+        unison: float | None = 0.0,
         sweeps: int = 4,
         prior_width: float = 1.0,
         prior_cost: float = 4.0,
@@ -180,8 +195,8 @@ class VoiceTracker(Assigner):
             if self.ranges:
                 centres = self._follow(found, paths, centres, self.local_seconds / seconds)
         pitch = np.take_along_axis(found.pitch, paths.T, axis=1)
-        f0 = np.where(paths.T > 0, A4 * 2 ** (pitch / 12), 0.0)
-        return _high_to_low(f0).astype(np.float32) if prior is None else f0.astype(np.float32)
+        f0 = np.where(paths.T > 0, A4 * 2 ** (pitch / 12), 0.0).astype(np.float32)
+        return f0 if prior is not None else _high_to_low(f0)
 
     def _first_centres(self, found: Candidates, n_singers: int) -> NDArray[np.float64]:
         """Typical pitch of each singer [J, 1], from frames with J clear peaks (or from all)."""
@@ -293,7 +308,7 @@ class VoiceTracker(Assigner):
         return cost
 
 
-def _high_to_low(f0: NDArray[np.float64]) -> NDArray[np.float64]:
+def _high_to_low(f0: NDArray[np.float32]) -> NDArray[np.float32]:
     """Columns by median pitch, silent ones last."""
     medians = [float(np.median(t[t > 0])) if (t > 0).any() else 0.0 for t in f0.T]
     return f0[:, np.argsort([-m for m in medians], kind="stable")]

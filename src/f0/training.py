@@ -27,7 +27,7 @@ class SalienceTraining(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.network = SalienceNetwork()
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.lr, self.weight_decay, self.total_steps = lr, weight_decay, total_steps
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -145,6 +145,15 @@ def test_doubts() -> None:
     assert "no singing was found" in nothing
 
 
+def test_fewer_voices_than_asked_are_noticed_when_they_share_the_line() -> None:
+    """A soloist whose line was handed from track to track."""
+    turn = np.arange(200)[:, None] // 20 % 4 == np.arange(4)
+    shared = F0Contours.on_grid(np.where(turn, 300, 0).astype(np.float32), ("a", "b", "c", "d"))
+    (warning,) = confidence_warnings(shared, salience_of(contours(300)), LOUD)
+    assert "more than 1 of the 4 singers" in warning
+    assert "n_singers=1" in warning
+
+
 def test_agreement_counts_peaks_and_salience_within_half_a_semitone() -> None:
     seen = salience_of(contours(440, 220))
     mean, missed = salience_agreement(contours(440 * 2 ** (40 / 1200)), seen)

@@ -15,10 +15,8 @@ from src.f0.contours import read_csv
 from tests.tiny_training import compose_config
 
 ROOT = Path(__file__).parents[2]
-FAKE = (
-    "multif0.model._target_=tests.f0.fakes.ToneSalience",
-    "multif0.assigner._target_=tests.f0.fakes.LoudestPeaks",
-)
+CONF = Path(__file__).parent / "conf"
+FAKE = (f"hydra.searchpath=[file://{CONF}]", "multif0=tones")
 
 
 def run(*overrides: str, fake: bool = True) -> subprocess.CompletedProcess[str]:
