@@ -178,7 +178,7 @@ def run(module: str, *overrides: str) -> subprocess.CompletedProcess[str]:
 
 
 FAKE = (
-    "multif0._target_=tests.fake_f0.ByName", "~multif0.model", "~multif0.assigner",
+    "multif0=stems", "~multif0.kind", "multif0._target_=tests.fake_f0.ByName",
     "+multif0.warnings=[hoarse]",
 )  # fmt: skip
 
