@@ -34,9 +34,10 @@ lint: setup ## Check style and types
 	$(BIN)/ruff check src tests experiments
 	$(BIN)/mypy
 
-bench: setup ## Measure the training step and separation
+bench: setup ## Measure the training step, separation and F0 estimation
 	$(BIN)/python -m experiments.bench.training_step
 	$(BIN)/python -m experiments.bench.separation
+	$(BIN)/python -m experiments.bench.f0
 
 clean: ## Remove the environment, caches and prepared data (keeps outputs)
 	rm -rf $(VENV) data/prepared .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from src.f0.salience import Salience
+
+A4 = 440.0
+BLOCK_FRAMES = 4096
+
+
+def parabola_top(
+    below: NDArray[np.float64], top: NDArray[np.float64], above: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where the parabola through three neighbouring values is highest, -0.5 to 0.5 from the middle.
+
+    0 where there is no such place: the values lie on a line, or one of them is infinite.
+    """
+    with np.errstate(invalid="ignore"):
+        curvature = below - 2 * top + above
+        usable = np.isfinite(curvature) & (curvature < -1e-12)
+        slope = np.where(usable, below - above, 0.0)
+    offset: NDArray[np.float64] = 0.5 * slope / np.where(usable, curvature, -1.0)
+    return np.clip(offset, -0.5, 0.5)
 
 
 def pick_peaks(
@@ -38,6 +58,65 @@ def pick_peaks(
     frequencies = salience.frequencies[bins + 1]
     if refine:
         below, top, above = (part[bins, frames].astype(np.float64) for part in (low, middle, high))
-        offset = 0.5 * (above - below) / (2 * top - below - above)
+        offset = parabola_top(below, top, above)
         frequencies = frequencies * 2.0 ** (offset * salience.cents_per_bin / 1200)
     return np.split(frequencies, np.cumsum(is_peak.sum(axis=1))[:-1])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pitch candidates of every frame; column 0 stands for silence.
+
+    Attributes:
+        pitch: [N, M] semitones above A4.
+        gain: [N, M] log-odds of the candidate; -inf where there is none, 0 for silence.
+    """
+
+    pitch: NDArray[np.float64]
+    gain: NDArray[np.float64]
+
+
+def candidates_of(
+    salience: Salience, n_candidates: int, threshold: float, *, refine: bool = True
+) -> Candidates:
+    """The most salient peaks of every frame.
+
+    Args:
+        salience: of the recording.
+        n_candidates: at most so many per frame.
+        threshold: least salience of a peak.
+        refine: place peaks between bins, at the top of a parabola through the log-odds.
+    """
+    n_candidates = min(n_candidates, len(salience.frequencies))
+    # Block by block: several copies of an hour's salience would take gigabytes.
+    blocks = [
+        _peaks_of(salience.values[:, n : n + BLOCK_FRAMES], n_candidates, threshold, refine=refine)
+        for n in range(0, len(salience.times), BLOCK_FRAMES)
+    ]
+    place = np.concatenate([place for place, _ in blocks], axis=1)
+    gain = np.concatenate([gain for _, gain in blocks], axis=1)
+    lowest = 12 * np.log2(salience.frequencies[0] / A4)
+    pitch = np.where(np.isfinite(gain), lowest + place * salience.cents_per_bin / 100, 0.0)
+    silence = np.zeros((1, gain.shape[1]))
+    return Candidates(
+        np.ascontiguousarray(np.concatenate([silence, pitch]).T),
+        np.ascontiguousarray(np.concatenate([silence, gain]).T),
+    )
+
+
+def _peaks_of(
+    salience: NDArray[np.float32], n_candidates: int, threshold: float, *, refine: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places (bins) and log-odds [M, N] of the highest peaks of salience [F, N]; -inf: no peak."""
+    values = np.clip(salience, 1e-6, 1 - 1e-6).astype(np.float64)
+    odds = np.log(values) - np.log1p(-values)
+    padded = np.pad(odds, ((1, 1), (0, 0)), constant_values=-np.inf)
+    below, above = padded[:-2], padded[2:]
+    peaks = (odds > below) & (odds >= above) & (salience >= threshold)
+    ranked = np.where(peaks, odds, -np.inf)
+    rows = np.argsort(-ranked, axis=0, kind="stable")[:n_candidates]
+    gain = np.take_along_axis(ranked, rows, axis=0)
+    if not refine:
+        return rows.astype(np.float64), gain
+    around = (np.take_along_axis(part, rows, axis=0) for part in (below, odds, above))
+    return rows + parabola_top(*around), gain

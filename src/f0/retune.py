@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from src.f0.contours import HOP, RATE
+from src.f0.peaks import parabola_top
 
 WINDOW = 1536  # samples, 96 ms
 FFT = 8192
@@ -94,9 +95,7 @@ def _tune(level: NDArray[np.float32], f0: NDArray[np.float64], voice: int) -> ND
     score = (levels * clear[:, :, None]).sum(axis=1) - 0.5 * TRUST * (offsets / WIDTH) ** 2
     best = np.clip(score.argmax(axis=1), 1, len(offsets) - 2)
     row = np.arange(len(frames))
-    left, centre, right = score[row, best - 1], score[row, best], score[row, best + 1]
-    curvature = np.minimum(left - 2 * centre + right, -1e-9)
-    shift = np.clip(0.5 * (left - right) / curvature, -0.5, 0.5)
+    shift = parabola_top(score[row, best - 1], score[row, best], score[row, best + 1])
     tuned[frames] = pitch * 2 ** ((offsets[best] + STEP * shift) / 1200)
     return tuned
 

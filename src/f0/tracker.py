@@ -15,81 +15,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from src.f0.peaks import A4, Candidates, candidates_of
 from src.f0.salience import Assigner, Salience
 from src.f0.viterbi import best_in_order, best_pair
-
-A4 = 440.0
-BLOCK_FRAMES = 4096
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Pitch candidates of every frame; column 0 stands for silence.
-
-    Attributes:
-        pitch: [N, M] semitones above A4.
-        gain: [N, M] log-odds of the candidate; -inf where there is none, 0 for silence.
-    """
-
-    pitch: NDArray[np.float64]
-    gain: NDArray[np.float64]
-
-
-def candidates_of(
-    salience: Salience, n_candidates: int, threshold: float, *, refine: bool = True
-) -> Candidates:
-    """The most salient peaks of every frame.
-
-    Args:
-        salience: of the recording.
-        n_candidates: at most so many per frame.
-        threshold: least salience of a peak.
-        refine: place peaks between bins, at the top of a parabola through the log-odds.
-    """
-    n_candidates = min(n_candidates, len(salience.frequencies))
-    # Block by block: several copies of an hour's salience would take gigabytes.
-    blocks = [
-        _peaks_of(salience.values[:, n : n + BLOCK_FRAMES], n_candidates, threshold, refine=refine)
-        for n in range(0, len(salience.times), BLOCK_FRAMES)
-    ]
-    place = np.concatenate([place for place, _ in blocks], axis=1)
-    gain = np.concatenate([gain for _, gain in blocks], axis=1)
-    lowest = 12 * np.log2(salience.frequencies[0] / A4)
-    pitch = np.where(np.isfinite(gain), lowest + place * salience.cents_per_bin / 100, 0.0)
-    silence = np.zeros((1, gain.shape[1]))
-    return Candidates(
-        np.ascontiguousarray(np.concatenate([silence, pitch]).T),
-        np.ascontiguousarray(np.concatenate([silence, gain]).T),
-    )
-
-
-def _peaks_of(
-    salience: NDArray[np.float32], n_candidates: int, threshold: float, *, refine: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places (bins) and log-odds [M, N] of the highest peaks of salience [F, N]; -inf: no peak."""
-    values = np.clip(salience, 1e-6, 1 - 1e-6).astype(np.float64)
-    odds = np.log(values) - np.log1p(-values)
-    padded = np.pad(odds, ((1, 1), (0, 0)), constant_values=-np.inf)
-    below, above = padded[:-2], padded[2:]
-    peaks = (odds > below) & (odds >= above) & (salience >= threshold)
-    ranked = np.where(peaks, odds, -np.inf)
-    rows = np.argsort(-ranked, axis=0, kind="stable")[:n_candidates]
-    gain = np.take_along_axis(ranked, rows, axis=0)
-    offset = np.zeros_like(gain)
-    if refine:
-        low = np.take_along_axis(below, rows, axis=0)
-        high = np.take_along_axis(above, rows, axis=0)
-        centre = np.take_along_axis(odds, rows, axis=0)
-        curvature = low - 2 * centre + high
-        usable = np.isfinite(curvature) & (curvature < -1e-9)
-        offset[usable] = 0.5 * (low - high)[usable] / curvature[usable]
-    return rows + np.clip(offset, -0.5, 0.5), gain
 
 
 class VoiceTracker(Assigner):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from src.f0.features import bin_frequencies
+from src.f0.peaks import candidates_of
 from src.f0.salience import Salience
-from src.f0.tracker import VoiceTracker, candidates_of
+from src.f0.tracker import VoiceTracker
 from src.f0.training import targets
 
 
