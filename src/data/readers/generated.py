@@ -57,7 +57,9 @@ class GeneratedReader(Reader):
     def fingerprint(self, song: Song) -> dict[str, Any]:
         """The synthesiser's source code: a changed synthesiser sings anew."""
         folder = Path(__file__).parents[1] / "choir"
-        sources = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
+        sources = sorted(
+            p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts
+        )
         digest = hashlib.sha256()
         for path in sources:
             digest.update(path.name.encode())
