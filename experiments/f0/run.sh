@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # F0 from mixtures: the published pipelines, the default, and the default with each part switched off.
+# Takes about 40 minutes on two cores.
 #   UMSS_MODELS=MODELS experiments/f0/run.sh CSD CHORALSYNTH
 # CSD: folder with audio/soprano_1.flac ... and f0_mixtures; CHORALSYNTH: folder of its pieces;
 # MODELS: folder with the weights of the published networks (see README).
@@ -55,6 +56,7 @@ parts_of_default() { # data set, J, overrides
 # Tracks as their authors published them, beside our own run of their pipeline.
 evaluate nino_dios-j4 cached multif0=cached n_singers=4 "${nino_dios[@]}"
 published_and_default nino_dios-j4 4 "${nino_dios[@]}"
+evaluate nino_dios-j4 cuesta multif0=cuesta n_singers=4 "${nino_dios[@]}"
 parts_of_default nino_dios-j4 4 "${nino_dios[@]}"
 evaluate nino_dios-j2 cached multif0=cached n_singers=2 max_mixtures=6 "${nino_dios[@]}"
 published_and_default nino_dios-j2 2 max_mixtures=6 "${nino_dios[@]}"

@@ -17,13 +17,14 @@ from src.files import write_json, write_text
 
 HERE = Path(__file__).parent
 # Methods and data sets come in this order, others after them by name.
-METHODS = ("stems", "cached", "published", "voas", "default")
+METHODS = ("stems", "cached", "published", "voas", "cuesta", "default")
 DATA = ("nino_dios-j4", "nino_dios-j2", "choralsynth-j4", "generated-j4")
 NAMES = {
     "stems": "F0 of the stems",
     "cached": "published tracks, as released",
     "published": "published pipeline (Cuesta, heuristic)",
     "voas": "Cuesta, VOAS",
+    "cuesta": "Cuesta, our tracker",
     "default": "**default**",
 }
 MULTIPITCH = {"precision": "P", "recall": "R", "f_measure": "F"}
