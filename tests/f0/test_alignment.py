@@ -145,4 +145,4 @@ def test_a_sung_chorale_is_followed(chorales: list[F0Contours]) -> None:
         both = (placed.prior > 0) & (truth.f0 > 0)
         ratio = np.where(both, placed.prior, 1) / np.where(both, truth.f0, 1)
         right = both & (np.abs(1200 * np.log2(ratio)) < 70)
-        assert right.sum() / (truth.f0 > 0).sum() > 0.88
+        assert right.sum() / (truth.f0 > 0).sum() > 0.85
