@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from src.audio import resample
-from src.dsp.stft import apply_masks
 from src.f0.contours import F0Contours
 
 if TYPE_CHECKING:
@@ -147,7 +146,8 @@ def _separate_chunk(
         stems = result.sources[0].unsqueeze(1)
     else:
         stems = torch.stack(
-            [apply_masks(torch.from_numpy(channel), result.masks[0]) for channel in channels], dim=1
+            [separator.apply(torch.from_numpy(channel), result.masks[0]) for channel in channels],
+            dim=1,
         )
     restored = resample(stems.numpy(), separator.rate, rate)
     missing = audio.shape[-1] - restored.shape[-1]

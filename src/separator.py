@@ -28,7 +28,8 @@ class Separation:
 
     Attributes:
         sources: [B, J, T] estimates of the sources, filtered from the mixture.
-        masks: [B, J, F, N] the masks that were applied (STFT 2048/256, `src.dsp.stft.stft`).
+        masks: [B, J, F, N] the masks that were applied, on the separator's own STFT grid
+            (`Separator.n_fft`, `Separator.mask_hop`; `src.dsp.stft.stft`).
         synthesised: [B, J, T] signals of the source models, None for methods without a model.
         parameters: by name, [B, J, N, size] per frame or [B, J, size]; empty without a model.
     """
@@ -48,6 +49,7 @@ class Separator(ABC):
     Attributes:
         rate: sample rate in Hz.
         hop: samples per F0 frame.
+        n_fft, mask_hop: STFT in which masks are applied, samples.
         stochastic: whether results depend on the seed.
         needs_sources: whether the true sources must be given (oracles).
 
@@ -57,6 +59,8 @@ class Separator(ABC):
 
     rate: int = 16_000
     hop: int = 256
+    n_fft: int = 2048
+    mask_hop: int = 256
     stochastic: bool = False
     needs_sources: bool = False
     mask_kinds: tuple[str, ...] = tuple(MASK_POWERS)
@@ -98,7 +102,11 @@ class Separator(ABC):
         if isinstance(seed, int):
             seed = torch.full((len(mixture),), seed, dtype=torch.int64, device=mixture.device)
         masks, synthesised, parameters = self.estimate(mixture, f0, seed, sources)
-        return Separation(apply_masks(mixture, masks), masks, synthesised, parameters)
+        return Separation(self.apply(mixture, masks), masks, synthesised, parameters)
+
+    def apply(self, mixture: Tensor, masks: Tensor) -> Tensor:
+        """Filter a mixture [..., T] with masks [..., J, F, N] of this method: [..., J, T]."""
+        return apply_masks(mixture, masks, n_fft=self.n_fft, hop=self.mask_hop)
 
     def _check(self, mixture: Tensor, f0: Tensor, sources: Tensor | None) -> None:
         if mixture.ndim != 2 or not mixture.numel() or f0.ndim != 3 or len(f0) != len(mixture):
@@ -129,7 +137,8 @@ class Separator(ABC):
 
     def _soft_masks(self, signals: Tensor) -> Tensor:
         """Masks from source signals [B, J, T]."""
-        return soft_masks(stft(signals).abs(), power=MASK_POWERS[self.mask])
+        spectra = stft(signals, n_fft=self.n_fft, hop=self.mask_hop)
+        return soft_masks(spectra.abs(), power=MASK_POWERS[self.mask])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,12 +52,22 @@ class F0Estimator:
         model: yields salience.
         assigner: turns salience into tracks.
         retune: tune the tracks on the recording (`src.f0.retune`).
+        preprocess: what the model hears instead of the recording, from samples [T] at 16 kHz to
+            samples [T], e.g. its harmonic part (`src.dsp.hpss.harmonic_part`).
     """
 
-    def __init__(self, model: SalienceModel, assigner: Assigner, *, retune: bool = False) -> None:
+    def __init__(
+        self,
+        model: SalienceModel,
+        assigner: Assigner,
+        *,
+        retune: bool = False,
+        preprocess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+    ) -> None:
         self.model = model
         self.assigner = assigner
         self.retune = retune
+        self.preprocess = preprocess
 
     def __call__(
         self,
@@ -98,7 +108,8 @@ class F0Estimator:
                 f"{SHORTEST / RATE:g} s to be reliable"
             )
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        salience = self.model(padded)
+        heard = padded if self.preprocess is None else self.preprocess(padded)
+        salience = self.model(heard)
         prior = None
         if score is not None:
             placed = place_score(score, salience, len(samples) / RATE, alignment)
