@@ -91,9 +91,11 @@ class SplitInputGRU(nn.Module):
         from_shared = linear(shared, self.weight_ih[:, self.own :], self.bias_ih)
         gates = linear(own, self.weight_ih[:, : self.own]) + from_shared.unsqueeze(1)
         rows = gates.permute(2, 0, 1, 3).reshape(n_frames, batch * n_sources, 3 * self.hidden)
-        output: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
-            rows, self.weight_hh, self.bias_hh
-        )
+        # Its backward pass runs outside of autocast, so the forward pass must, too.
+        with torch.autocast(own.device.type, enabled=False):
+            output: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
+                rows.float(), self.weight_hh, self.bias_hh
+            )
         return output.reshape(n_frames, batch, n_sources, self.hidden).permute(1, 2, 0, 3)
 
     def _cudnn(self, own: Tensor, shared: Tensor) -> Tensor:
