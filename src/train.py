@@ -13,7 +13,6 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +22,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from src.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
 from src.cli import entry_point
 from src.files import write_json, write_text
+from src.sweeps import is_sweep
 from src.wandb_logging import finish_runs
 
 log = logging.getLogger(__name__)
@@ -122,8 +122,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
 
 
 def _build_trainer(cfg: DictConfig) -> pl.Trainer:
-    sweeping = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    if sweeping and cfg.trainer.get("strategy") == "ddp":
+    if is_sweep() and cfg.trainer.get("strategy") == "ddp":
         # Each further process is this command again: it would start a sweep of its own.
         raise ValueError(
             "trainer.strategy=ddp does not work in a multirun; start the runs one by one"
@@ -205,8 +204,11 @@ def _is_useful(record: logging.LogRecord) -> bool:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 @entry_point
-def main(cfg: DictConfig) -> None:
-    train(cfg, Path(HydraConfig.get().runtime.output_dir))
+def main(cfg: DictConfig) -> float | None:
+    """Train; the best validation loss is what a hyper-parameter sweep minimises."""
+    result = train(cfg, Path(HydraConfig.get().runtime.output_dir))
+    best: float | None = result.get("best_val_loss")
+    return best
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""Sweeps (Hydra multiruns): a failed job stops no other, and all are listed at the end.
+
+Every job leaves `job.json` in its folder: its overrides, its state ("running", "done" or "failed"),
+its value, how long it took and what went wrong. The files are read after the last job, so the
+list is the same whether a launcher runs the jobs here, in processes of their own, or on a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from src.files import write_json
+
+log = logging.getLogger(__name__)
+
+JOB = "job.json"
+
+
+def is_sweep() -> bool:
+    """Whether this is a job of a Hydra multirun."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def run_job(
+    main: Callable[[DictConfig], Any],
+    cfg: DictConfig,
+    explain: Callable[[BaseException], str | None],
+) -> Any:
+    """Run one job of a sweep, and keep its errors from stopping the others.
+
+    Args:
+        main: the task; its number is the job's value (what a sweeper optimises).
+        cfg: configuration of the job.
+        explain: message of a user's mistake; None for errors whose traceback is needed.
+
+    Returns:
+        What `main` returns; NaN if it failed.
+    """
+    settings = HydraConfig.get()
+    path = Path(settings.runtime.output_dir) / JOB
+    job: dict[str, Any] = {"overrides": list(settings.overrides.task), "status": "running"}
+    write_json(path, job)
+    begin = time.monotonic()
+    value: Any = math.nan
+    try:
+        value = main(cfg)
+        job["status"] = "done"
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            job["value"] = float(value)
+    except Exception as error:
+        message = explain(error)
+        job |= {"status": "failed", "error": message or f"{type(error).__name__}: {error}"}
+        if message is None:
+            job["traceback"] = traceback.format_exc()
+            log.exception("the job failed")
+        else:
+            log.error("error: %s", message)
+    write_json(path, job | {"seconds": round(time.monotonic() - begin, 1)})
+    return value
+
+
+class SweepSummary(Callback):
+    """Lists the jobs of a sweep when all have ended, and starts what follows.
+
+    The process leaves with exit status 1 if a job or what follows failed.
+
+    Args:
+        then: module and arguments of the command that follows, e.g. [src.report, tables=[DIR]];
+            None = nothing. It also follows when jobs failed: it does what can be done.
+        forward: beginnings of the overrides of this sweep that the command gets as well.
+        overrides: further overrides for the command.
+        instead_of: what `overrides` stand for; forwarded like `forward` where they are None.
+    """
+
+    def __init__(
+        self,
+        *,
+        then: Sequence[str] | None = None,
+        forward: Sequence[str] = (),
+        overrides: Sequence[str] | None = None,
+        instead_of: Sequence[str] = (),
+    ) -> None:
+        self.then = list(then or [])
+        self.forward = (*forward, *(instead_of if overrides is None else ()))
+        self.overrides = list(overrides or [])
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Forget how the jobs of an earlier launch ended."""
+        for path in _job_files(Path(config.hydra.sweep.dir)):
+            path.unlink(missing_ok=True)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """List the jobs, run what follows, and leave."""
+        folder = Path(config.hydra.sweep.dir)
+        jobs = {path.parent: read_job(path) for path in _job_files(folder)}
+        show_jobs(jobs, folder)
+        failed = sum(job["status"] != "done" for job in jobs.values())
+        if self.then:
+            given = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+            passed = [text for text in given if text.lstrip("+~").startswith(self.forward)]
+            command = [sys.executable, "-m", *self.then, *passed, *self.overrides]
+            log.info("next: %s", " ".join(["python", *command[1:]]))
+            failed += subprocess.run(command, check=False).returncode != 0
+        if failed:
+            sys.exit(1)
+
+
+def _job_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob(JOB))
+
+
+def read_job(path: Path) -> dict[str, Any]:
+    """What a job left behind; one that was killed while it wrote counts as failed."""
+    try:
+        job: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {"status": "failed", "error": "job.json is not readable"}
+    if job["status"] == "running":
+        job |= {"status": "failed", "error": "ended without a word: killed, or out of memory?"}
+    return job
+
+
+def show_jobs(jobs: dict[Path, dict[str, Any]], folder: Path) -> None:
+    """Print one line per job, the failed ones last, with what went wrong."""
+    table = Table(title=f"{len(jobs)} jobs in {folder}")
+    for column in ("job", "status", "minutes", "value", "error"):
+        right = column in ("minutes", "value")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for path, job in sorted(jobs.items(), key=lambda item: item[1]["status"] != "done"):
+        minutes = f"{job['seconds'] / 60:.1f}" if "seconds" in job else "-"
+        value = f"{job['value']:.3f}" if "value" in job else "-"
+        name = path.relative_to(folder).as_posix()
+        table.add_row(name, job["status"], minutes, value, escape(job.get("error", "")))
+    Console().print(table)

@@ -1,0 +1,138 @@
+"""Sweeps: a failed job stops no other, finished ones are skipped, and what follows gets its data."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from src.sweeps import JOB, SweepSummary, read_job
+from tests.tiny_training import ROOT, overrides, write_choir
+
+
+def run_train(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "src.train", "-m", *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "COLUMNS": "200", **environment},
+    )  # fmt: skip
+
+
+def tiny_sweep(tmp_path: Path, *more: str) -> list[str]:
+    tiny = [text for text in overrides(tmp_path / "choir", tmp_path) if "output=" not in text]
+    small = ["data.split.small.train=[one]", "data.split.small.val=[two]", "trainer.max_epochs=1"]
+    folder = f"paths.grid_dir={tmp_path / 'grid'}"
+    return ["+sweep=paper", "hydra.callbacks.sweep.then=null", folder, *tiny, *small, *more]
+
+
+def test_a_failed_job_stops_no_other_and_a_finished_one_is_skipped(tmp_path: Path) -> None:
+    write_choir(tmp_path / "choir")
+    command = tiny_sweep(tmp_path, "experiment=us_small", "n_singers=9,2")
+    done = run_train(*command)
+    assert done.returncode == 1, done.stderr
+    folder = tmp_path / "grid" / "train"
+    good, bad = folder / "us_small-j2-s0", folder / "us_small-j9-s0"
+    assert (good / "checkpoints" / "best.ckpt").is_file()
+    finished, failed = read_job(good / JOB), read_job(bad / JOB)
+    assert finished["status"] == "done"
+    result = json.loads((good / "result.json").read_text())
+    assert finished["value"] == pytest.approx(result["best_val_loss"])
+    assert failed["status"] == "failed" and "n_singers=9" in failed["error"]
+    assert "traceback" not in failed  # a mistake of the user's
+    listing = done.stdout[done.stdout.index("2 jobs in") :]
+    assert listing.index("us_small-j2-s0") < listing.index("us_small-j9-s0")
+
+    changed = (good / "checkpoints" / "best.ckpt").stat().st_mtime_ns
+    again = run_train(*tiny_sweep(tmp_path, "experiment=us_small", "n_singers=2"))
+    assert again.returncode == 0, again.stderr
+    assert "finished already" in again.stdout
+    assert "us_small-j9-s0" not in again.stdout  # not part of this launch
+    assert (good / "checkpoints" / "best.ckpt").stat().st_mtime_ns == changed
+
+
+def executable(path: Path, script: str) -> None:
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_slurm_gets_one_job_per_row(tmp_path: Path) -> None:
+    """A dry run: stand-ins for SLURM's commands keep the batch script and report a failure."""
+    write_choir(tmp_path / "choir")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    executable(tools / "sbatch", f'cp "$1" {tmp_path}/script.sh; echo "Submitted batch job 4321"\n')
+    executable(tools / "srun", "exit 0\n")
+    executable(
+        tools / "sacct",
+        'echo "JobID|State|NodeList"\necho "4321_0|FAILED|n"\necho "4321_1|FAILED|n"\n',
+    )
+    command = tiny_sweep(
+        tmp_path, "experiment=us_small,sv_small", "n_singers=2", "hydra/launcher=slurm",
+        "hydra.launcher.partition=voices", "hydra.launcher.timeout_min=90",
+    )  # fmt: skip
+    done = run_train(*command, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
+    assert done.returncode != 0
+    script = (tmp_path / "script.sh").read_text()
+    wanted = {
+        "#SBATCH --array=0-1%2", "#SBATCH --gpus-per-node=1", "#SBATCH --partition=voices",
+        "#SBATCH --time=90", "#SBATCH --job-name=umss", "#SBATCH --mem=32GB",
+    }  # fmt: skip
+    assert wanted <= set(script.splitlines()), script
+    assert "submitit.core._submit" in script
+
+
+def config_of(tmp_path: Path, task: list[str], hydra: list[str]) -> OmegaConf:
+    content = {"sweep": {"dir": str(tmp_path)}, "overrides": {"task": task, "hydra": hydra}}
+    return OmegaConf.create({"hydra": content})
+
+
+@pytest.mark.parametrize("test_data", [None, ["data=csd", "data.root=DIR"]])
+def test_what_follows_gets_paths_data_and_launcher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test_data: list[str] | None
+) -> None:
+    commands: list[list[str]] = []
+
+    def remember(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("src.sweeps.subprocess.run", remember)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        cfg = compose("train", ["+sweep=paper"], return_hydra_config=True)
+    settings = OmegaConf.to_container(cfg.hydra.callbacks.sweep, resolve=True)
+    assert isinstance(settings, dict) and settings.pop("_target_") == "src.sweeps.SweepSummary"
+    settings["overrides"] = test_data
+    task = ["+sweep=paper", "experiment=us_small", "paths.grid_dir=G", "data=folder", "data.root=R"]
+    config = config_of(tmp_path, [*task, "trainer.max_epochs=3"], ["hydra/launcher=joblib"])
+    SweepSummary(**settings).on_multirun_end(config)
+    expected = ["-m", "src.evaluate", "--multirun", "+sweep=paper_evaluation", "paths.grid_dir=G"]
+    own = ["data=folder", "data.root=R"] if test_data is None else []
+    assert commands == [
+        [sys.executable, *expected, *own, "hydra/launcher=joblib", *(test_data or [])]
+    ]
+
+
+def test_killed_jobs_and_failures_further_on_are_not_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / JOB).write_text('{"status": "running", "overrides": []}')
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / JOB).write_text('{"status": "don')
+    assert "killed" in read_job(tmp_path / "one" / JOB)["error"]
+    assert read_job(tmp_path / "two" / JOB)["status"] == "failed"
+    config = config_of(tmp_path, [], [])
+    with pytest.raises(SystemExit):
+        SweepSummary().on_multirun_end(config)
+    SweepSummary().on_multirun_start(config)
+    assert not list(tmp_path.rglob(JOB))
+    SweepSummary().on_multirun_end(config)  # nothing ran, nothing failed
+    with pytest.raises(SystemExit):
+        SweepSummary(then=["no.such.module"]).on_multirun_end(config)
