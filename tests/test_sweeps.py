@@ -1,4 +1,4 @@
-"""Sweeps: a failed job stops no other, finished ones are skipped, and what follows gets its data."""
+"""Sweeps: a failed job stops no other, finished ones are skipped, what follows gets its data."""
 
 from __future__ import annotations
 

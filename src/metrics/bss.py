@@ -1,4 +1,4 @@
-"""BSS Eval v4 by museval."""
+"""BSS Eval v4: by museval, the reference, or by `src.metrics.fast_bss`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,27 @@ from types import ModuleType
 import numpy as np
 import torch
 from torch import Tensor
+
+from src.metrics.fast_bss import fast_bss_eval
+
+BSS_METRICS = ("sdr", "isr", "sir", "sar")
+ENGINES = ("museval", "fast")
+
+
+def bss_engine(choice: bool | str | None) -> str | None:
+    """Name of the implementation that a configuration asks for.
+
+    Args:
+        choice: False or None for none, True for museval, or a name.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if choice is None or isinstance(choice, bool):
+        return "museval" if choice else None
+    if choice not in ENGINES:
+        raise ValueError(f"bss={choice}: choose false, {' or '.join(ENGINES)}")
+    return choice
 
 
 @cache
@@ -30,31 +51,42 @@ def _museval_metrics() -> ModuleType:
     return module
 
 
-def bss_eval(estimates: Tensor, sources: Tensor, *, rate: int = 16_000) -> dict[str, Tensor]:
+def bss_eval(
+    estimates: Tensor, sources: Tensor, *, rate: int = 16_000, engine: str = "museval"
+) -> dict[str, Tensor]:
     """SDR, ISR, SIR and SAR per one-second window (BSS Eval v4).
 
-    The distortion filters are estimated once per excerpt, not per window; silent windows are NaN.
+    The distortion filters (512 taps) are estimated once per excerpt, not per window. A window in
+    which any source or estimate is silent (exactly zero) is NaN for all of them.
 
     Args:
         estimates, sources: [B, J, T].
         rate: window and hop in samples.
+        engine: "museval", or "fast": the same scores in a fraction of the time.
 
     Returns:
         "sdr", "isr", "sir", "sar": [B, J, T // rate] float64, dB.
+
+    Raises:
+        ValueError: unknown engine.
     """
-    names = ("sdr", "isr", "sir", "sar")
-    scores = []
-    for estimate, target in zip(estimates, sources, strict=True):
+    if bss_engine(engine) == "fast":
+        return fast_bss_eval(estimates, sources, rate=rate)
+    n_sources, n_samples = sources.shape[1:]
+    n_frames = n_samples // rate
+    scores = np.full((len(BSS_METRICS), len(sources), n_sources, n_frames), np.nan)
+    for b, (estimate, target) in enumerate(zip(estimates, sources, strict=True)):
+        # museval refuses sources that are silent throughout: all their windows are undefined.
+        if n_frames == 0 or not (target.any(-1) & estimate.any(-1)).all():
+            continue
         values = _museval_metrics().bss_eval(
-            target.unsqueeze(-1).double().numpy(),
-            estimate.unsqueeze(-1).double().numpy(),
+            target.unsqueeze(-1).double().cpu().numpy(),
+            estimate.unsqueeze(-1).double().cpu().numpy(),
             window=rate,
             hop=rate,
             compute_permutation=False,
             framewise_filters=False,
             bsseval_sources_version=False,
         )
-        scores.append(np.stack(values[:4]))
-    stacked = torch.from_numpy(np.stack(scores, axis=1))
-    n_frames = sources.shape[-1] // rate
-    return {name: stacked[i, ..., :n_frames] for i, name in enumerate(names)}
+        scores[:, b] = np.stack(values[:4])[..., :n_frames]
+    return dict(zip(BSS_METRICS, torch.from_numpy(scores).unbind(0), strict=True))

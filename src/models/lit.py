@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -20,8 +22,138 @@ class TrainingDivergedError(FloatingPointError):
     """The loss is no longer a finite number."""
 
 
-class SourceFilterTraining(pl.LightningModule):
-    """Estimator and voices, with everything that training shares.
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file and the remedy."""
+
+
+# A hyper-parameter that one kind of model alone has, and the separator that takes such models.
+_SEPARATORS = {"voice": "umss", "unet": "unet"}
+
+
+class SeparationTraining(pl.LightningModule):
+    """What every training of a separator shares: steps, learning rate, and notice of divergence.
+
+    A subclass saves the hyper-parameters `lr`, `weight_decay`, `lr_decay` and `lr_decay_epochs`,
+    and computes the loss of a batch in `_step`.
+    """
+
+    def _step(self, batch: Batch) -> Tensor:
+        """Loss of a batch."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self._step(batch)
+        self._check("training loss", loss)
+        self.log(
+            "train/loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(batch["mixture"]),
+            prog_bar=True,
+        )
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        loss = self._step(batch)
+        self._check("validation loss", loss)
+        self.log(
+            "val/loss",
+            loss,
+            sync_dist=True,
+            batch_size=len(batch["mixture"]),
+            prog_bar=True,
+        )
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        gradients = [p.grad.norm() for p in self.parameters() if p.grad is not None]
+        norm = torch.stack(gradients).norm()
+        # Before the step: it would carry the NaN into the weights, and those into the checkpoint.
+        self._check("gradient", norm)
+        self._log_epoch("train/gradient_norm", norm)
+
+    def on_train_epoch_start(self) -> None:
+        # A function of the epoch alone: Lightning steps its schedulers only after the checkpoint of
+        # an epoch is written, so that a run continued from one would miss a step.
+        h = self.hparams
+        lr = h["lr"] * h["lr_decay"] ** (self.current_epoch // h["lr_decay_epochs"])
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        self._log_epoch("train/lr", lr)
+
+    def _check(self, what: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            raise TrainingDivergedError(
+                f"the {what} became {value.item()} in epoch {self.current_epoch + 1}; run again "
+                "with a lower trainer.gradient_clip_val to continue from the last checkpoint, or "
+                "with a lower model.lr and overwrite=true to start afresh"
+            )
+
+    def _log_epoch(self, name: str, value: Tensor | float) -> None:
+        self.log(name, value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        h = self.hparams
+        return torch.optim.Adam(self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"])
+
+
+Trained = TypeVar("Trained", bound=SeparationTraining)
+
+
+def load_module(path: str | Path, kind: type[Trained], *, experiment: str) -> Trained:
+    """Rebuild a trained model from a checkpoint file.
+
+    Only tensors and plain values are read: no code stored in the file is executed, and the class to
+    build is chosen by the caller, not by the file.
+
+    Args:
+        path: file written by `python -m src.train`.
+        kind: class to build.
+        experiment: an experiment that trains one, for the message.
+
+    Raises:
+        CheckpointError: missing file, not a checkpoint, or one of another model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: no such checkpoint; train one with `python -m src.train "
+            f"experiment={experiment}` or set separator.checkpoint"
+        )
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        hyper_parameters = content["hyper_parameters"]
+        state = content["state_dict"]
+    except Exception as error:  # torch.load raises half a dozen kinds for files it does not know
+        raise CheckpointError(
+            f"{path}: not a checkpoint of this program ({type(error).__name__}); "
+            "use a .ckpt file written by `python -m src.train`"
+        ) from error
+    try:
+        model = kind(**hyper_parameters)
+        model.load_state_dict(state)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: the checkpoint holds another kind of model ({error})"
+            f"{_right_separator(hyper_parameters, kind)}"
+        ) from error
+    return model.eval().requires_grad_(False)
+
+
+def _right_separator(hyper_parameters: Any, kind: type) -> str:
+    """What to add to the message if the checkpoint fits a separator that we know."""
+    expected = inspect.signature(kind).parameters
+    for name, separator in _SEPARATORS.items():
+        if isinstance(hyper_parameters, dict) and name in hyper_parameters.keys() - expected.keys():
+            return f"; use it with separator={separator}"
+    return ""
+
+
+class SourceFilterTraining(SeparationTraining):
+    """Estimator and voices, with everything that their trainings share.
 
     Batches are dictionaries with `mixture` [B, T], `f0` [B, J, N] in Hz, `seed` [B] and, for
     supervised training, `sources` [B, J, T]; J may differ from batch to batch.
@@ -70,67 +202,9 @@ class SourceFilterTraining(pl.LightningModule):
         """Distance between synthesised sources [B, J, T] and what the batch offers."""
         raise NotImplementedError
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self._step(batch)
-        self._check("training loss", loss)
-        self.log(
-            "train/loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            sync_dist=True,
-            batch_size=len(batch["mixture"]),
-            prog_bar=True,
-        )
-        return loss
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        loss = self._step(batch)
-        self._check("validation loss", loss)
-        self.log(
-            "val/loss",
-            loss,
-            sync_dist=True,
-            batch_size=len(batch["mixture"]),
-            prog_bar=True,
-        )
-
     def _step(self, batch: Batch) -> Tensor:
         sources, _ = self(batch["mixture"], batch["f0"], batch["seed"])
         return self.loss(sources, batch)
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        gradients = [p.grad.norm() for p in self.parameters() if p.grad is not None]
-        norm = torch.stack(gradients).norm()
-        # Before the step: it would carry the NaN into the weights, and those into the checkpoint.
-        self._check("gradient", norm)
-        self._log_epoch("train/gradient_norm", norm)
-
-    def on_train_epoch_start(self) -> None:
-        # A function of the epoch alone: Lightning steps its schedulers only after the checkpoint of
-        # an epoch is written, so that a run continued from one would miss a step.
-        h = self.hparams
-        lr = h["lr"] * h["lr_decay"] ** (self.current_epoch // h["lr_decay_epochs"])
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        self._log_epoch("train/lr", lr)
-
-    def _check(self, what: str, value: Tensor) -> None:
-        if not torch.isfinite(value):
-            raise TrainingDivergedError(
-                f"the {what} became {value.item()} in epoch {self.current_epoch + 1}; run again "
-                "with a lower trainer.gradient_clip_val to continue from the last checkpoint, or "
-                "with a lower model.lr and overwrite=true to start afresh"
-            )
-
-    def _log_epoch(self, name: str, value: Tensor | float) -> None:
-        self.log(name, value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        h = self.hparams
-        return torch.optim.Adam(self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"])
 
 
 class UnsupervisedTraining(SourceFilterTraining):

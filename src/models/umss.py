@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from src.models.lit import SourceFilterTraining
+from src.models.lit import CheckpointError as CheckpointError
+from src.models.lit import SourceFilterTraining, load_module
 from src.separator import Separator
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message names the file and the remedy."""
-
-
 def load_training_module(path: str | Path) -> SourceFilterTraining:
-    """Rebuild a trained model from a checkpoint file.
-
-    Only tensors and plain values are read: no code stored in the file is executed, and the classes
-    to build are chosen here, not by the file.
+    """Rebuild a trained source-filter model from a checkpoint file; see `src.models.lit`.
 
     Raises:
         CheckpointError: missing file, not a checkpoint, or one of another model.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no such checkpoint; train one with `python -m src.train "
-            "experiment=us_small` or set separator.checkpoint"
-        )
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        hyper_parameters = content["hyper_parameters"]
-        state = content["state_dict"]
-    except Exception as error:  # torch.load raises half a dozen kinds for files it does not know
-        raise CheckpointError(
-            f"{path}: not a checkpoint of this program ({type(error).__name__}); "
-            "use a .ckpt file written by `python -m src.train`"
-        ) from error
-    try:
-        model = SourceFilterTraining(**hyper_parameters)
-        model.load_state_dict(state)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint holds another kind of model ({error})"
-        ) from error
-    return model.eval().requires_grad_(False)
+    return load_module(path, SourceFilterTraining, experiment="us_small")
 
 
 class UmssSeparator(Separator):
