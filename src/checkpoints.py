@@ -78,7 +78,7 @@ def result_of(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What `result.json` holds, from the last checkpoint of a run."""
     states = checkpoint["callbacks"].items()
     state: dict[str, Any] = next(
-        (s for key, s in states if key.startswith(ModelCheckpoint.__name__)), {}
+        (s for key, s in states if key.startswith(ModelCheckpoint.__name__) and s["monitor"]), {}
     )
 
     def number(key: str) -> float | None:

@@ -53,8 +53,13 @@ def test_every_experiment_composes_with_every_data_set(experiment: str, data: st
     assert isinstance(plain, dict)
     assert plain["data"]["reader"]["name"] == data
     assert plain["data"]["size"] == experiment.rsplit("_", 1)[1]
-    wanted = "SupervisedTraining" if "sv_" in experiment else "UnsupervisedTraining"
-    assert plain["model"]["_target_"] == f"src.models.lit.{wanted}"
+    system = experiment.rsplit("/", 1)[-1].split("_")[0]
+    wanted = {
+        "us": "src.models.lit.UnsupervisedTraining",
+        "sv": "src.models.lit.SupervisedTraining",
+        "unet": "src.models.unet_lit.UnetTraining",
+    }
+    assert plain["model"]["_target_"] == wanted[system]
 
 
 @pytest.mark.parametrize("data", choices("data"))
@@ -67,10 +72,16 @@ def test_every_data_module_builds(data: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_builds_its_model(experiment: str) -> None:
+    unet = "unet" in experiment
     small = ["model.estimator.encoder_width=8", "model.estimator.decoder_width=8"]
+    small = ["model.unet.channels=[4,8]"] if unet else small
     cfg = compose_config("train", [f"experiment={experiment}", *small])
     model = instantiate(cfg.model)
-    assert model.voice.minimum_gap == (0.0 if "paper" in experiment else 0.1)
+    if unet:
+        assert (model.unet.n_fft, model.unet.hop) == (1024, 256)
+        assert (cfg.model.lr, cfg.data.batch_size, cfg.model.weight_decay) == (1e-3, 16, 0.0)
+    else:
+        assert model.voice.minimum_gap == (0.0 if "paper" in experiment else 0.1)
     assert (cfg.trainer.gradient_clip_val is None) == ("paper" in experiment)
     # Plain values only: checkpoints must load without executing code.
     assert all(not OmegaConf.is_config(value) for value in model.hparams.values())
@@ -106,11 +117,12 @@ def test_every_logger_and_callback_builds(
 @pytest.mark.parametrize("entry", ["evaluate", "separate"])
 def test_every_separator_composes(entry: str, separator: str) -> None:
     changes = [f"separator={separator}"]
-    changes += ["separator.checkpoint=best.ckpt"] if separator == "umss" else []
+    trained = separator in ("umss", "unet")
+    changes += ["separator.checkpoint=best.ckpt"] if trained else []
     changes += ["input=choir.wav", "f0=choir.csv"] if entry == "separate" else []
     cfg = compose_config(entry, changes)
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    if separator != "umss":
+    if not trained:
         assert instantiate(cfg.separator).mask == "magnitude"
 
 

@@ -136,3 +136,33 @@ def test_killed_jobs_and_failures_further_on_are_not_forgotten(tmp_path: Path) -
     SweepSummary().on_multirun_end(config)  # nothing ran, nothing failed
     with pytest.raises(SystemExit):
         SweepSummary(then=["no.such.module"]).on_multirun_end(config)
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "conf" / "method").glob("*.yaml")), ids=lambda f: f.stem
+)
+def test_every_row_of_the_grid_names_its_separator(file: Path) -> None:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        cfg = compose("evaluate", [f"method={file.stem}", "paths.grid_dir=G", "n_singers=2"])
+    assert cfg.name == file.stem
+    kind, _, size = file.stem.rpartition("_")
+    if size in ("full", "small"):  # trained by conf/sweep/paper.yaml, which names its folders so
+        assert cfg.separator.checkpoint == f"G/train/{file.stem}-j2-s0/checkpoints/best.ckpt"
+        assert cfg.separator._target_.endswith(
+            "UnetSeparator" if kind == "unet" else "UmssSeparator"
+        )
+    else:
+        chosen = OmegaConf.load(ROOT / "conf" / "separator" / f"{file.stem}.yaml")
+        assert cfg.separator._target_ == chosen._target_
+
+
+def test_the_sweeps_name_what_exists() -> None:
+    sweeps = ROOT / "conf" / "sweep"
+    for name, group in (("paper", "experiment"), ("paper_evaluation", "method")):
+        rows = OmegaConf.load(sweeps / f"{name}.yaml").hydra.sweeper.params[group].split(",")
+        there = {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}
+        assert len(rows) == len(set(rows)) and set(rows) <= there
+    trained = OmegaConf.load(sweeps / "paper.yaml").hydra.sweeper.params.experiment.split(",")
+    evaluated = OmegaConf.load(sweeps / "paper_evaluation.yaml").hydra.sweeper.params.method
+    assert set(trained) <= set(evaluated.split(","))

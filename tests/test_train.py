@@ -221,6 +221,19 @@ def test_divergence_leaves_the_last_checkpoint(
     assert run(choir, output, *gentler)["epochs"] == 2
 
 
+def test_epochs_that_are_no_better_are_not_lost(choir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    still = ("model.lr=0.0", "callbacks.averaging=null")
+    result = run(choir, output, "trainer.max_epochs=3", *still)
+    assert last(output)["epoch"] == 2 and result["epochs"] == 3
+    assert torch.load(output / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == 0
+    losses = curve(output, "val/loss")
+    assert result["best_val_loss"] == pytest.approx(losses[0], rel=1e-6)
+    assert result["val_loss"] == pytest.approx(losses[-1], rel=1e-6)
+    prolonged = run(choir, output, "trainer.max_epochs=4", *still)
+    assert prolonged["epochs"] == 4 and prolonged["steps"] == 4 * result["steps"] // 3
+
+
 def test_interrupted_writing_leaves_the_old_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,222 @@
+"""The F0-conditioned U-Net of Petermann et al. (ISMIR 2020), the paper's supervised baseline.
+
+A convolutional encoder and decoder with skip connections turns the magnitude spectrogram of a
+mixture into a mask for one target voice. A small network reads the target's F0 track and computes,
+for every frame, the scale and shift (FiLM) that tell the U-Net which voice is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+# Grid of the control input: the constant-Q bins in which Petermann et al. give F0 tracks.
+LOWEST_HZ = 32.7
+BINS_PER_OCTAVE = 60
+N_PITCHES = 360
+
+_KERNEL = 5
+_LEAK = 0.2
+# Odd, so that a frame of the control features is centred on its frame of the F0 track.
+_CONTROL_KERNEL = 9
+_DROPOUT_LAYERS = 3
+
+
+def pitch_salience(f0: Tensor) -> Tensor:
+    """F0 tracks as salience over 6 octaves of 20-cent bins from 32.7 Hz.
+
+    A Gaussian of one bin's width around the F0; zero where the voice is silent.
+
+    Shape:
+        - f0: [B, N] Hz, 0 where silent
+        - output: [B, 360, N], 0 to 1
+    """
+    position = BINS_PER_OCTAVE * torch.log2(f0.clamp(min=1e-3) / LOWEST_HZ)
+    bins = torch.arange(N_PITCHES, dtype=f0.dtype, device=f0.device)
+    salience = torch.exp(-0.5 * (bins[:, None] - position[:, None, :]).square())
+    return salience * (f0 > 0).to(f0.dtype)[:, None, :]
+
+
+def drop_channels(x: Tensor, draws: Tensor, rate: float) -> Tensor:
+    """Dropout of whole feature maps with given random numbers.
+
+    Args:
+        x: [B, C, F, N].
+        draws: [B, at least C], uniform in [-1, 1).
+        rate: share of the feature maps that become zero; the others grow by 1 / (1 - rate).
+    """
+    kept = draws[:, : x.shape[1], None, None] >= 2.0 * rate - 1.0
+    return x * (kept.to(x.dtype) / (1.0 - rate))
+
+
+class ControlNetwork(nn.Module):
+    """F0 tracks to one vector of features per frame, by convolutions over time.
+
+    Args:
+        widths: channels of the convolutions.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Conv1d(n_in, n_out, _CONTROL_KERNEL, padding="same")
+            for n_in, n_out in zip((N_PITCHES, *widths), widths, strict=False)
+        )
+        # The salience is nearly all zeros: without these, hardly anything comes out at first.
+        self.norms = nn.ModuleList(nn.BatchNorm1d(n) for n in widths)
+
+    def forward(self, f0: Tensor) -> Tensor:
+        """f0 [B, N] in Hz to features [B, widths[-1], N]."""
+        x = pitch_salience(f0)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = torch.relu(norm(layer(x)))
+        return x
+
+
+class Modulation(nn.Module):
+    """Feature-wise linear modulation (FiLM): a scale and a shift per row and frame.
+
+    Args:
+        features: channels of the control features.
+        rows: number of rows to modulate: frequency bins or feature maps.
+    """
+
+    def __init__(self, features: int, rows: int) -> None:
+        super().__init__()
+        self.heads = nn.Conv1d(features, 2 * rows, 1)
+        # Starts near the identity: scale 1, shift 0.
+        nn.init.zeros_(self.heads.bias)  # type: ignore[arg-type]
+
+    def forward(self, control: Tensor) -> tuple[Tensor, Tensor]:
+        """Control features [B, features, N] to scale and shift, each [B, rows, N]."""
+        scale, shift = self.heads(control).chunk(2, dim=1)
+        return 1.0 + scale, shift
+
+
+class ConditionedUnet(nn.Module):
+    """Mixture magnitudes and the F0 track of one voice to the mask of that voice.
+
+    Encoder: convolutions of 5 x 5 with stride 2, batch normalisation, leaky ReLU of slope 0.2.
+    Decoder: transposed convolutions, batch normalisation, ReLU, dropout of feature maps in the
+    first three layers, the encoder's features beside the decoder's. Any number of bins and frames
+    works: every layer halves, rounding up, and the decoder returns to the same sizes.
+
+    Args:
+        n_fft: FFT size of the spectrograms, samples.
+        hop: their hop and that of F0, samples.
+        channels: feature maps of the encoder's layers.
+        control_channels: widths of the control network.
+        film: where the control acts: on the "input" (scale and shift per bin and frame, as in the
+            code published with the UMSS paper), in every layer of the "encoder" (per feature map
+            and frame, after batch normalisation), or "both".
+        dropout: share of feature maps dropped in training.
+
+    Raises:
+        ValueError: unknown `film`, no channels, or a dropout outside of [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        n_fft: int = 1024,
+        hop: int = 256,
+        channels: Sequence[int] = (16, 32, 64, 128, 256, 512),
+        control_channels: Sequence[int] = (16, 64, 256),
+        film: str = "input",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if film not in ("input", "encoder", "both"):
+            raise ValueError(f"model.unet.film must be input, encoder or both; got {film!r}")
+        if not channels or not control_channels:
+            raise ValueError("model.unet: channels and control_channels need at least one number")
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"model.unet.dropout must be at least 0 and below 1; got {dropout}")
+        self.n_fft = n_fft
+        self.hop = hop
+        self.dropout = dropout
+        widths = [1, *channels]
+        self.encoder = nn.ModuleList(
+            nn.Conv2d(n_in, n_out, _KERNEL, stride=2, padding=_KERNEL // 2)
+            for n_in, n_out in zip(widths, channels, strict=False)
+        )
+        self.encoder_norms = nn.ModuleList(nn.BatchNorm2d(n) for n in channels)
+        # Every layer but the first reads the skip connection beside the layer before it.
+        outputs = widths[-2::-1]
+        inputs = [channels[-1], *(2 * n for n in outputs)]
+        self.decoder = nn.ModuleList(
+            nn.ConvTranspose2d(n_in, n_out, _KERNEL, stride=2, padding=_KERNEL // 2)
+            for n_in, n_out in zip(inputs, outputs, strict=False)
+        )
+        self.decoder_norms = nn.ModuleList(nn.BatchNorm2d(n) for n in outputs[:-1])
+        self._dropped = outputs[:-1][:_DROPOUT_LAYERS]
+        self.control = ControlNetwork(control_channels)
+        features = control_channels[-1]
+        self.input_film = Modulation(features, n_fft // 2 + 1) if film != "encoder" else None
+        self.encoder_film = (
+            nn.ModuleList(Modulation(features, n) for n in channels) if film != "input" else None
+        )
+        # Feature maps side by side in memory: what the CPU's bfloat16 convolutions are fast on.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def n_draws(self) -> tuple[int, int]:
+        """Layers with dropout, and the most feature maps that one of them has."""
+        return len(self._dropped), max(self._dropped, default=0)
+
+    def forward(self, magnitudes: Tensor, f0: Tensor, draws: Tensor | None = None) -> Tensor:
+        """Estimate masks.
+
+        Args:
+            magnitudes: [B, F, N] of the mixtures; their level does not matter.
+            f0: [B, N] of the targets in Hz, 0 where silent.
+            draws: [B, layers, maps] (see `n_draws`), random numbers in [-1, 1) for dropout; without
+                them nothing is dropped.
+
+        Returns:
+            [B, F, N] float32, 0 to 1.
+
+        Raises:
+            ValueError: shapes that do not fit.
+        """
+        expected = [len(f0), self.n_fft // 2 + 1, f0.shape[-1]]
+        if f0.ndim != 2 or list(magnitudes.shape) != expected:
+            raise ValueError(
+                f"magnitudes must be [B, F, N] with F = {self.n_fft // 2 + 1} and f0 [B, N]; "
+                f"got {list(magnitudes.shape)} and {list(f0.shape)}"
+            )
+        control = self.control(f0)
+        peak = magnitudes.amax(dim=(1, 2), keepdim=True)
+        x = magnitudes / peak.masked_fill(peak == 0, 1.0)
+        if self.input_film is not None:
+            scale, shift = self.input_film(control)
+            x = x * scale + shift
+        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        sizes, skips = [x.shape[-2:]], []
+        for layer, (convolve, norm) in enumerate(
+            zip(self.encoder, self.encoder_norms, strict=True)
+        ):
+            x = norm(convolve(x))
+            if self.encoder_film is not None:
+                # A layer's frame m is centred on frame 2 m of the layer before.
+                control = control[..., ::2]
+                scale, shift = self.encoder_film[layer](control)
+                x = x * scale.unsqueeze(2) + shift.unsqueeze(2)
+            x = nn.functional.leaky_relu(x, _LEAK)
+            skips.append(x)
+            sizes.append(x.shape[-2:])
+        return self._decode(skips, sizes, draws)
+
+    def _decode(self, skips: list[Tensor], sizes: list[torch.Size], draws: Tensor | None) -> Tensor:
+        x = skips[-1]
+        for layer, deconvolve in enumerate(self.decoder):
+            if layer:
+                x = torch.cat([x, skips[-1 - layer]], dim=1)
+            x = deconvolve(x, output_size=sizes[-2 - layer])
+            if layer < len(self.decoder_norms):
+                x = torch.relu(self.decoder_norms[layer](x))
+                if draws is not None and layer < _DROPOUT_LAYERS:
+                    x = drop_channels(x, draws[:, layer], self.dropout)
+        return torch.sigmoid(x.squeeze(1).float())
