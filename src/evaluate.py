@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,16 +19,111 @@ from rich.progress import track
 from rich.table import Table
 
 from src.cli import entry_point
+from src.data.datamodule import MixtureDataModule
+from src.data.readers.base import RATE
 from src.f0.errors import F0Errors, perturb_batches
 from src.files import write_json, write_text
+from src.metrics.bss import bss_engine
 from src.metrics.evaluation import evaluate, summarise
+from src.metrics.speed import Stopwatch
+from src.metrics.tables import FRAMES, SUMMARY, difference_of
 
 log = logging.getLogger(__name__)
 
+# Fields of a summary that say which evaluation it is.
+IDENTITY = (
+    "name",
+    "separator",
+    "checkpoint_sha256",
+    "protocol",
+    "configured_seeds",
+    "seed",
+    "bss",
+    "f0_errors",
+)
 
-def plain(node: DictConfig) -> Any:
+
+def plain(node: Any) -> Any:
     """A part of the configuration as it goes into a summary."""
-    return OmegaConf.to_container(node, resolve=True)
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def protocol_of(data: MixtureDataModule, multif0: DictConfig | None = None) -> dict[str, Any]:
+    """What must agree for the scores of two evaluations to be comparable.
+
+    Args:
+        data: the data module.
+        multif0: configuration of the estimator, which matters if F0 is estimated.
+    """
+    reader = data.build_reader()
+    return {
+        "data": data.reader_name,
+        "options": reader.options(),
+        "n_singers": data.n_singers,
+        "f0": data.f0,
+        **({"multif0": plain(multif0)} if data.f0 == "estimated" else {}),
+        "excerpt_seconds": data.excerpt_samples / RATE,
+        "test_first_excerpt": data.test_first_excerpt,
+        "test_start_offset": data.test_start_offset,
+        "singers": data.singers,
+        "cross_singers": data.test_cross_singers,
+        "songs": sorted(data.song_split(reader).test),
+    }
+
+
+def identity_of(cfg: DictConfig, protocol: dict[str, Any], errors: F0Errors) -> dict[str, Any]:
+    """Fields of the summary that say which evaluation it is, as they read back from JSON."""
+    checkpoint = cfg.separator.get("checkpoint")
+    fields: dict[str, Any] = {
+        "name": cfg.name,
+        "separator": plain(cfg.separator),
+        "protocol": protocol,
+        "configured_seeds": plain(cfg.seeds),
+        "seed": cfg.seed,
+        "bss": bss_engine(cfg.bss),
+    }
+    if checkpoint is not None and Path(checkpoint).is_file():
+        # The same path may hold another model later.
+        fields["checkpoint_sha256"] = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
+    if errors.any:
+        fields["f0_errors"] = asdict(errors)
+    return dict(json.loads(json.dumps(fields)))
+
+
+def existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict[str, Any] | None:
+    """The summary of the evaluation that is complete in `output` and may stay; None to evaluate.
+
+    Args:
+        output: folder of the evaluation.
+        identity: which evaluation is wanted, see `identity_of`.
+        skip: leave the same evaluation alone.
+
+    Raises:
+        FileExistsError: there is one and `skip` is false, or it is another one.
+    """
+    frames, summary = output / FRAMES, output / SUMMARY
+    if not skip:
+        if frames.exists() or summary.exists():
+            raise FileExistsError(
+                f"{output}: holds an evaluation; set overwrite=true or choose another output"
+            )
+        return None
+    if not summary.exists():  # written last: an evaluation without it was interrupted
+        return None
+    try:
+        content = dict(json.loads(summary.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise FileExistsError(
+            f"{summary}: not readable ({error}); set overwrite=true or choose another output"
+        ) from error
+    stored = {key: content[key] for key in IDENTITY if key in content}
+    difference = difference_of(stored, identity, names=("that one", "this one"))
+    if difference is not None:
+        raise FileExistsError(
+            f"{output}: holds another evaluation ({difference}); set overwrite=true or choose "
+            "another output"
+        )
+    return content if frames.exists() else None
 
 
 def show(summary: dict[str, Any], title: str) -> None:
@@ -40,44 +138,56 @@ def show(summary: dict[str, Any], title: str) -> None:
     Console().print(table)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
-@entry_point
-def main(cfg: DictConfig) -> None:
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Evaluate, write the table and its summary, and return the summary."""
     output = Path(cfg.output)
-    frames_path, summary_path = output / "frames.csv", output / "summary.json"
-    if (frames_path.exists() or summary_path.exists()) and not cfg.overwrite:
-        raise FileExistsError(
-            f"{output}: holds an evaluation; set overwrite=true or choose another output"
-        )
     if cfg.f0 is not None:
         cfg.data.f0 = cfg.f0
-    separator = instantiate(cfg.separator)
     errors: F0Errors = instantiate(cfg.f0_errors)
-    data = instantiate(cfg.data, _convert_="all")
+    data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
+    identity = identity_of(cfg, protocol_of(data, cfg.multif0), errors)
+    if not cfg.overwrite:
+        found = existing(output, identity, skip=cfg.skip_existing)
+        if found is not None:
+            log.info("%s: evaluated already; overwrite=true to evaluate again", output)
+            return found
+    # Whoever is interrupted from here on leaves no summary that belongs to other frames.
+    (output / SUMMARY).unlink(missing_ok=True)
+    separator = instantiate(cfg.separator)
     data.prepare("test")
     data.setup("test")
     batches: Iterable[dict[str, Any]] = track(data.test_dataloader(), "evaluating", transient=True)
     if errors.any:
         batches = perturb_batches(batches, errors, cfg.seed)
-    frames = evaluate(separator, batches, seeds=list(cfg.seeds), bss=cfg.bss)
+    stopwatch = Stopwatch(getattr(separator, "device", "cpu"))
+    frames = evaluate(separator, batches, seeds=list(cfg.seeds), bss=cfg.bss, stopwatch=stopwatch)
     summary = {
-        "separator": plain(cfg.separator),
-        "data": cfg.data.reader.name,
-        "f0": cfg.data.f0,
-        **({"multif0": plain(cfg.multif0)} if cfg.data.f0 == "estimated" else {}),
-        **({"f0_errors": asdict(errors)} if errors.any else {}),
+        **identity,
+        "seeds": sorted(int(seed) for seed in frames["seed"].unique()),
+        "data": data.reader_name,
+        "f0": data.f0,
         "n_singers": cfg.n_singers,
+        "speed": stopwatch.summary(),
         **summarise(frames),
     }
-    write_text(frames_path, frames.to_csv(index=False))
-    write_json(summary_path, summary)
+    write_text(output / FRAMES, frames.to_csv(index=False))
+    write_json(output / SUMMARY, summary)
     kept = summary["frames"]
     show(
         summary,
-        f"SI-SDR in dB: {separator.__class__.__name__}, {separator.mask} masks, "
+        f"SI-SDR in dB: {cfg.name}, {separator.mask} masks, "
         f"{cfg.n_singers} singers, {kept['kept']} of {kept['total']} frames kept",
     )
-    log.info("wrote %s and %s", frames_path, summary_path)
+    log.info("wrote %s and %s", output / FRAMES, output / SUMMARY)
+    return summary
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+@entry_point
+def main(cfg: DictConfig) -> float:
+    """Returns the mean SI-SDR in dB, NaN if no frame was kept; a sweeper may maximise it."""
+    mean = run(cfg)["si_sdr"]["mean"]
+    return math.nan if mean is None else float(mean)
 
 
 if __name__ == "__main__":

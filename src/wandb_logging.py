@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import WandbLogger
@@ -46,6 +47,21 @@ def logged_in() -> bool:
     return False
 
 
+def mode_options() -> dict[str, str]:
+    """Argument `mode` of `wandb.init`, where WANDB_MODE does not decide.
+
+    Raises:
+        ValueError: WANDB_MODE=online without credentials.
+    """
+    mode = os.environ.get("WANDB_MODE")
+    if mode == "online" and not logged_in():
+        raise ValueError(
+            "WANDB_MODE=online, but you are not logged in; run `wandb login`, set WANDB_API_KEY, "
+            "or unset WANDB_MODE to log offline"
+        )
+    return {} if mode is not None else {"mode": "online" if logged_in() else "offline"}
+
+
 def build_logger(
     save_dir: str | Path, *, project: str = "umss", name: str | None = None, **options: Any
 ) -> WandbLogger:
@@ -63,14 +79,7 @@ def build_logger(
     Raises:
         ValueError: WANDB_MODE=online without credentials.
     """
-    mode = os.environ.get("WANDB_MODE")
-    if mode == "online" and not logged_in():
-        raise ValueError(
-            "WANDB_MODE=online, but you are not logged in; run `wandb login`, set WANDB_API_KEY, "
-            "or unset WANDB_MODE to log offline"
-        )
-    if mode is None:
-        options["mode"] = "online" if logged_in() else "offline"
+    options |= mode_options()
     identity = None
     if getattr(rank_zero_only, "rank", 0) == 0:
         file = Path(save_dir) / "wandb" / "run_id"
@@ -91,6 +100,40 @@ def finish_runs(*, failed: bool = False) -> None:
     wandb = sys.modules.get("wandb")  # not imported: never used
     if wandb is not None and wandb.run is not None:
         wandb.finish(exit_code=int(failed))
+
+
+def log_report(folder: Path, *, project: str = "umss", name: str | None = None) -> None:
+    """Send a report (see `src.reporting`) to W&B as a run of its own, of job type "report".
+
+    Every CSV file becomes a table, every PNG an image, and the page is shown as it is.
+
+    Args:
+        folder: of the report; the run's files go to its subfolder "wandb".
+        project: W&B project; WANDB_PROJECT takes precedence.
+        name: of the run; by default the folder's.
+
+    Raises:
+        ValueError: WANDB_MODE=online without credentials.
+    """
+    import wandb
+
+    content: dict[str, Any] = {}
+    for file in sorted(folder.rglob("*.csv")):
+        content[f"tables/{file.stem}"] = wandb.Table(dataframe=pd.read_csv(file))
+    for file in sorted(folder.rglob("*.png")):
+        content[f"figures/{file.stem}"] = wandb.Image(str(file))
+    for file in sorted(folder.glob("*.html")):
+        content[file.stem] = wandb.Html(file.read_text(encoding="utf-8"))
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", project),
+        name=name or folder.name,
+        group="report",
+        job_type="report",
+        dir=folder,
+        **mode_options(),
+    )
+    run.log(content)
+    finish_runs()
 
 
 class MediaLogger(pl.Callback):

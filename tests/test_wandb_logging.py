@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import torch
 import wandb
+from matplotlib.figure import Figure
 
 from src.data.datamodule import MixtureDataModule
+from src.plots import save_figure
 from src.train import train
 from src.wandb_logging import (
     COLUMNS,
     MediaLogger,
     build_logger,
     finish_runs,
+    log_report,
     logged_in,
     media,
     table_rows,
@@ -170,3 +173,20 @@ def test_failed_runs_are_closed(
     assert wandb.run is None
     finish_runs()
     assert codes == [1]
+
+
+def test_a_report_becomes_a_run(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "tables" / "methods.csv").write_text("method,mean\ncomb,5.1\nnmf1,6.0\n")
+    (folder / "report.html").write_text("<p>Separation of singers</p>")
+    save_figure(folder / "figures" / "scores.png", Figure(), overwrite=False)
+    log_report(folder)
+    assert wandb.run is None
+    (files,) = folder.glob("wandb/offline-run-*/files/media")
+    (table,) = files.rglob("*.table.json")
+    content = json.loads(table.read_text())
+    assert content["columns"] == ["method", "mean"] and content["data"][1] == ["nmf1", 6.0]
+    assert len(list(files.rglob("*.png"))) == 1
+    (page,) = files.rglob("*.html")
+    assert "<p>Separation of singers</p>" in page.read_text()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
-from src.metrics.bss import bss_eval
+from src.metrics.bss import BSS_METRICS, bss_engine, bss_eval
+from src.metrics.diagnosis import NOISE_DOMINATED, harmonic_share
 from src.metrics.frames import (
     SILENCE_ENERGY,
     frame_energy,
@@ -17,11 +20,33 @@ from src.metrics.frames import (
     si_sdr,
     spectral_snr,
 )
-from src.separator import Separator
+from src.metrics.speed import Stopwatch
+from src.separator import Separation, Separator
+
+# Columns that say what a row is a score of, or describe its frame; all others are metrics.
+_NO_METRICS = {
+    "song",
+    "mixture",
+    "excerpt",
+    "start",
+    "source",
+    "voice",
+    "singer",
+    "frame",
+    "seed",
+    "energy",
+    "kept",
+    "harmonic_share",
+}
 
 
 def evaluate(
-    separator: Separator, batches: Iterable[dict[str, Any]], *, seeds: Sequence[int], bss: bool
+    separator: Separator,
+    batches: Iterable[dict[str, Any]],
+    *,
+    seeds: Sequence[int],
+    bss: bool | str = False,
+    stopwatch: Stopwatch | None = None,
 ) -> pd.DataFrame:
     """Separate every batch and score every frame.
 
@@ -29,64 +54,134 @@ def evaluate(
         separator: the method.
         batches: as served by `src.data.datamodule.MixtureDataModule`.
         seeds: seeds of the method's noise; a method without random numbers runs once.
-        bss: also compute SDR, ISR, SIR and SAR by BSS Eval v4 (museval; slow).
+        bss: also compute SDR, ISR, SIR and SAR by BSS Eval v4: "museval" (or true; slow) or "fast",
+            see `src.metrics.bss`.
+        stopwatch: measures the calls of the separator, after one that is not counted.
 
     Returns:
         One row per (mixture, excerpt, voice, frame, seed), with the columns song, mixture, excerpt,
-        start, source, voice, singer, frame, seed, energy, kept, si_sdr, spectral_snr,
-        mel_cepstral_distance and, for methods that synthesise, synth_spectral_snr; all in dB but
-        the energy. Frames with `kept` false are silent and not to be averaged over.
+        start, source, voice, singer, frame, seed, energy, kept, harmonic_share, si_sdr,
+        si_sdr_improvement (over the mixture as estimate), spectral_snr, mel_cepstral_distance and,
+        for methods that synthesise, synth_spectral_snr; metrics in dB. Energy and harmonic share
+        describe the target. Frames with `kept` false are silent and not to be averaged over.
 
     Raises:
-        FloatingPointError: the method returned samples that are not finite.
+        ValueError: no seeds, no batches, an unknown `bss`, or an excerpt that is shorter than a
+            frame or whose samples or F0 are not finite.
+        FloatingPointError: the method returned samples that are not finite, or cannot be scored.
     """
-    tables = []
+    if not seeds:
+        raise ValueError("seeds=[]: give at least one, e.g. seeds=[0]")
+    engine = bss_engine(bss)
+    tables: list[pd.DataFrame] = []
     for batch in batches:
+        _check(batch)
+        if stopwatch is not None and not tables:  # whatever is done once: caches, compilation
+            first = {key: values[:1] for key, values in batch.items()}
+            _separate(separator, first, seeds[0], None)
+        described, unprocessed = _describe(batch)
         for seed in seeds if separator.stochastic else seeds[:1]:
-            tables.append(_score(separator, batch, seed, bss=bss))
+            result = _separate(separator, batch, seed, stopwatch)
+            scores = _score(batch, result, unprocessed, rate=separator.rate, bss=engine)
+            tables.append(_tabulate(batch, described | scores, seed))
+    if not tables:
+        raise ValueError("nothing to evaluate: the test set has no excerpt")
     return pd.concat(tables, ignore_index=True)
 
 
-def _score(separator: Separator, batch: dict[str, Any], seed: int, *, bss: bool) -> pd.DataFrame:
-    sources = batch["sources"]
+def excerpt_name(batch: dict[str, Any], index: int) -> str:
+    """An excerpt of a batch in words."""
+    return (
+        f"song {batch['song'][index]}, mixture {batch['mixture_name'][index]}, "
+        f"excerpt {int(batch['excerpt'][index])}"
+    )
+
+
+def _first(bad: torch.Tensor) -> int | None:
+    """Index of the first item [B, ...] in which anything is true."""
+    items = bad.flatten(1).any(1).nonzero()
+    return int(items[0]) if len(items) else None
+
+
+def _check(batch: dict[str, Any]) -> None:
+    for key, what in (("mixture", "the mixture"), ("sources", "a stem"), ("f0", "the F0")):
+        bad = _first(~torch.isfinite(batch[key]))
+        if bad is not None:
+            raise ValueError(
+                f"{excerpt_name(batch, bad)}: {what} holds NaN or infinite values; repair the file "
+                "or leave the song out (data.split)"
+            )
+    bad = _first(batch["f0"] < 0)
+    if bad is not None:
+        raise ValueError(f"{excerpt_name(batch, bad)}: negative F0; use 0 where a voice is silent")
+
+
+def _separate(
+    separator: Separator, batch: dict[str, Any], seed: int, stopwatch: Stopwatch | None
+) -> Separation:
     # Every excerpt has noise of its own, and other noise for every seed.
     seeds = batch["seed"] + seed * 1_000_003
-    result = separator(batch["mixture"], batch["f0"], seed=seeds, sources=sources)
-    if not torch.isfinite(result.sources).all():
+    mixture = batch["mixture"]
+    with stopwatch.measure(mixture.numel() / separator.rate) if stopwatch else nullcontext():
+        result = separator(mixture, batch["f0"], seed=seeds, sources=batch["sources"])
+    bad = _first(~torch.isfinite(result.sources))
+    if bad is not None:
         raise FloatingPointError(
             f"{type(separator).__name__} returned NaN or infinite samples for "
-            f"{batch['song'][0]}, {batch['mixture_name'][0]} and following"
+            f"{excerpt_name(batch, bad)}"
         )
-    energy = frame_energy(sources, batch["full_mix_peak"].unsqueeze(-1))
+    return result
+
+
+def _describe(batch: dict[str, Any]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What does not depend on the method [B, J, frames]: descriptions, SI-SDR of the mixture."""
+    target = one_second_frames(batch["sources"])
+    if not target.shape[2]:
+        raise ValueError(
+            f"{excerpt_name(batch, 0)} is shorter than a frame of one second; set "
+            "data.excerpt_seconds to 1 or more"
+        )
+    described = {
+        "energy": frame_energy(batch["sources"], batch["full_mix_peak"].unsqueeze(-1)),
+        "harmonic_share": harmonic_share(target),
+    }
+    return described, si_sdr(one_second_frames(batch["mixture"]).unsqueeze(1), target)
+
+
+def _score(
+    batch: dict[str, Any],
+    result: Separation,
+    unprocessed: torch.Tensor,
+    *,
+    rate: int,
+    bss: str | None,
+) -> dict[str, torch.Tensor]:
+    """Every metric [B, J, frames], given the SI-SDR of the mixture."""
+    sources = batch["sources"]
     target, estimate = one_second_frames(sources), one_second_frames(result.sources)
+    ratio = si_sdr(estimate, target)
     scores = {
-        "energy": energy,
-        "si_sdr": si_sdr(estimate, target),
+        "si_sdr": ratio,
+        "si_sdr_improvement": ratio - unprocessed,
         "spectral_snr": spectral_snr(estimate, target),
         "mel_cepstral_distance": mel_cepstral_distance(estimate, target),
     }
     if result.synthesised is not None:
         synthesised = one_second_frames(result.synthesised)
         scores["synth_spectral_snr"] = spectral_snr(synthesised, target)
-    if bss:
-        scores |= bss_eval(result.sources, sources, rate=separator.rate)
-    return _tabulate(batch, scores, seed)
+    if bss is not None:
+        scores |= bss_eval(result.sources, sources, rate=rate, engine=bss)
+    return scores
 
 
 def _tabulate(batch: dict[str, Any], scores: dict[str, torch.Tensor], seed: int) -> pd.DataFrame:
-    n_batch, n_sources, n_frames = scores["energy"].shape
-    b, j, n = (
-        index.flatten().tolist()
-        for index in torch.meshgrid(
-            torch.arange(n_batch), torch.arange(n_sources), torch.arange(n_frames), indexing="ij"
-        )
-    )
+    b, j, n = (index.ravel() for index in np.indices(scores["energy"].shape))
     table = pd.DataFrame(
         {
             "song": [batch["song"][i] for i in b],
             "mixture": [batch["mixture_name"][i] for i in b],
-            "excerpt": [int(batch["excerpt"][i]) for i in b],
-            "start": [int(batch["start"][i]) for i in b],
+            "excerpt": np.asarray(batch["excerpt"])[b],
+            "start": np.asarray(batch["start"])[b],
             "source": j,
             "voice": [batch["parts"][i][k] for i, k in zip(b, j, strict=True)],
             "singer": [batch["singers"][i][k] for i, k in zip(b, j, strict=True)],
@@ -95,8 +190,17 @@ def _tabulate(batch: dict[str, Any], scores: dict[str, torch.Tensor], seed: int)
         }
     )
     for name, values in scores.items():
-        table[name] = values.flatten().double().numpy()
-    table.insert(table.columns.get_loc("energy") + 1, "kept", table["energy"] >= SILENCE_ENERGY)
+        table[name] = values.flatten().double().cpu().numpy()
+    kept = table["energy"] >= SILENCE_ENERGY
+    for name in (name for name in scores if name not in BSS_METRICS):
+        bad = np.flatnonzero(~np.isfinite(table[name]) & kept)
+        if len(bad):
+            where = f"{excerpt_name(batch, b[bad[0]])}, voice {table['voice'][bad[0]]}"
+            raise FloatingPointError(
+                f"{where}, frame {n[bad[0]]}: {name} is {table[name][bad[0]]}; "
+                "the estimate is out of the range of float32"
+            )
+    table.insert(table.columns.get_loc("energy") + 1, "kept", kept)
     return table
 
 
@@ -105,35 +209,30 @@ def summarise(frames: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         {"si_sdr": {"mean", "median", "q25", "q75", "n", "voices": {voice: the same}}, ...}
-        for every metric of the table, and "frames": {"total", "kept"}, both counted once
-        per seed.
+        for every metric of the table, over the frames in which it is defined and finite;
+        "si_sdr_by_kind": {"harmonic": the same without voices, "noise": the same}, SI-SDR of frames
+        whose target is mostly tones or mostly noise (`src.metrics.diagnosis.NOISE_DOMINATED`);
+        and "frames": {"total", "kept"}, both counted once per seed.
     """
     kept = frames[frames["kept"]]
-    known = {
-        "song",
-        "mixture",
-        "excerpt",
-        "start",
-        "source",
-        "voice",
-        "singer",
-        "frame",
-        "seed",
-        "energy",
-        "kept",
-    }
     summary: dict[str, Any] = {}
-    for metric in (column for column in frames.columns if column not in known):
+    for metric in (column for column in frames.columns if column not in _NO_METRICS):
         voices = kept.groupby("voice", sort=False)[metric]
         summary[metric] = {
             **_statistics(kept[metric]),
             "voices": {str(voice): _statistics(values) for voice, values in voices},
         }
+    noise = kept["harmonic_share"] < NOISE_DOMINATED
+    summary["si_sdr_by_kind"] = {
+        "harmonic": _statistics(kept["si_sdr"][~noise]),
+        "noise": _statistics(kept["si_sdr"][noise]),
+    }
     summary["frames"] = {"total": len(frames), "kept": len(kept)}
     return summary
 
 
 def _statistics(values: pd.Series) -> dict[str, Any]:
+    values = values[np.isfinite(values)]
     if values.empty:
         return {"mean": None, "median": None, "q25": None, "q75": None, "n": 0}
     return {

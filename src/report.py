@@ -1,0 +1,48 @@
+"""A report on evaluations: `python -m src.report tables=[outputs/evaluation/*] output=DIR`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from src.cli import entry_point
+from src.metrics.tables import read_tables
+from src.reporting.provenance import command_line
+from src.reporting.write import write_report
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> Path:
+    """Read the tables, write the report, and return the path of its page."""
+    given = [cfg.tables] if isinstance(cfg.tables, str) else list(cfg.tables)
+    tables = read_tables(given)
+    command = None
+    if HydraConfig.initialized():
+        command = command_line(list(HydraConfig.get().overrides.task))
+    page = write_report(
+        tables,
+        cfg.output,
+        title=cfg.title,
+        order=cfg.order,
+        formats=list(cfg.formats),
+        overwrite=cfg.overwrite,
+        seed=cfg.seed,
+        command=command,
+    )
+    log.info("wrote %s from %d evaluations", page, len(tables))
+    return page
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="report")
+@entry_point
+def main(cfg: DictConfig) -> None:
+    run(cfg)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From evaluation tables to a report: scores, figures, and a page that holds both."""

@@ -1,0 +1,108 @@
+"""What errors in F0 cost: scores over the size of every kind of error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from src.metrics.tables import EvaluationTable
+from src.reporting.content import ERROR_KINDS, Group, error_sizes
+from src.reporting.scores import statistics
+
+LENGTHS = {
+    "octave_rate": "octave_seconds",
+    "swap_rate": "swap_seconds",
+    "dropped_rate": "voicing_seconds",
+    "false_rate": "voicing_seconds",
+}
+"""Kinds whose errors come in stretches, and the field that says how long these are."""
+
+
+def robustness_table(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
+    """Scores of every method over the size of one kind of error at a time.
+
+    The evaluation of the same name without errors gives size 0, over the seeds that the disturbed
+    ones used (over all if it has not those). Stretches of different lengths make curves of their
+    own, whose label names the length.
+
+    Args:
+        group: evaluations of one number of singers.
+        metric: column.
+
+    Returns:
+        Rows (method, kind, stretch_seconds, label, size, n_frames, mean, median, q25, q75, loss),
+        by kind, label and size; loss: mean at size 0 minus mean, NaN without a size 0. Empty if no
+        evaluation has one kind of error.
+    """
+    points = list(_points(group, metric))
+    if not points:
+        return pd.DataFrame()
+    table = pd.DataFrame(points)
+    for _, of_kind in table.groupby("kind"):
+        if of_kind["stretch_seconds"].nunique() > 1:
+            lengths = of_kind["stretch_seconds"].map("{:g} s".format)
+            table.loc[of_kind.index, "label"] = of_kind["method"] + ", " + lengths
+    zeros = []
+    for (_, label), curve in table.groupby(["kind", "label"], sort=False):
+        clean = group.methods.get(curve["method"].iloc[0])
+        if clean is not None:
+            seeds = set().union(*curve["seeds"])
+            fixed = {k: curve[k].iloc[0] for k in ("method", "kind", "stretch_seconds")}
+            zeros.append(
+                {**fixed, "label": label, "size": 0.0, **_scores(clean, metric, seeds=seeds)}
+            )
+    table = pd.concat([table, pd.DataFrame(zeros)], ignore_index=True).drop(columns="seeds")
+    zero = table[table["size"] == 0].set_index(["kind", "label"])["mean"]
+    keys = pd.MultiIndex.from_frame(table[["kind", "label"]])
+    table["loss"] = zero.reindex(keys).to_numpy(dtype=float) - table["mean"]
+    ranks = {
+        "kind": {kind: i for i, kind in enumerate(ERROR_KINDS)},
+        "label": {k: i for i, k in enumerate(dict.fromkeys(table["label"]))},
+    }
+
+    def rank(column: pd.Series) -> pd.Series:
+        return column.map(ranks[column.name]) if column.name in ranks else column
+
+    return table.sort_values(["kind", "label", "size"], key=rank, ignore_index=True)
+
+
+def combined_errors(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
+    """Scores of evaluations with several kinds of errors at once, which no curve can hold.
+
+    Returns:
+        Rows (method, errors in words, n_frames, mean, median, q25, q75).
+    """
+    rows = []
+    for table in group.disturbed:
+        sizes = error_sizes(table)
+        if len(sizes) > 1:
+            words = ", ".join(f"{kind} {size:g}" for kind, size in sizes.items())
+            rows.append({"method": table.name, "errors": words, **_scores(table, metric)})
+    return pd.DataFrame(rows)
+
+
+def _points(group: Group, metric: str) -> Iterator[dict[str, Any]]:
+    for table in group.disturbed:
+        sizes = error_sizes(table)
+        if len(sizes) == 1:
+            kind, size = next(iter(sizes.items()))
+            length = table.f0_errors.get(LENGTHS.get(kind, ""), float("nan"))
+            yield {
+                "method": table.name,
+                "kind": kind,
+                "stretch_seconds": float(length),
+                "label": table.name,
+                "size": size,
+                **_scores(table, metric),
+                "seeds": set(table.frames["seed"]),
+            }
+
+
+def _scores(table: EvaluationTable, metric: str, seeds: set[int] | None = None) -> dict[str, Any]:
+    frames = table.frames
+    if seeds is not None:
+        of_seeds = frames[frames["seed"].isin(seeds)]
+        frames = frames if of_seeds.empty else of_seeds
+    return statistics(frames.loc[frames["kept"], metric])

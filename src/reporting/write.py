@@ -1,0 +1,118 @@
+"""A report as files: the page, its tables as CSV, its figures as images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from src.files import check_existing, write_text
+from src.metrics.tables import EvaluationTable, check_comparable
+from src.plots import save_figure
+from src.reporting.content import Grid, Group, Picture, groups_of
+from src.reporting.page import render_page, svg_of
+from src.reporting.provenance import command_of, provenance_section
+from src.reporting.sections import group_section
+
+log = logging.getLogger(__name__)
+
+PAGE = "report.html"
+FORMATS = ("png", "svg", "pdf")
+
+
+def write_report(
+    tables: Sequence[EvaluationTable],
+    output: str | Path,
+    *,
+    title: str = "Separation of singers",
+    order: Sequence[str] | None = None,
+    formats: Sequence[str] = ("png", "svg"),
+    overwrite: bool = False,
+    seed: int = 0,
+    command: str | None = None,
+) -> Path:
+    """Write `report.html`, `tables/*.csv` and `figures/*`.
+
+    Args:
+        tables: evaluations, see `src.metrics.tables.read_tables`. Of one number of singers they
+            must hold the same frames. Those with errors in their F0 are not compared but become
+            curves over the size of the errors.
+        output: folder of the report.
+        title: of the page.
+        order: names of methods in the wanted order; others follow as given.
+        formats: of the figures beside the page: "png", "svg", "pdf", or none.
+        overwrite: replace files of an earlier report.
+        seed: of the bootstrap.
+        command: what makes this report again, for the page; by default a call with all folders.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ValueError: no tables, tables that cannot be compared, a table without a kept frame, an
+            unknown format, or a name twice.
+        FileExistsError: a file of the report is there and `overwrite` is false.
+    """
+    unknown = [f for f in formats if f not in FORMATS]
+    if unknown:
+        raise ValueError(f"formats: {', '.join(map(str, unknown))}: choose of {', '.join(FORMATS)}")
+    output = Path(output)
+    page = output / PAGE
+    check_existing([page], overwrite=overwrite)  # before the work
+    groups = groups_of(tables, order)
+    check_comparable(tables)
+    missing = set(order or ()) - {table.name for table in tables}
+    if missing:
+        log.warning("order: no evaluation is named %s", ", ".join(sorted(missing)))
+
+    sections = [group_section(group, seed=seed) for group in groups]
+    sections.append(provenance_section(groups, command or command_of(tables, output)))
+    parts = [part for section in sections for part in section.parts]
+    grids = {
+        output / "tables" / f"{grid.stem}.csv": grid
+        for part in parts
+        for grid in part.grids
+        if grid.data is not None
+    }
+    pictures = {
+        output / "figures" / f"{picture.stem}.{ending}": picture
+        for part in parts
+        for picture in part.pictures
+        for ending in dict.fromkeys(formats)
+    }
+    check_existing([*grids, *pictures], overwrite=overwrite)
+    svgs = {p.stem: svg_of(p.figure) for part in parts for p in part.pictures}
+    for path, grid in grids.items():
+        write_text(path, _csv(grid))
+    for path, picture in pictures.items():
+        _write_picture(path, picture, svgs)
+    # Last, so that a page never stands without what it names.
+    write_text(page, render_page(sections, svgs, title=title, summary=_summary(groups)))
+    return page
+
+
+def _csv(grid: Grid) -> str:
+    assert isinstance(grid.data, pd.DataFrame)
+    return str(grid.data.to_csv(index=False, float_format="%.6g"))
+
+
+def _write_picture(path: Path, picture: Picture, svgs: dict[str, str]) -> None:
+    if path.suffix == ".svg":
+        write_text(path, svgs[picture.stem])
+    else:
+        save_figure(path, picture.figure, overwrite=True)
+
+
+def _summary(groups: Sequence[Group]) -> str:
+    """What the report is about, in one sentence."""
+    methods = dict.fromkeys(name for group in groups for name in group.methods)
+    disturbed = sum(len(group.disturbed) for group in groups)
+    singers = " and ".join(str(group.n_singers) for group in groups)
+    words = f"{len(methods)} method" + ("s" if len(methods) != 1 else "")
+    words += f" on mixtures of {singers} singers"
+    if disturbed:
+        words += f", and {disturbed} evaluation" + ("s" if disturbed > 1 else "")
+        words += " with errors put into F0"
+    return f"{words}."
