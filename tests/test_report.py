@@ -40,10 +40,15 @@ def test_command_line(tmp_path: Path) -> None:
     assert "order=[good,bad]" in page
     assert {p.suffix for p in (tmp_path / "out" / "figures").iterdir()} == {".svg"}
 
-    again = call(*arguments)
-    assert again.returncode == 1
-    assert "overwrite=true" in again.stderr
-    assert "Traceback" not in again.stderr
+    with pytest.raises(FileExistsError, match="overwrite=true"):
+        run(compose_config("report", list(arguments)))
+
+
+@pytest.mark.slow
+def test_mistakes_are_one_message(tmp_path: Path) -> None:
+    done = call(f"tables=[{tmp_path}/nowhere]", f"output={tmp_path}/out")
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,12 @@ waiting). Results: hpss.json.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -44,23 +41,24 @@ def least(function: Callable[[], object], runs: int) -> dict[str, float]:
     return {"seconds": min(wall), "cpu_seconds": min(cpu)}
 
 
-def measure(kind: str, seconds: float, threads: int, phase: bool) -> dict[str, float]:
-    """Times of one decomposition and the most memory used beyond the spectrogram, GB."""
-    torch.set_num_threads(threads)
+def measure(seconds: float, phase: bool, threads: list[int]) -> list[dict[str, Any]]:
+    """Times of librosa's decomposition and of ours with each number of threads."""
     mix = generate_song(SONGS[0], max_seconds=10.0).audio.sum(axis=0)
     audio = np.tile(mix, int(np.ceil(seconds * 16_000 / len(mix))))[: round(seconds * 16_000)]
     spectrogram = stft(torch.from_numpy(audio.astype(np.float32)))
     spectrogram = spectrogram if phase else spectrogram.abs()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if kind == "librosa":
-        array = spectrogram.numpy()
-        librosa.decompose.hpss(array[:, :64])
-        times = least(lambda: librosa.decompose.hpss(array), 2)
-    else:
-        hpss(spectrogram[:, :64])
+    array = spectrogram.numpy()
+    # Whatever is compiled or loaded at the first call, now.
+    librosa.decompose.hpss(array[:, :64])
+    hpss(spectrogram[:, :64])
+    common = {"recording_s": seconds, "input": "complex" if phase else "magnitudes"}
+    times = least(lambda: librosa.decompose.hpss(array), 2)
+    cases: list[dict[str, Any]] = [{"kind": "librosa", "threads": 1, **common, **times}]
+    for count in threads:
+        torch.set_num_threads(count)
         times = least(lambda: hpss(spectrogram), 7)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**times, "peak_gb_above_input": (after - before) / 1e6}
+        cases.append({"kind": "hpss", "threads": count, **common, **times})
+    return cases
 
 
 def main() -> None:
@@ -68,34 +66,26 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 60.0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--output", type=Path, default=HERE / "hpss.json")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.case:
-        kind, seconds, threads, phase = options.case.split(",")
-        print(json.dumps(measure(kind, float(seconds), int(threads), phase == "complex")))
-        return
     cases = []
     for seconds in options.seconds:
-        for phase in ("real", "complex"):
-            for kind, threads in [("librosa", 1), *(("hpss", n) for n in options.threads)]:
-                command = [sys.executable, "-m", "experiments.bench.hpss"]
-                command += ["--case", f"{kind},{seconds},{threads},{phase}"]
-                environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-                done = subprocess.run(
-                    command, stdout=subprocess.PIPE, text=True, check=True, env=environment
-                )
-                case = {"kind": kind, "recording_s": seconds, "input": phase, "threads": threads}
-                case |= json.loads(done.stdout.splitlines()[-1])
-                cases.append(case)
+        for phase in (False, True):
+            found = measure(seconds, phase, options.threads)
+            cases += found
+            for case in found:
                 print(
-                    "{kind:8} {recording_s:5.0f} s, {input:7}, threads {threads}: {seconds:7.3f} s "
-                    "(processor {cpu_seconds:.3f} s), {peak_gb_above_input:.2f} GB".format(**case)
+                    "{kind:8} {recording_s:4.0f} s, {input:10}, threads {threads}: {seconds:7.3f} "
+                    "s (processor {cpu_seconds:.3f} s)".format(**case),
+                    flush=True,
                 )
-    machine = platform.processor() or platform.machine()
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     write_json(
         options.output,
-        {"machine": machine, "processors": os.cpu_count(), "load_average": load, "cases": cases},
+        {
+            "machine": platform.processor() or platform.machine(),
+            "processors": os.cpu_count(),
+            "load_average": os.getloadavg()[0],
+            "cases": cases,
+        },
     )
     print(f"wrote {options.output}")
 

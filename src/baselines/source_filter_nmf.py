@@ -52,6 +52,7 @@ class Nmf2Separator(Separator):
         min_hz, max_hz: F0s outside count as silence.
         floor: constant power in every bin of the model, relative to the mixture's mean.
         max_problems: singers that are fitted at the same time, at least one mixture; bounds memory.
+        n_fft, mask_hop: STFT of the model and of the masks, samples. 1024 and 128 are the paper's.
 
     Raises:
         ValueError: settings out of range.
@@ -81,8 +82,15 @@ class Nmf2Separator(Separator):
         max_hz: float = 2000.0,
         floor: float = 1e-4,
         max_problems: int = 8,
+        n_fft: int = 1024,
+        mask_hop: int = 128,
     ) -> None:
         super().__init__(mask=mask)
+        if n_fft < 64 or not 0 < mask_hop <= n_fft // 4:
+            raise ValueError(
+                "n_fft must be at least 64 and mask_hop between 1 and a quarter of it; got "
+                f"{n_fft} and {mask_hop}"
+            )
         if n_iterations < 1 or n_filters < 1 or max_problems < 1 or n_atoms < 4:
             raise ValueError(
                 "n_iterations, n_filters and max_problems must be at least 1 and n_atoms at least "
@@ -102,6 +110,7 @@ class Nmf2Separator(Separator):
                 "min_hz must be positive, and max_hz above it and, with source_semitones, below "
                 f"{0.49 * self.rate:g} Hz; got {min_hz} and {max_hz}"
             )
+        self.n_fft, self.mask_hop = n_fft, mask_hop
         self.n_iterations = n_iterations
         self.divergence = divergence
         self.n_atoms = n_atoms

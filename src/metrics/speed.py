@@ -24,6 +24,8 @@ class Stopwatch:
 
     Attributes:
         seconds: wall time of the calls, with all work on the device done.
+        cpu_seconds: processor time of the calls, over all threads: on a machine that does other
+            work at the same time, the fairer measure of the two.
         audio_seconds: length of the audio they were given.
         peak_memory_gb: on CUDA the largest allocation during a call. On the CPU the largest
             resident memory of the process during a call, with the libraries and data that it
@@ -33,6 +35,7 @@ class Stopwatch:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.audio_seconds = 0.0
         self.peak_memory_gb = 0.0
 
@@ -46,23 +49,25 @@ class Stopwatch:
         else:
             with contextlib.suppress(OSError):
                 _CLEAR.write_text("5")
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), time.process_time()
         yield
         if cuda:
             torch.cuda.synchronize(self.device)
         self.seconds += time.perf_counter() - begin
+        self.cpu_seconds += time.process_time() - cpu_begin
         self.audio_seconds += audio_seconds
         peak = torch.cuda.max_memory_allocated(self.device) if cuda else peak_memory()
         self.peak_memory_gb = max(self.peak_memory_gb, peak / 1e9)
 
     def summary(self) -> dict[str, Any]:
-        """{"seconds", "audio_seconds", "real_time_factor", "peak_memory_gb", "device", "threads"}.
+        """The measures, "real_time_factor", "device" and "threads" (of PyTorch's CPU kernels).
 
-        The real-time factor is None if nothing was measured.
+        The real-time factor is wall time over audio, None if nothing was measured.
         """
         factor = self.seconds / self.audio_seconds if self.audio_seconds else None
         return {
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "audio_seconds": self.audio_seconds,
             "real_time_factor": factor,
             "peak_memory_gb": self.peak_memory_gb,

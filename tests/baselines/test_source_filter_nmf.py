@@ -333,6 +333,8 @@ def test_one_voice_gets_everything() -> None:
         ({"source_semitones": -0.1}, "source_semitones"),
         ({"min_hz": 0.0}, "min_hz must be"),
         ({"max_hz": 8000.0}, "max_hz"),
+        ({"n_fft": 32}, "n_fft"),
+        ({"mask_hop": 512}, "mask_hop"),
     ],
 )
 def test_bad_settings(setting: dict[str, object], message: str) -> None:
