@@ -141,7 +141,7 @@ def test_errors_of_f0_are_off_by_default() -> None:
     assert instantiate(changed.f0_errors).octave_rate == 0.1
 
 
-@pytest.mark.parametrize("name", ["prepare", "demo"])
+@pytest.mark.parametrize("name", ["prepare", "demo", "report"])
 def test_other_entry_points_compose(name: str) -> None:
     OmegaConf.to_container(compose_config(name, []), resolve=True)
 

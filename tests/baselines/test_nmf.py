@@ -40,32 +40,13 @@ def literal(
     w, h = w / scale, h * scale[:, None]
     start = w.copy()
     for _ in range(n):
-        model = w @ h
-        h = np.array(
-            [
-                [
-                    h[r, t]
-                    * sum(w[f, r] * v[f, t] / model[f, t] for f in range(len(v)))
-                    / w[:, r].sum()
-                    for t in range(v.shape[1])
-                ]
-                for r in range(len(h))
-            ]
-        )
-        model = w @ h
-        w = np.array(
-            [
-                [
-                    (
-                        w[f, r] * sum(h[r, t] * v[f, t] / model[f, t] for t in range(v.shape[1]))
-                        + prior * start[f, r]
-                    )
-                    / (h[r].sum() + prior)
-                    for r in range(len(h))
-                ]
-                for f in range(len(v))
-            ]
-        )
+        ratio, old = v / (w @ h), h.copy()
+        for r, t in np.ndindex(*h.shape):
+            h[r, t] = old[r, t] * (w[:, r] * ratio[:, t]).sum() / w[:, r].sum()
+        ratio, old = v / (w @ h), w.copy()
+        for f, r in np.ndindex(*w.shape):
+            heard = old[f, r] * (h[r] * ratio[f]).sum()
+            w[f, r] = (heard + prior * start[f, r]) / (h[r].sum() + prior)
     return w, h
 
 
