@@ -47,7 +47,7 @@ def logged_in() -> bool:
     return False
 
 
-def mode_options() -> dict[str, str]:
+def mode_options() -> dict[str, Any]:
     """Argument `mode` of `wandb.init`, where WANDB_MODE does not decide.
 
     Raises:
