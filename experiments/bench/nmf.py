@@ -22,12 +22,13 @@ import torch
 
 from src.baselines.nmf import Nmf1Separator
 from src.baselines.pitch_model import pitch_model
+from src.baselines.source_filter_nmf import Nmf2Separator
 from src.dsp.harmonic import harmonic_source
 from src.files import write_json
 from src.separator import Separator
 
 HERE = Path(__file__).parent
-METHODS: dict[str, Callable[[], Separator]] = {"nmf1": Nmf1Separator}
+METHODS: dict[str, Callable[[], Separator]] = {"nmf1": Nmf1Separator, "nmf2": Nmf2Separator}
 SECONDS = 4.0
 N_EXCERPTS, BATCH = 24, 8
 

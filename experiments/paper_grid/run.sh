@@ -26,7 +26,10 @@ $python -m src.train -m +sweep=paper experiment=unet_small "${small[@]}" "${comm
 $python -m src.train -m +sweep=paper experiment=unet_full "${full[@]}" "${common[@]}" \
   +trainer.precision=bf16-mixed
 test=(data=csd "data.root=$csd" 'data.singers=[3]' f0=cached hydra.callbacks.sweep.then=null)
-$python -m src.evaluate -m +sweep=paper_evaluation "${test[@]}" bss=fast
+methods=us_full,us_small,sv_full,sv_small,unet_full,unet_small,nmf1,comb,hpss_comb,oracle,mixture
+$python -m src.evaluate -m +sweep=paper_evaluation "${test[@]}" bss=fast method=$methods
+# Three seeds instead of five: NMF2 is slow.
+$python -m src.evaluate -m +sweep=paper_evaluation "${test[@]}" bss=fast method=nmf2 "seeds=[0,1,2]"
 $python -m src.evaluate -m +sweep=f0_errors method=comb,nmf1,us_small n_singers=4 "${test[@]}"
 grid=outputs/paper
 $python -m src.report "tables=[$grid/evaluation/*,$grid/f0_errors/*]" output=$grid/report \
