@@ -34,10 +34,14 @@ lint: setup ## Check style and types
 	$(BIN)/ruff check src tests experiments
 	$(BIN)/mypy
 
-bench: setup ## Measure the training step, separation and F0 estimation
+bench: setup ## Measure training, separation, F0 estimation, baselines and metrics
 	$(BIN)/python -m experiments.bench.training_step
 	$(BIN)/python -m experiments.bench.separation
 	$(BIN)/python -m experiments.bench.f0
+	$(BIN)/python -m experiments.bench.nmf --method nmf1
+	$(BIN)/python -m experiments.bench.nmf --method nmf2
+	$(BIN)/python -m experiments.bench.hpss
+	$(BIN)/python -m experiments.bench.bss
 
 clean: ## Remove the environment, caches and prepared data (keeps outputs)
 	rm -rf $(VENV) data/prepared .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -33,5 +33,5 @@ $python -m src.evaluate -m +sweep=paper_evaluation "${test[@]}" bss=fast method=
 $python -m src.evaluate -m +sweep=f0_errors method=comb,nmf1,us_small n_singers=4 "${test[@]}"
 grid=outputs/paper
 $python -m src.report "tables=[$grid/evaluation/*,$grid/f0_errors/*]" output=$grid/report \
-  title="The paper's grid, short training, Niño Dios singer 3" overwrite=true \
+  'title="The grid of the paper, trained briefly: Niño Dios, singer 3"' overwrite=true \
   'order=[mixture,comb,hpss_comb,nmf1,nmf2,unet_small,unet_full,sv_small,sv_full,us_small,us_full,oracle]'
