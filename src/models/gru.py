@@ -94,7 +94,7 @@ class SplitInputGRU(nn.Module):
         # Its backward pass runs outside of autocast, so the forward pass must, too.
         with torch.autocast(own.device.type, enabled=False):
             output: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
-                rows.float(), self.weight_hh, self.bias_hh
+                rows.to(self.weight_hh.dtype), self.weight_hh, self.bias_hh
             )
         return output.reshape(n_frames, batch, n_sources, self.hidden).permute(1, 2, 0, 3)
 

@@ -109,3 +109,18 @@ def test_initialisation_is_that_of_a_gru() -> None:
     for parameter in split.parameters():
         assert parameter.abs().max() <= 1 / 8
         assert parameter.abs().max() > 0.9 / 8
+
+
+def test_trains_under_autocast() -> None:
+    torch.manual_seed(0)
+    gru = SplitInputGRU(3, 4, 5)
+    own, shared = torch.randn(2, 2, 6, 3), torch.randn(2, 6, 4)
+    exact = gru(own, shared)
+    exact.square().sum().backward()
+    wanted = gru.weight_hh.grad.clone()
+    gru.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = gru(own, shared).float().square().sum()
+    loss.backward()
+    assert gru.weight_hh.grad.dtype == torch.float32
+    assert (gru.weight_hh.grad - wanted).norm() < 0.05 * wanted.norm()
