@@ -32,6 +32,16 @@ $python -m src.evaluate -m +sweep=paper_evaluation "${test[@]}" bss=fast method=
 $python -m src.evaluate -m +sweep=paper_evaluation "${test[@]}" bss=fast method=nmf2 "seeds=[0,1,2]"
 $python -m src.evaluate -m +sweep=f0_errors method=comb,nmf1,us_small n_singers=4 "${test[@]}"
 grid=outputs/paper
+# NMF1 without the prior that keeps its templates near their combs.
+$python -m src.evaluate separator=nmf1 separator.prior_frames=0 name=nmf1_free n_singers=4 \
+  data=csd "data.root=$csd" 'data.singers=[3]' f0=cached output=$grid/nmf1_free-j4 overwrite=true
+here=experiments/paper_grid
 $python -m src.report "tables=[$grid/evaluation/*,$grid/f0_errors/*]" output=$grid/report \
   'title="The grid of the paper, trained briefly: Niño Dios, singer 3"' overwrite=true \
   'order=[mixture,comb,hpss_comb,nmf1,nmf2,unet_small,unet_full,sv_small,sv_full,us_small,us_full,oracle]'
+cp -r $grid/report/tables $grid/report/report.html $here
+mkdir -p $here/figures $here/summaries
+cp $grid/report/figures/*.png $here/figures
+for file in $grid/evaluation/*/summary.json $grid/nmf1_free-j4/summary.json; do
+  cp "$file" "$here/summaries/$(basename "$(dirname "$file")").json"
+done
