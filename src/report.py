@@ -13,7 +13,6 @@ from src.cli import entry_point
 from src.metrics.tables import read_tables
 from src.reporting.provenance import command_line
 from src.reporting.write import write_report
-from src.wandb_logging import log_report
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +36,8 @@ def run(cfg: DictConfig) -> Path:
     )
     log.info("wrote %s from %d evaluations", page, len(tables))
     if cfg.wandb:
+        from src.wandb_logging import log_report  # brings Lightning: seconds for W&B's users only
+
         log_report(page.parent, name=cfg.title)
     return page
 
