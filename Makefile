@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench clean
+.PHONY: help setup demo test test-all lint bench bench-guard clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -34,14 +34,18 @@ lint: setup ## Check style and types
 	$(BIN)/ruff check src tests experiments
 	$(BIN)/mypy
 
-bench: setup ## Measure training, separation, F0 estimation, baselines and metrics
+bench: setup ## Measure everything on a quiet machine (half an hour), write tables and figures
 	$(BIN)/python -m experiments.bench.training_step
+	$(BIN)/python -m experiments.bench.data
 	$(BIN)/python -m experiments.bench.separation
 	$(BIN)/python -m experiments.bench.f0
-	$(BIN)/python -m experiments.bench.nmf --method nmf1
-	$(BIN)/python -m experiments.bench.nmf --method nmf2
+	$(BIN)/python -m experiments.bench.nmf
 	$(BIN)/python -m experiments.bench.hpss
 	$(BIN)/python -m experiments.bench.bss
+	$(BIN)/python -m experiments.bench.report
+
+bench-guard: setup ## Has the training step become slower or larger, by ratios to the literal form?
+	$(BIN)/python -m experiments.bench.guard
 
 clean: ## Remove the environment, caches and prepared data (keeps outputs)
 	rm -rf $(VENV) data/prepared .pytest_cache .mypy_cache .ruff_cache *.egg-info

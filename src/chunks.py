@@ -1,19 +1,26 @@
-"""Separation of recordings of any length, rate and channel count, in overlapping chunks.
+"""Separation of recordings of any length, rate and channel count, in overlapping windows.
 
-Only one chunk is in memory at a time. Neighbouring chunks overlap and are cross-faded; masks come
-from the mono mix at the separator's rate and are applied to every channel, so that stems keep the
-input's channels and sample rate.
+Two lengths are kept apart. A *window* is what the separator sees at once. Windows lie on a fixed
+time grid of the recording, and each is separated in the same way whatever surrounds it; neighbours
+are cross-faded where they overlap. A *chunk* is how much is read and separated at a time: its
+windows go through the separator as one batch. Stems therefore depend on the windows but, up to
+rounding, not on the chunks.
+
+Masks come from the mono mix at the separator's rate and are applied to every channel, so that stems
+keep the input's channels and sample rate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from src.audio import resample
 from src.f0.contours import F0Contours
@@ -21,7 +28,10 @@ from src.f0.contours import F0Contours
 if TYPE_CHECKING:
     from src.separator import Separator
 
+STEP = 2  # seconds: whole samples at every sample rate and whole frames of 16 ms
+
 Audio = NDArray[np.float32]
+Parameters = dict[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,13 @@ class Piece:
     Attributes:
         audio: [C, n] the input.
         stems: [J, C, n] the separated singers at the input's rate.
-        parameters: by name, [J, frames, size] per frame, or [J, 1, size] per chunk.
+        parameters: by name, [J, frames, size] per frame, or [J, 1, size] per window.
         f0: [J, frames] Hz on the separator's frame grid.
     """
 
     audio: Audio
     stems: Audio
-    parameters: dict[str, NDArray[np.floating]]
+    parameters: Parameters
     f0: Audio
 
     @property
@@ -47,20 +57,75 @@ class Piece:
         return rest
 
 
-def chunk_advance(chunk_seconds: float, overlap_seconds: float) -> float:
-    """Seconds from the start of one chunk to the next, rounded to a multiple of two.
+@dataclass(frozen=True)
+class Grid:
+    """Where the windows of a recording lie.
 
-    Two seconds are whole samples at every sample rate and whole frames of 16 ms.
+    Window k starts at k * advance and is advance + overlap long. The last one ends with the
+    recording. It starts earlier than its place, by whole steps of two seconds, so that it is at
+    most two seconds shorter than the others: little can be learned from a window of a moment. What
+    it repeats is dropped. A recording that is no longer than a window is one window.
 
-    Raises:
-        ValueError: a negative overlap, or one not shorter than the chunk.
+    Attributes:
+        advance: seconds from the start of a window to that of the next, a multiple of `STEP`.
+        overlap: seconds in which neighbours are cross-faded.
+        per_chunk: windows that are separated at a time.
     """
-    if overlap_seconds < 0 or chunk_seconds <= overlap_seconds:
-        raise ValueError(
-            f"chunk_seconds={chunk_seconds} must exceed overlap_seconds={overlap_seconds}, which "
-            "must not be negative"
-        )
-    return max(2.0, 2.0 * round((chunk_seconds - overlap_seconds) / 2.0))
+
+    advance: int
+    overlap: float
+    per_chunk: int
+
+    @classmethod
+    def of(cls, window_seconds: float, overlap_seconds: float, chunk_seconds: float) -> Grid:
+        """Round the advance to a multiple of two seconds, and the chunk up to whole windows.
+
+        Raises:
+            ValueError: a negative overlap, one not shorter than the window, or a chunk that is not
+                a positive number.
+        """
+        if overlap_seconds < 0 or not overlap_seconds < window_seconds < math.inf:
+            raise ValueError(
+                f"window_seconds={window_seconds} must exceed overlap_seconds={overlap_seconds}, "
+                "which must not be negative"
+            )
+        if not 0 < chunk_seconds < math.inf:
+            raise ValueError(
+                f"chunk_seconds={chunk_seconds} must be a positive number of seconds; 9 needs "
+                "little memory"
+            )
+        advance = max(STEP, STEP * round((window_seconds - overlap_seconds) / STEP))
+        # Rounding must not make another window of settings that fit exactly.
+        per_chunk = math.ceil((chunk_seconds - overlap_seconds) / advance - 1e-9)
+        return cls(advance, overlap_seconds, max(1, per_chunk))
+
+    def count(self, seconds: float) -> int:
+        """Number of windows of a recording."""
+        return 1 + max(0, math.ceil((seconds - self.overlap) / self.advance - 1e-9) - 1)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A window of the recording.
+
+    Attributes:
+        index: its number.
+        audio: [C, n].
+        start: seconds, a multiple of `STEP`.
+        repeats: seconds at its beginning that lie before its place on the grid.
+        last: whether the recording ends with it.
+    """
+
+    index: int
+    audio: Audio
+    start: int
+    repeats: int = 0
+    last: bool = False
+
+    def kept(self, grid: Grid, per_second: float) -> slice:
+        """From its place on the grid to the place of the next window, or to the end."""
+        stop = None if self.last else round(grid.advance * per_second)
+        return slice(round(self.repeats * per_second), stop)
 
 
 def separate_chunks(
@@ -69,8 +134,9 @@ def separate_chunks(
     contours: F0Contours,
     separator: Separator,
     *,
-    chunk_seconds: float = 9.0,
+    window_seconds: float = 9.0,
     overlap_seconds: float = 1.0,
+    chunk_seconds: float = 9.0,
     seed: int = 0,
 ) -> Iterator[Piece]:
     """Separate a stream of samples.
@@ -80,81 +146,119 @@ def separate_chunks(
         rate: sample rate of the stream in Hz.
         contours: F0 tracks, from the highest voice to the lowest.
         separator: the method.
-        chunk_seconds: length of a chunk.
-        overlap_seconds: stretch in which neighbouring chunks are cross-faded.
-        seed: seed of the method's noise.
+        window_seconds: what the separator sees at once, see `Grid`.
+        overlap_seconds: stretch in which neighbouring windows are cross-faded.
+        chunk_seconds: what is separated at a time, rounded up to whole windows. Longer chunks may
+            be faster and need more memory; the stems are the same up to rounding.
+        seed: seed of the method's noise; window k takes seed + k.
 
     Yields:
-        Pieces in order, together as long as the stream.
+        One piece per window, together as long as the stream.
 
     Raises:
-        ValueError: unusable chunk settings, or samples that are not finite.
+        ValueError: unusable settings, or samples that are not finite.
     """
-    advance_seconds = chunk_advance(chunk_seconds, overlap_seconds)
-    advance, overlap = round(advance_seconds * rate), round(overlap_seconds * rate)
+    grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
+    overlap = round(grid.overlap * rate)
     fade = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / max(overlap, 1)) ** 2
     fade = fade.astype(np.float32)
-    frames = round(advance_seconds * separator.rate / separator.hop)
     tail: Audio | None = None
-    audio = read(advance + overlap)
+    for batch in _batches(_windows(read, rate, grid), grid.per_chunk):
+        results = _separate_windows(batch, rate, contours, separator, seed)
+        for window, (stems, parameters, f0) in zip(batch, results, strict=True):
+            samples = window.kept(grid, rate)
+            frames = window.kept(grid, separator.rate / separator.hop)
+            if tail is not None:
+                head = stems[..., samples.start :][..., :overlap]
+                head[...] = tail + fade * (head - tail)
+            yield Piece(
+                window.audio[:, samples],
+                stems[..., samples],
+                {k: v[:, frames] if v.shape[1] > 1 else v for k, v in parameters.items()},
+                f0[:, frames],
+            )
+            tail = None if window.last else stems[..., samples.stop :].copy()
+
+
+def _windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
+    """The windows of a stream, as described in `Grid`."""
+    advance = grid.advance * rate
+    size = advance + round(grid.overlap * rate)
+    audio = read(size)
     index = 0
     while audio.shape[-1]:
-        following = read(advance) if audio.shape[-1] == advance + overlap else audio[:, :0]
+        following = read(advance) if audio.shape[-1] == size else audio[:, :0]
         last = following.shape[-1] == 0
-        stems, parameters, f0 = _separate_chunk(
-            audio, rate, contours, index * advance_seconds, separator, seed + index
-        )
-        if tail is not None:
-            head = stems[..., :overlap]
-            head[...] = tail + fade[: head.shape[-1]] * (head - tail)
-        emitted = audio.shape[-1] if last else advance
-        kept = slice(None) if last else slice(frames)
-        yield Piece(
-            audio[:, :emitted],
-            stems[..., :emitted],
-            {k: v[:, kept] if v.shape[1] > 1 else v for k, v in parameters.items()},
-            f0[:, kept],
-        )
+        yield _Window(index, audio, index * grid.advance, last=last)
         if last:
             return
-        tail = stems[..., advance:]
-        audio = np.concatenate([audio[:, advance:], following], axis=-1)
         index += 1
+        skipped = STEP * -(-following.shape[-1] // (STEP * rate))
+        audio = np.concatenate([audio[:, skipped * rate :], following], axis=-1)
+        if skipped < grid.advance:
+            repeats = grid.advance - skipped
+            yield _Window(index, audio, index * grid.advance - repeats, repeats, last=True)
+            return
 
 
-def _separate_chunk(
-    audio: Audio,
-    rate: int,
-    contours: F0Contours,
-    start: float,
-    separator: Separator,
-    seed: int,
-) -> tuple[Audio, dict[str, NDArray[np.floating]], Audio]:
-    """Stems [J, C, n], parameters and F0 [J, frames] of the chunk that starts at `start` s."""
-    if not np.isfinite(audio).all():
-        raise ValueError(
-            f"the audio holds NaN or infinite samples after {start:.0f} s; export it again"
+def _batches(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
+    """Up to `size` windows of equal length at a time, each batch as soon as it is complete."""
+    batch: list[_Window] = []
+    for window in windows:
+        if batch and window.audio.shape != batch[0].audio.shape:
+            yield batch
+            batch = []
+        batch.append(window)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _separate_windows(
+    windows: list[_Window], rate: int, contours: F0Contours, separator: Separator, seed: int
+) -> Iterator[tuple[Audio, Parameters, Audio]]:
+    """Of each of B equally long windows: stems [J, C, n], parameters and F0 [J, frames]."""
+    for window in windows:
+        if not np.isfinite(window.audio).all():
+            raise ValueError(
+                f"the audio holds NaN or infinite samples after {window.start} s; export it again"
+            )
+    # Each window by itself: its samples depend neither on the chunk nor on what was read before.
+    channels = np.stack([resample(window.audio, rate, separator.rate) for window in windows])
+    frames = np.arange(-(-channels.shape[-1] // separator.hop)) * separator.hop / separator.rate
+    f0 = np.stack([contours.resample(window.start + frames).f0.T for window in windows])
+    stems, parameters = _filter_windows(
+        torch.from_numpy(channels),
+        torch.from_numpy(np.ascontiguousarray(f0)),
+        torch.tensor([seed + window.index for window in windows]),
+        separator,
+    )
+    for b, window in enumerate(windows):
+        n_samples = window.audio.shape[-1]
+        restored = resample(stems[b].numpy(), separator.rate, rate)
+        missing = n_samples - restored.shape[-1]
+        if missing > 0:
+            restored = np.pad(restored, [(0, 0), (0, 0), (0, missing)])
+        # The cross-fade writes into the result, which must not be the separator's own memory.
+        yield (
+            restored[..., :n_samples].copy(),
+            {
+                name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
+                for name, value in parameters.items()
+            },
+            f0[b],
         )
-    channels = resample(audio, rate, separator.rate)
-    n_samples = channels.shape[-1]
-    n_frames = -(-n_samples // separator.hop)
-    times = start + np.arange(n_frames) * separator.hop / separator.rate
-    f0 = np.ascontiguousarray(contours.resample(times).f0.T)
-    mono = torch.from_numpy(channels.mean(axis=0))
-    result = separator(mono[None], torch.from_numpy(f0)[None], seed=seed)
-    if len(channels) == 1:
-        stems = result.sources[0].unsqueeze(1)
-    else:
-        stems = torch.stack(
-            [separator.apply(torch.from_numpy(channel), result.masks[0]) for channel in channels],
-            dim=1,
-        )
-    restored = resample(stems.numpy(), separator.rate, rate)
-    missing = audio.shape[-1] - restored.shape[-1]
-    if missing > 0:
-        restored = np.pad(restored, [(0, 0), (0, 0), (0, missing)])
-    parameters = {
-        name: (value[0] if value.ndim == 4 else value[0].unsqueeze(1)).numpy()
-        for name, value in result.parameters.items()
-    }
-    return restored[..., : audio.shape[-1]].copy(), parameters, f0
+
+
+def _filter_windows(
+    channels: Tensor, f0: Tensor, seed: Tensor, separator: Separator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Stems [B, J, C, T] of windows [B, C, T], and the parameters."""
+    result = separator(channels.mean(dim=1), f0, seed=seed)
+    if channels.shape[1] == 1:
+        return result.sources.unsqueeze(2), result.parameters
+    # One channel at a time: the spectrograms of all would need more memory than the rest.
+    filtered = [separator.apply(channel, result.masks) for channel in channels.unbind(1)]
+    return torch.stack(filtered, dim=2), result.parameters

@@ -6,12 +6,15 @@ import hashlib
 import json
 import logging
 import math
+import multiprocessing
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import hydra
+import pandas as pd
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -27,6 +30,8 @@ from src.metrics.bss import bss_engine
 from src.metrics.evaluation import evaluate, summarise
 from src.metrics.speed import Stopwatch
 from src.metrics.tables import FRAMES, SUMMARY, difference_of
+from src.separator import Separator
+from src.sharding import Task, evaluate_sharded
 
 log = logging.getLogger(__name__)
 
@@ -138,8 +143,53 @@ def show(summary: dict[str, Any], title: str) -> None:
     Console().print(table)
 
 
+def score(
+    cfg: DictConfig, separator: Separator, data: MixtureDataModule, errors: F0Errors
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The table of every frame, and how long the separations took; in `cfg.workers` processes."""
+    loader = data.test_dataloader()
+    device = str(getattr(separator, "device", "cpu"))
+    if cfg.workers > 1:
+        task = Task.of(
+            loader,
+            separator=plain(cfg.separator),
+            seeds=list(cfg.seeds),
+            bss=cfg.bss,
+            errors=errors,
+            errors_seed=cfg.seed,
+        )
+        threads = cfg.threads or max(1, torch.get_num_threads() // cfg.workers)
+        return evaluate_sharded(task, workers=cfg.workers, threads=threads, device=device)
+    batches: Iterable[dict[str, Any]] = track(loader, "evaluating", transient=True)
+    if errors.any:
+        batches = perturb_batches(batches, errors, cfg.seed)
+    stopwatch = Stopwatch(device)
+    frames = evaluate(separator, batches, seeds=list(cfg.seeds), bss=cfg.bss, stopwatch=stopwatch)
+    return frames, {**stopwatch.summary(), "workers": 1}
+
+
+def check_processes(cfg: DictConfig) -> None:
+    """Refuse numbers of processes or threads that make no sense.
+
+    Raises:
+        ValueError: names the setting.
+    """
+    if not isinstance(cfg.workers, int) or cfg.workers < 1:
+        raise ValueError(f"workers={cfg.workers}: give the number of processes, 1 or more")
+    known = (None, *multiprocessing.get_all_start_methods())
+    if cfg.workers > 1 and multiprocessing.get_start_method(allow_none=True) not in known:
+        # Processes of joblib's own kind cannot start ordinary ones.
+        raise ValueError(
+            f"workers={cfg.workers} does not work inside hydra/launcher=joblib; set workers=1 and "
+            "let hydra.launcher.n_jobs share the jobs out, or leave that launcher away"
+        )
+    if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):
+        raise ValueError(f"threads={cfg.threads}: give 1 or more, or null for PyTorch's choice")
+
+
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Evaluate, write the table and its summary, and return the summary."""
+    check_processes(cfg)
     output = Path(cfg.output)
     if cfg.f0 is not None:
         cfg.data.f0 = cfg.f0
@@ -153,21 +203,19 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             return found
     # Whoever is interrupted from here on leaves no summary that belongs to other frames.
     (output / SUMMARY).unlink(missing_ok=True)
-    separator = instantiate(cfg.separator)
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    separator: Separator = instantiate(cfg.separator)
     data.prepare("test")
     data.setup("test")
-    batches: Iterable[dict[str, Any]] = track(data.test_dataloader(), "evaluating", transient=True)
-    if errors.any:
-        batches = perturb_batches(batches, errors, cfg.seed)
-    stopwatch = Stopwatch(getattr(separator, "device", "cpu"))
-    frames = evaluate(separator, batches, seeds=list(cfg.seeds), bss=cfg.bss, stopwatch=stopwatch)
+    frames, speed = score(cfg, separator, data, errors)
     summary = {
         **identity,
         "seeds": sorted(int(seed) for seed in frames["seed"].unique()),
         "data": data.reader_name,
         "f0": data.f0,
         "n_singers": cfg.n_singers,
-        "speed": stopwatch.summary(),
+        "speed": speed,
         **summarise(frames),
     }
     write_text(output / FRAMES, frames.to_csv(index=False))

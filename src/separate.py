@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from src.audio import open_audio
-from src.chunks import Piece, chunk_advance, separate_chunks
+from src.chunks import Grid, Piece, separate_chunks
 from src.cli import entry_point
 from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
 from src.f0.estimate import F0Estimator, estimate_file, singer_names
@@ -83,8 +83,9 @@ def separate_file(
     separator: Separator,
     folder: Path,
     *,
-    chunk_seconds: float = 9.0,
+    window_seconds: float = 9.0,
     overlap_seconds: float = 1.0,
+    chunk_seconds: float = 9.0,
     seed: int = 0,
     overwrite: bool = False,
     progress: bool = True,
@@ -121,12 +122,13 @@ def separate_file(
             source.samplerate,
             contours,
             separator,
-            chunk_seconds=chunk_seconds,
+            window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
+            chunk_seconds=chunk_seconds,
             seed=seed,
         )
         if progress:
-            total = max(1, round(seconds / chunk_advance(chunk_seconds, overlap_seconds)))
+            total = Grid.of(window_seconds, overlap_seconds, chunk_seconds).count(seconds)
             pieces = track(pieces, f"separating {path.name}", total=total, transient=True)
         temporary = {name: Path(scratch) / p.name for name, p in paths.items()}
         _write(pieces, temporary, contours, source, separator)
@@ -234,8 +236,9 @@ def main(cfg: DictConfig) -> None:
         contours,
         separator,
         Path(cfg.output),
-        chunk_seconds=cfg.chunk_seconds,
+        window_seconds=cfg.window_seconds,
         overlap_seconds=cfg.overlap_seconds,
+        chunk_seconds=cfg.chunk_seconds,
         seed=cfg.seed,
         overwrite=cfg.overwrite,
         with_f0=not given,

@@ -151,7 +151,7 @@ class SeparatedRecording:
         names: J singer names.
         rate: sample rate in Hz, the input's.
         f0: [J, N] Hz, frame n at n * hop / 16 kHz.
-        parameters: by name, [J, N, size] per frame or [J, chunks, size].
+        parameters: by name, [J, N, size] per frame or [J, windows, size].
     """
 
     stems: NDArray[np.float32]
@@ -190,8 +190,9 @@ def separate(
     f0: F0Contours | ArrayLike,
     separator: Separator,
     *,
-    chunk_seconds: float = 9.0,
+    window_seconds: float = 9.0,
     overlap_seconds: float = 1.0,
+    chunk_seconds: float = 9.0,
     seed: int = 0,
 ) -> SeparatedRecording:
     """Separate a recording in memory, of any length, sample rate and number of channels.
@@ -205,7 +206,7 @@ def separate(
             16 kHz, or `estimate_file("choir.wav", estimator, 4).contours` for a file of any rate
             (`src.f0.estimate`, `src.f0.network`, `src.f0.tracker`).
         separator: e.g. `UmssSeparator("best.ckpt")` or `CombSeparator()`.
-        chunk_seconds, overlap_seconds: see `src.chunks.separate_chunks`.
+        window_seconds, overlap_seconds, chunk_seconds: see `src.chunks.separate_chunks`.
         seed: seed of the method's noise.
 
     Raises:
@@ -241,8 +242,9 @@ def separate(
             rate,
             contours,
             separator,
-            chunk_seconds=chunk_seconds,
+            window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
+            chunk_seconds=chunk_seconds,
             seed=seed,
         )
     )

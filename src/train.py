@@ -22,6 +22,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from src.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
 from src.cli import entry_point
 from src.files import write_json, write_text
+from src.memory import keep_freed_memory
 from src.sweeps import is_sweep
 from src.wandb_logging import finish_runs
 
@@ -78,6 +79,8 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
         ValueError: configuration or data that cannot be used.
     """
     _quieten()
+    keep_freed_memory()
+    torch.set_float32_matmul_precision(cfg.matmul_precision)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     config = _identity(cfg)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from src import sharding
 from src.evaluate import identity_of
 from src.evaluate import run as evaluate_config
 from src.f0.errors import F0Errors
 from src.metrics.tables import check_comparable, read_tables
-from tests.tiny_training import ROOT, compose_config, write_choir
+from src.models.umss import UmssSeparator
+from tests.tiny_training import ROOT, compose_config, tiny_model, write_choir
 
 
 def run(*overrides: str) -> subprocess.CompletedProcess[str]:
@@ -184,6 +190,164 @@ def test_another_model_in_the_same_checkpoint_file_is_another_evaluation(tmp_pat
         return identity_of(cfg, {}, F0Errors())
 
     assert identity(b"one") == identity(b"one") != identity(b"two")
+
+
+def tiny_checkpoint(path: Path) -> Path:
+    """An untrained model in the form of a checkpoint."""
+    torch.manual_seed(0)
+    model = tiny_model()
+    content = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
+    torch.save(content, path)
+    return path
+
+
+def without_speed(summary: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in summary.items() if key != "speed"}
+
+
+@pytest.mark.parametrize("method", ["comb", "umss"])
+def test_several_processes_write_the_table_of_one(tmp_path: Path, method: str) -> None:
+    """Learning-free with BSS Eval; a network with noise of its own and errors in its F0.
+
+    Eighteen excerpts in batches of 4 make five batches, of which the last is short.
+    """
+    changes = {
+        "comb": ["bss=fast"],
+        "umss": [
+            "separator=umss", f"separator.checkpoint={tiny_checkpoint(tmp_path / 'best.ckpt')}",
+            "seeds=[3,1]", "f0_errors.swap_rate=0.3", "f0_errors.octave_rate=0.2",
+        ],
+    }[method]  # fmt: skip
+    summaries = {}
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        summaries[workers] = evaluated(
+            tmp_path, *changes, "threads=1", "data.batch_size=4", f"workers={workers}",
+            f"output={out}", "name=one",
+        )  # fmt: skip
+        assert json.loads((out / "summary.json").read_text()) == summaries[workers]
+    one, more = summaries.values()
+    tables = [tmp_path / f"out{workers}" / "frames.csv" for workers in summaries]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    assert without_speed(one) == without_speed(more)
+    assert one["speed"]["audio_seconds"] == more["speed"]["audio_seconds"] > 0
+    assert one["speed"].keys() == more["speed"].keys()
+    assert [s["speed"]["workers"] for s in (one, more)] == list(summaries)
+    assert more["speed"]["threads"] == 1
+    for table in tables:
+        check_comparable(read_tables([table.parent]))
+
+
+def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def instead(task: sharding.Task, **options: Any) -> None:
+        asked.append((len(task.batches), options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("src.evaluate.evaluate_sharded", instead)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    for change in ("workers=3", "workers=16", "workers=3 threads=5"):
+        with pytest.raises(KeyboardInterrupt):
+            evaluated(tmp_path, "data.batch_size=4", *change.split())
+    assert [options["threads"] for _, options in asked] == [2, 1, 5]
+    assert asked[0] == (5, {"workers": 3, "threads": 2, "device": "cpu"})
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with sharding._limited_threads(2):
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "2"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize("wrong", ["workers=0", "workers=two", "workers=null", "threads=0"])
+def test_numbers_of_processes_that_make_no_sense(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"{wrong.replace('null', 'None')}: give"):
+        evaluated(tmp_path, wrong)
+
+
+def test_processes_of_joblib_start_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda allow_none: "loky")
+    with pytest.raises(ValueError, match="workers=2 does not work inside hydra/launcher=joblib"):
+        evaluated(tmp_path, "workers=2")
+    assert evaluated(tmp_path, "workers=1")["speed"]["workers"] == 1
+
+
+def test_an_error_in_a_process_is_one_message_and_leaves_no_table(tmp_path: Path) -> None:
+    """Excerpts shorter than a frame are noticed while they are scored, and not before."""
+    short = (*settings(tmp_path), "data.excerpt_seconds=0.5", "data.batch_size=4")
+    with pytest.raises(ValueError, match="shorter than a frame of one second") as alone:
+        evaluated(tmp_path, *short[len(settings(tmp_path)) :])
+    done = run(*short, "workers=2", f"output={tmp_path / 'out'}")
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"error: {alone.value}"
+    assert not (tmp_path / "out").exists()
+
+
+def processes_of(parent: int) -> list[int]:
+    """Processes that were started by one, other than Python's own helper."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+            command = (stat.parent / "cmdline").read_text()
+        except OSError:  # ended meanwhile
+            continue
+        if int(fields[1]) == parent and "resource_tracker" not in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def alive(process: int) -> bool:
+    stat = Path(f"/proc/{process}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+@pytest.mark.parametrize("victim", ["parent", pytest.param("worker", marks=pytest.mark.slow)])
+def test_a_killed_process_leaves_neither_a_table_nor_others(tmp_path: Path, victim: str) -> None:
+    out = tmp_path / "out"
+    command = [
+        sys.executable, "-m", "src.evaluate", *settings(tmp_path, "workers=2", "separator=nmf2"),
+        "separator.n_iterations=100000", "data.batch_size=4", f"output={out}",
+    ]  # fmt: skip
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        workers: list[int] = []
+        while len(workers) < 2:
+            assert process.poll() is None, "it ended before it could be killed"
+            workers = processes_of(process.pid)
+            time.sleep(0.05)
+        os.kill(process.pid if victim == "parent" else workers[0], signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    if victim == "worker":
+        assert process.returncode == 1
+        assert "ended before its work was done" in errors and "fewer than workers=2" in errors
+    deadline = time.monotonic() + 30
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(alive, workers))
+    assert not list(out.glob("*"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_processes_share_a_gpu(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint(tmp_path / "best.ckpt")
+    tables = []
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        summary = evaluated(
+            tmp_path, "separator=umss", f"separator.checkpoint={checkpoint}", "seeds=[0]",
+            "separator.device=cuda", "data.batch_size=4", f"workers={workers}", f"output={out}",
+        )  # fmt: skip
+        assert summary["speed"]["device"].startswith("cuda")
+        tables.append((out / "frames.csv").read_bytes())
+    assert tables[0] == tables[1]
+    assert UmssSeparator(checkpoint, device="cuda").device.type == "cuda"
 
 
 def test_a_sweep_gets_the_mean_of_every_job(tmp_path: Path) -> None:

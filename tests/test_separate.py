@@ -132,6 +132,42 @@ def test_silence_and_missing_voices_are_warnings(
         assert np.isfinite(audio).all()
 
 
+def test_files_do_not_depend_on_the_chunks(choir: Path, tmp_path: Path) -> None:
+    contours = read_csv(choir.with_suffix(".csv"))
+    written = {}
+    for chunk_seconds in (1.0, 7.0):
+        folder = tmp_path / f"{chunk_seconds:g}"
+        overrides = [
+            f"input={choir}", f"f0={choir.with_suffix('.csv')}", "n_singers=2", "separator=comb",
+            f"output={folder}", "window_seconds=2.2", "overlap_seconds=0.2",
+            f"chunk_seconds={chunk_seconds}",
+        ]  # fmt: skip
+        main.__wrapped__(compose_config("separate", overrides))
+        written[chunk_seconds] = output_paths(folder, choir.stem, contours.names)
+    for name, path in written[1.0].items():
+        if path.suffix == ".npz":
+            with np.load(path) as first, np.load(written[7.0][name]) as second:
+                assert set(first) == set(second)
+                assert first["f0"].shape[1] == 188
+                for key in first:
+                    np.testing.assert_array_equal(first[key], second[key])
+        else:
+            stem, other = load_audio(path)[0], load_audio(written[7.0][name])[0]
+            assert stem.shape == (2, 3 * 44_100)
+            assert ((stem - other) ** 2).sum() <= 1e-9 * (stem**2).sum()
+
+
+def test_unusable_chunks_are_one_message(choir: Path, tmp_path: Path) -> None:
+    contours = read_csv(choir.with_suffix(".csv"))
+    for settings, message in (
+        ({"chunk_seconds": 0.0}, "chunk_seconds=0"),
+        ({"window_seconds": 1.0}, "window_seconds=1.0 must exceed overlap_seconds=1.0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            separate_file(choir, contours, CombSeparator(), tmp_path / "out", **settings)
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_unnamed_columns_are_ordered_from_high_to_low(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("0.0,110,440\n0.016,111,441\n")
     contours = read_contours(tmp_path / "x.csv", 2)

@@ -1,4 +1,4 @@
-"""Separation of arrays: any length, rate and channel count; nothing lost; chunks join."""
+"""Separation of arrays: any length, rate and channel count; nothing lost; windows join."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 import torch
 
 from src.baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
-from src.chunks import chunk_advance, separate_chunks
-from src.f0.contours import F0Contours
 from src.metrics.frames import si_sdr
 from src.separator import separate
 
@@ -54,36 +52,15 @@ def test_comb_pulls_two_singers_apart() -> None:
     assert (quality > 15.0).all(), quality
 
 
-def test_chunks_join_without_a_seam() -> None:
+def test_windows_join_without_a_seam() -> None:
     sources, f0, _ = duet(21.0)
     mixture = sources.sum(axis=0)
-    whole = separate(mixture, 16_000, f0, CombSeparator(), chunk_seconds=31.0)
-    cut = separate(mixture, 16_000, f0, CombSeparator(), chunk_seconds=5.0)
+    whole = separate(mixture, 16_000, f0, CombSeparator(), window_seconds=31.0)
+    cut = separate(mixture, 16_000, f0, CombSeparator(), window_seconds=5.0)
     np.testing.assert_allclose(cut.f0, whole.f0)
     difference = torch.from_numpy(cut.stems - whole.stems).square().sum(-1)
     level = torch.from_numpy(whole.stems).square().sum(-1)
     assert (10 * torch.log10(difference / level) < -35).all()
-
-
-def test_pieces_follow_each_other_and_reading_in_bits_is_the_same() -> None:
-    sources, f0, _ = duet(12.0)
-    mixture = sources.sum(axis=0, keepdims=True)
-    contours = F0Contours.on_grid(f0.T, ("high", "low"))
-    position = 0
-    sizes = []
-
-    def read(n: int) -> np.ndarray:
-        nonlocal position
-        sizes.append(n)
-        start, position = position, position + n
-        return mixture[:, start:position]
-
-    pieces = list(separate_chunks(read, 16_000, contours, CombSeparator(), chunk_seconds=3.0))
-    assert max(sizes) == 3 * 16_000
-    joined = np.concatenate([p.audio for p in pieces], axis=-1)
-    np.testing.assert_array_equal(joined, mixture)
-    whole = separate(mixture, 16_000, contours, CombSeparator(), chunk_seconds=3.0)
-    np.testing.assert_array_equal(np.concatenate([p.stems for p in pieces], axis=-1), whole.stems)
 
 
 def test_stereo_position_is_kept() -> None:
@@ -95,13 +72,6 @@ def test_stereo_position_is_kept() -> None:
     power = (stems**2).sum(axis=-1)
     assert power[0, 0] > 20 * power[0, 1]
     assert power[1, 1] > 20 * power[1, 0]
-
-
-def test_chunk_settings_are_checked() -> None:
-    assert chunk_advance(9.0, 1.0) == 8.0
-    assert chunk_advance(1.0, 0.5) == 2.0
-    with pytest.raises(ValueError, match="chunk_seconds=1"):
-        chunk_advance(1.0, 1.0)
 
 
 def test_same_seed_same_result_other_seed_other_noise() -> None:

@@ -24,6 +24,8 @@ from src.train import train
 from tests.tiny_training import ROOT, compose_config, overrides, write_choir
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+# Twelve training excerpts in an epoch.
+TWELVE = ("data.size=small", "data.split.small.train=[one]", "data.split.small.val=[two]")
 
 
 @pytest.fixture(scope="module")
@@ -268,22 +270,47 @@ def test_dry_run_and_mistakes_on_the_command_line(choir: Path, tmp_path: Path) -
     assert "Traceback" not in wrong.stderr
 
 
-def test_two_processes_learn_what_one_learns(choir: Path, tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    changes = ("model.lr=1e-3", "trainer.max_epochs=3")
-    run(choir, one, *changes)
+@pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_processes_learn_what_one_learns(choir: Path, tmp_path: Path, n: int) -> None:
+    """The same global batch; the second step of an epoch has other excerpts than the first."""
+    one, several = tmp_path / "one", tmp_path / "several"
+    changes = ("model.lr=1e-3", "trainer.max_epochs=3", *TWELVE)
+    run(choir, one, *changes, "data.batch_size=4")
     spy = (
         "+callbacks.weights._target_=tests.tiny_training.RankWeights",
         f"+callbacks.weights.folder={tmp_path}",
     )
-    result = run_command(choir, two, *changes, "trainer=ddp_cpu", "data.batch_size=1", *spy)
+    parallel = ("trainer=ddp_cpu", f"trainer.devices={n}", f"data.batch_size={4 // n}")
+    result = run_command(choir, several, *changes, *parallel, *spy)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("epoch 3/3: train loss") == 1
-    ranks = [torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in (0, 1)]
-    assert_same_weights(*ranks)
+    ranks = [torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in range(n)]
+    for other in ranks[1:]:
+        assert_same_weights(ranks[0], other)
     # Gradients of equal shards are averaged: the same as the gradient of the whole batch.
+    assert json.loads((several / "result.json").read_text())["steps"] == 9
     for metric in ("train/loss", "val/loss"):
-        assert curve(two, metric) == pytest.approx(curve(one, metric), rel=1e-4)
+        assert curve(several, metric) == pytest.approx(curve(one, metric), rel=1e-4)
+    norms = [curve(output, "train/gradient_norm") for output in (several, one)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-2)
+
+
+@pytest.mark.parametrize(("whole", "part"), [(4, 2), (8, 4), (10, 5)])
+def test_accumulated_gradients_are_those_of_the_whole_batch(
+    choir: Path, tmp_path: Path, whole: int, part: int
+) -> None:
+    """12 excerpts: full steps only; a last step of one batch; and one of a short batch."""
+    changes = ("model.lr=1e-3", "trainer.max_epochs=3", *TWELVE)
+    one, accumulated = tmp_path / "one", tmp_path / "accumulated"
+    steps = run(choir, one, *changes, f"data.batch_size={whole}")["steps"]
+    halves = (f"data.batch_size={part}", "trainer.accumulate_grad_batches=2")
+    assert run(choir, accumulated, *changes, *halves)["steps"] == steps == 3 * -(-12 // whole)
+    for metric in ("train/loss", "val/loss"):
+        assert curve(accumulated, metric) == pytest.approx(curve(one, metric), rel=1e-4)
+    assert curve(accumulated, "train/lr") == curve(one, "train/lr")
+    # Adam hardly notices the scale of a gradient; its norm, and so the clipping, does.
+    norms = [curve(output, "train/gradient_norm") for output in (accumulated, one)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-2)
 
 
 @pytest.mark.slow

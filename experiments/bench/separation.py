@@ -8,31 +8,31 @@ The network has its initial weights: they do not matter for time. Results: separ
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import resource
-import subprocess
-import sys
 import tempfile
-import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 import torch
 
+from experiments.bench.cases import HERE, repeats_for, run_cases, timed, write_results
 from src.baselines.masks import CombSeparator
 from src.f0.contours import F0Contours
-from src.files import write_json
 from src.models.lit import UnsupervisedTraining
 from src.models.umss import UmssSeparator
 from src.separate import separate_file
 from src.separator import Separator
 
-HERE = Path(__file__).parent
+RATE = 16_000
+LINE = (
+    "{kind:5} {recording_s:6.0f} s: {median_s:6.2f} s, real-time factor {real_time_factor:.3f}, "
+    "peak {peak_gb:.2f} GB"
+)
 
 
 def build(kind: str, folder: Path) -> Separator:
+    """The comb, or the network with its initial weights by way of a checkpoint."""
     if kind == "comb":
         return CombSeparator()
     torch.manual_seed(0)
@@ -42,64 +42,73 @@ def build(kind: str, folder: Path) -> Separator:
     return UmssSeparator(path)
 
 
-def measure(kind: str, n_singers: int, seconds: float) -> dict[str, float]:
-    """Seconds from file to files after a warm-up, as a share of the recording, and peak memory."""
+def write_noise(path: Path, seconds: float) -> None:
+    """A recording of noise, written second by second: the file may be long."""
+    rng = np.random.default_rng(0)
+    n_samples = round(seconds * RATE)
+    with sf.SoundFile(path, "w", RATE, 1) as audio:
+        for start in range(0, n_samples, RATE):
+            audio.write(0.1 * rng.normal(size=min(RATE, n_samples - start)))
+
+
+def steady_contours(n_singers: int, seconds: float) -> F0Contours:
+    """Singers that hold one note each, from 500 down to 120 Hz."""
+    n_frames = -(-round(seconds * RATE) // 256)
+    f0 = np.full((n_frames, 1), 1.0) * np.linspace(500, 120, n_singers)
+    names = tuple(f"singer{j + 1}" for j in range(n_singers))
+    return F0Contours.on_grid(f0.astype(np.float32), names)
+
+
+def measure(kind: str, n_singers: int, recording_s: float, repeats: int) -> dict[str, float]:
+    """Seconds from file to files after a warm-up, and their median as a share of the recording."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         separator = build(kind, folder)
-        rng = np.random.default_rng(0)
-        for label, length in (("warm", 4.0), ("long", seconds)):
-            n_samples = round(length * 16_000)
-            with sf.SoundFile(folder / f"{label}.wav", "w", 16_000, 1) as audio:
-                for start in range(0, n_samples, 16_000):
-                    audio.write(0.1 * rng.normal(size=min(16_000, n_samples - start)))
-            f0 = np.full((-(-n_samples // 256), 1), 1.0) * np.linspace(500, 120, n_singers)
-            names = tuple(f"singer{j + 1}" for j in range(n_singers))
-            contours = F0Contours.on_grid(f0.astype(np.float32), names)
-            start_time = time.perf_counter()
-            separate_file(
-                folder / f"{label}.wav", contours, separator, folder / "out", progress=False
+        places = count()  # every time into a new folder: nothing is ever overwritten
+
+        def separate(seconds: float) -> dict[str, float]:
+            path = folder / f"{seconds:g}.wav"
+            write_noise(path, seconds)
+            contours = steady_contours(n_singers, seconds)
+            return timed(
+                lambda: separate_file(
+                    path,
+                    contours,
+                    separator,
+                    folder / str(next(places)),
+                    progress=False,
+                ),
+                repeats=repeats,
+                warm_up=0,
             )
-            elapsed = time.perf_counter() - start_time
-    return {
-        "seconds": elapsed,
-        "real_time_factor": elapsed / seconds,
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-    }
+
+        separate(min(4.0, recording_s))  # loads and compiles what is used for the first time
+        found = separate(recording_s)
+    return {**found, "real_time_factor": found["median_s"] / recording_s}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", default=["comb", "umss"])
     parser.add_argument("--seconds", type=float, nargs="+", default=[4.0, 60.0, 600.0])
     parser.add_argument("--singers", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, default=HERE / "separation.json")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.case:
-        kind, seconds = options.case.split(",")
-        print(json.dumps(measure(kind, options.singers, float(seconds))))
-        return
-    cases = []
-    for kind in ("comb", "umss"):
-        for seconds in options.seconds:
-            command = [
-                sys.executable, "-m", "experiments.bench.separation",
-                "--case", f"{kind},{seconds}", "--singers", str(options.singers),
-            ]  # fmt: skip
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            case = {"kind": kind, "recording_s": seconds, "n_singers": options.singers}
-            case |= json.loads(done.stdout.splitlines()[-1])
-            cases.append(case)
-            print(
-                "{kind:5} {recording_s:6.0f} s: {seconds:6.2f} s, real-time factor "
-                "{real_time_factor:.3f}, peak {peak_gb:.2f} GB".format(**case)
-            )
-    machine = platform.processor() or platform.machine()
-    write_json(
-        options.output,
-        {"machine": machine, "threads": torch.get_num_threads(), "cases": cases},
-    )
-    print(f"wrote {options.output}")
+    todo = [
+        (
+            {
+                "kind": kind,
+                "n_singers": options.singers,
+                "recording_s": seconds,
+                "repeats": repeats_for(seconds),
+            },
+            options.threads,
+        )
+        for kind in options.kinds
+        for seconds in options.seconds
+    ]
+    write_results(options.output, run_cases("experiments.bench.separation", todo, LINE.format_map))
 
 
 if __name__ == "__main__":

@@ -22,63 +22,138 @@ from torch import Tensor
 jit = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 
 
+# Frames filtered side by side: the loop over them is what vector registers work on.
+_LANES = 64
+# Coefficients per pass of the recursion over the lanes; the order is padded to a multiple of it.
+_UNROLL = 4
+# Samples copied at a time between signals (one frame after the other) and lanes (interleaved).
+_TILE = 16
+
+
 @jit
-def _filter_frame(e, r, start, first, last, reverse, state):  # type: ignore[no-untyped-def]
-    """state[K + t] = output t of one frame from zero state, t in [first, last)."""
+def _load(signal, starts, window, backwards, order, lanes):  # type: ignore[no-untyped-def]
+    """lanes[order + t] = weighted samples of the frames at `starts`; a negative start is silence.
+
+    `backwards` stores the frames reversed in time. The first `order` rows become zero.
+    """
+    span = window.shape[0]
+    lanes[:order] = 0.0
+    for tile in range(0, span, _TILE):
+        last = min(tile + _TILE, span)
+        for lane in range(_LANES):
+            start = starts[lane]
+            for t in range(tile, last):
+                row = order + (span - 1 - t if backwards else t)
+                lanes[row, lane] = window[t] * signal[start + t] if start >= 0 else 0.0
+
+
+@jit
+def _add(lanes, starts, window, backwards, order, signal):  # type: ignore[no-untyped-def]
+    """Overlap-add of the frames in `lanes` to the signal."""
+    span = window.shape[0]
+    for tile in range(0, span, _TILE):
+        last = min(tile + _TILE, span)
+        for lane in range(_LANES):
+            start = starts[lane]
+            if start >= 0:
+                for t in range(tile, last):
+                    row = order + (span - 1 - t if backwards else t)
+                    signal[start + t] += window[t] * lanes[row, lane]
+
+
+@jit
+def _recur(reverse, lanes):  # type: ignore[no-untyped-def]
+    """In place, lane by lane: lanes[K + t] -= sum_k reverse[k] lanes[t + k]."""
     order = reverse.shape[0]
-    state[: order + first] = 0.0
-    for t in range(first, last):
-        acc = 0.0
-        for k in range(order):
-            acc += reverse[k] * state[t + k]
-        state[order + t] = e[r, start + t] - acc
+    for t in range(lanes.shape[0] - order):
+        row = lanes[order + t]
+        for k in range(0, order, _UNROLL):
+            a0, a1, a2, a3 = reverse[k], reverse[k + 1], reverse[k + 2], reverse[k + 3]
+            y0, y1, y2, y3 = lanes[t + k], lanes[t + k + 1], lanes[t + k + 2], lanes[t + k + 3]
+            for i in range(_LANES):
+                row[i] -= a0[i] * y0[i] + a1[i] * y1[i] + a2[i] * y2[i] + a3[i] * y3[i]
+
+
+@jit
+def _correlate(adjoint, lanes, grad):  # type: ignore[no-untyped-def]
+    """grad[k] = sum_t adjoint(t) lanes[t + k], `adjoint` being reversed in time."""
+    order = grad.shape[0]
+    span = lanes.shape[0] - order
+    grad[:] = 0.0
+    for k in range(order):
+        total = grad[k]
+        t = 0
+        while t + _UNROLL <= span:
+            back = order + span - 1 - t
+            g0, g1, g2, g3 = adjoint[back], adjoint[back - 1], adjoint[back - 2], adjoint[back - 3]
+            y0, y1, y2, y3 = lanes[t + k], lanes[t + k + 1], lanes[t + k + 2], lanes[t + k + 3]
+            for i in range(_LANES):
+                total[i] += g0[i] * y0[i] + g1[i] * y1[i] + g2[i] * y2[i] + g3[i] * y3[i]
+            t += _UNROLL
+        for t_rest in range(t, span):
+            for i in range(_LANES):
+                total[i] += adjoint[order + span - 1 - t_rest, i] * lanes[t_rest + k, i]
+
+
+@jit
+def _place(block, a, width, hop, starts, reverse):  # type: ignore[no-untyped-def]
+    """Where the frames of a block start in the flat signal, and their coefficients reversed."""
+    rows, n_frames, order = a.shape
+    reverse[:] = 0.0
+    skipped = reverse.shape[0] - order
+    for lane in range(_LANES):
+        index = block * _LANES + lane
+        row, n = index // (n_frames + 1), index % (n_frames + 1)
+        starts[lane] = -1
+        if row < rows:
+            starts[lane] = row * width + n * hop
+            # The half frame after the last one has that one's coefficients.
+            source = min(n, n_frames - 1)
+            for k in range(order):
+                reverse[skipped + k, lane] = a[row, source, order - 1 - k]
 
 
 @jit
 def _ola_forward(e, a, window, hop, y):  # type: ignore[no-untyped-def]
-    rows, n_samples = e.shape
-    n_frames, order = a.shape[1], a.shape[2]
-    reverse = np.empty(order)
-    state = np.empty(order + 2 * hop)
-    for r in range(rows):
-        for n in range(n_frames + 1):
-            reverse[:] = a[r, min(n, n_frames - 1), ::-1]
-            start = (n - 1) * hop
-            first = max(0, -start)
-            last = min(2 * hop, n_samples - start)
-            _filter_frame(e, r, start, first, last, reverse, state)
-            for t in range(first, last):
-                y[r, start + t] += window[t] * state[order + t]
+    rows, width = e.shape
+    padded_order = -(-a.shape[2] // _UNROLL) * _UNROLL
+    starts = np.empty(_LANES, dtype=np.int64)
+    reverse = np.empty((padded_order, _LANES))
+    lanes = np.empty((padded_order + 2 * hop, _LANES))
+    ones = np.ones(2 * hop)
+    for block in range(-(-rows * (a.shape[1] + 1) // _LANES)):
+        _place(block, a, width, hop, starts, reverse)
+        _load(e.ravel(), starts, ones, False, padded_order, lanes)
+        _recur(reverse, lanes)
+        _add(lanes, starts, window, False, padded_order, y.ravel())
 
 
 @jit
 def _ola_backward(e, a, window, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
-    rows, n_samples = e.shape
+    rows, width = e.shape
     n_frames, order = a.shape[1], a.shape[2]
-    reverse = np.empty(order)
-    state = np.empty(order + 2 * hop)
-    adjoint = np.empty(order + 2 * hop)
-    grad = np.empty(order)
-    for r in range(rows):
-        for n in range(n_frames + 1):
-            source = min(n, n_frames - 1)
-            reverse[:] = a[r, source, ::-1]
-            start = (n - 1) * hop
-            first = max(0, -start)
-            last = min(2 * hop, n_samples - start)
-            _filter_frame(e, r, start, first, last, reverse, state)
-            adjoint[:] = 0.0
-            for t in range(first, last):
-                adjoint[order + t] = window[t] * gy[r, start + t]
-            grad[:] = 0.0
-            for t in range(last - 1, first - 1, -1):
-                value = adjoint[order + t]
-                ge[r, start + t] += value
+    padded_order = -(-order // _UNROLL) * _UNROLL
+    starts = np.empty(_LANES, dtype=np.int64)
+    reverse = np.empty((padded_order, _LANES))
+    grad = np.empty((padded_order, _LANES))
+    lanes = np.empty((padded_order + 2 * hop, _LANES))
+    adjoint = np.empty((padded_order + 2 * hop, _LANES))
+    ones = np.ones(2 * hop)
+    for block in range(-(-rows * (n_frames + 1) // _LANES)):
+        _place(block, a, width, hop, starts, reverse)
+        _load(e.ravel(), starts, ones, False, padded_order, lanes)
+        _recur(reverse, lanes)
+        # The adjoint of a recursion is the same recursion, backwards in time.
+        _load(gy.ravel(), starts, window, True, padded_order, adjoint)
+        _recur(reverse, adjoint)
+        _add(adjoint, starts, ones, True, padded_order, ge.ravel())
+        _correlate(adjoint, lanes, grad)
+        for lane in range(_LANES):
+            if starts[lane] >= 0:
+                index = block * _LANES + lane
+                row, source = index // (n_frames + 1), min(index % (n_frames + 1), n_frames - 1)
                 for k in range(order):
-                    adjoint[t + k] -= reverse[k] * value
-                    grad[k] += value * state[t + k]
-            for k in range(order):
-                ga[r, source, order - 1 - k] -= grad[k]
+                    ga[row, source, order - 1 - k] -= grad[padded_order - order + k, lane]
 
 
 @jit
@@ -138,43 +213,48 @@ def _samplewise_backward(y, a, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
                 ga[r, following, order - 1 - k] -= right[k]
 
 
-def over_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
-    """Call `kernel` on contiguous blocks of rows, one block a thread.
+def over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> list[Any]:
+    """Call `kernel` on contiguous blocks of rows, one block a thread; what the calls returned.
 
     Arguments with a leading dimension of `rows` are NumPy arrays of three or two dimensions and are
     cut; windows (one dimension) and numbers are passed on.
     """
     workers = min(torch.get_num_threads(), rows)
     if workers <= 1:
-        kernel(*arguments)
-        return
+        return [kernel(*arguments)]
     edges = np.linspace(0, rows, workers + 1).astype(int)
 
-    def block(i: int) -> None:
+    def block(i: int) -> Any:
         part = slice(edges[i], edges[i + 1])
-        kernel(*(x[part] if getattr(x, "ndim", 0) >= 2 else x for x in arguments))
+        return kernel(*(x[part] if getattr(x, "ndim", 0) >= 2 else x for x in arguments))
 
     with ThreadPoolExecutor(workers) as pool:
-        for result in [pool.submit(block, i) for i in range(workers)]:
-            result.result()
+        return list(pool.map(block, range(workers)))
+
+
+def _padded(x: Tensor, n_frames: int, hop: int) -> Tensor:
+    """Zeros around signals [R, T] so that all N + 1 frames of 2 * hop samples lie inside."""
+    return torch.nn.functional.pad(x, (hop, (n_frames + 1) * hop - x.shape[-1])).contiguous()
 
 
 def ola_forward(e: Tensor, a: Tensor, window: Tensor, hop: int) -> Tensor:
     """Frames from zero state, windowed and overlap-added: e [R, T], a [R, N, K] -> [R, T]."""
-    y = torch.zeros_like(e, dtype=torch.float64)
-    over_rows(_ola_forward, len(e), e.numpy(), a.numpy(), window.numpy(), hop, y.numpy())
-    return y.to(e.dtype)
+    padded = _padded(e, a.shape[1], hop)
+    y = torch.zeros_like(padded, dtype=torch.float64)
+    over_rows(_ola_forward, len(e), padded.numpy(), a.numpy(), window.numpy(), hop, y.numpy())
+    return y[:, hop : hop + e.shape[-1]].to(e.dtype)
 
 
 def ola_backward(
     e: Tensor, a: Tensor, window: Tensor, hop: int, gy: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `ola_forward` with respect to e and a."""
-    ge = torch.zeros_like(e, dtype=torch.float64)
+    padded, padded_gy = _padded(e, a.shape[1], hop), _padded(gy, a.shape[1], hop)
+    ge = torch.zeros_like(padded, dtype=torch.float64)
     ga = torch.zeros_like(a)
-    arrays = (e.numpy(), a.numpy(), window.numpy(), hop, gy.numpy(), ge.numpy(), ga.numpy())
-    over_rows(_ola_backward, len(e), *arrays)
-    return ge.to(e.dtype), ga
+    arrays = [x.numpy() for x in (padded, a, window, padded_gy, ge, ga)]
+    over_rows(_ola_backward, len(e), *arrays[:3], hop, *arrays[3:])
+    return ge[:, hop : hop + e.shape[-1]].to(e.dtype), ga
 
 
 def samplewise_forward(e: Tensor, a: Tensor, hop: int) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from src.dsp.control import crossfade, neighbours
+from src.dsp.control import crossfade, n_frames_of, neighbours
 
 # Rows synthesised at a time. Small blocks stay in the cache, and only their inputs are kept for the
 # backward pass, which computes each block again.
@@ -145,10 +145,32 @@ def harmonic_source(
     Raises:
         ValueError: N does not fit T, or unknown `edges`.
     """
+    if edges not in ("hold", "glide"):
+        raise ValueError(f"edges must be 'hold' or 'glide', got {edges!r}")
     f0, amplitude = torch.broadcast_tensors(f0, amplitude)
+    if n_frames_of(n_samples, hop) != f0.shape[-1]:
+        raise ValueError(
+            f"{n_samples} samples at hop {hop} need {n_frames_of(n_samples, hop)} frames, "
+            f"got {f0.shape[-1]}"
+        )
     lead = amplitude.shape[:-1]
-    tracks = f0.reshape(-1, f0.shape[-1]).split(_BLOCK_ROWS)
-    levels = amplitude.reshape(-1, amplitude.shape[-1]).split(_BLOCK_ROWS)
+    if amplitude.device.type == "cpu" and not (f0.requires_grad and torch.is_grad_enabled()):
+        from src.dsp.harmonic_cpu import HarmonicSource
+
+        source: Tensor = HarmonicSource.apply(  # type: ignore[no-untyped-call]
+            amplitude.reshape(-1, amplitude.shape[-1]),
+            f0.reshape(-1, f0.shape[-1]),
+            n_samples,
+            hop,
+            rate,
+            max_harmonics,
+            edges == "glide",
+        )
+        return source.reshape(*lead, n_samples)
+    tracks = f0.reshape(-1, f0.shape[-1])
+    # A device of its own has no cache to spare, but every launch costs.
+    at_a_time = _BLOCK_ROWS if tracks.device.type == "cpu" else max(1, len(tracks))
+    levels = amplitude.reshape(-1, amplitude.shape[-1])
     block = partial(
         _synthesise,
         n_samples=n_samples,
@@ -159,7 +181,7 @@ def harmonic_source(
     )
     rows = [
         checkpoint(block, track, level, use_reentrant=False, preserve_rng_state=False)
-        for track, level in zip(tracks, levels, strict=True)
+        for track, level in zip(tracks.split(at_a_time), levels.split(at_a_time), strict=True)
     ]
     return torch.cat(rows).reshape(*lead, n_samples)
 

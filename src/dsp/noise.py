@@ -36,6 +36,15 @@ def uniform_noise(seed: Tensor, n_sources: int, n_samples: int, *, start: int = 
     row = _mix((seed & _WORD) ^ 0x9E3779B9) ^ (seed >> 32 & _WORD)
     row = _mix((row[:, None] + 0x85EBCA6B * (source + 1)) & _WORD)
     sample = _mix(torch.arange(start, start + n_samples, device=seed.device) & _WORD)
+    if seed.device.type == "cpu":
+        from src.dsp.noise_cpu import fill
+
+        return fill(row.flatten(), sample).reshape(len(seed), n_sources, n_samples)
+    return _noise_of(row, sample)
+
+
+def _noise_of(row: Tensor, sample: Tensor) -> Tensor:
+    """Noise [B, J, T] from the hashes of rows [B, J] and of samples [T], on any device."""
     word = _mix(sample ^ row[..., None])
     # The upper 24 bits are exact in float32.
     return (word >> 8).to(torch.float32).mul_(2.0**-23).sub_(1.0)

@@ -50,6 +50,19 @@ def multi_scale_spectral_loss(
         raise ValueError(
             f"estimate {tuple(estimate.shape)} and target {tuple(target.shape)} differ in shape"
         )
+    if estimate.device.type == "cpu":
+        from src.dsp.spectral_loss_cpu import MultiScaleDistance
+
+        rows = estimate.reshape(-1, estimate.shape[-1])
+        distance: Tensor = MultiScaleDistance.apply(  # type: ignore[no-untyped-call]
+            rows, target.detach().reshape(rows.shape), tuple(fft_sizes)
+        )
+        return distance
+    return _by_tensors(estimate, target, fft_sizes)
+
+
+def _by_tensors(estimate: Tensor, target: Tensor, fft_sizes: Sequence[int]) -> Tensor:
+    """The same in tensor operations, for any device."""
     loss = estimate.new_zeros(())
     for n_fft in fft_sizes:
         with torch.no_grad():

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from src.dsp.stft import frame_stft
-from src.models.gru import SplitInputGRU
+from src.models.gru import SequenceGRU, SplitInputGRU
+from src.models.mlp import NormalisedMLP
 from src.models.source_filter import ControlSpec
 
 # MIDI note numbers of 20 Hz and 8 kHz: F0 in this range is scaled to [0, 1].
@@ -42,52 +44,54 @@ def log_spectrogram(mixture: Tensor, *, n_fft: int, hop: int) -> Tensor:
     return (log_magnitude - mean) / (variance + 1e-5).sqrt()
 
 
-def _mlp(n_inputs: int, width: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for size in (n_inputs, width, width):
-        layers += [nn.Linear(size, width), nn.LayerNorm(width), nn.LeakyReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
 class MixtureEncoder(nn.Module):
-    """Log spectrogram [B, N, F] to latent mixture [B, N, latent]."""
+    """Log spectrogram [N, B, F] to latent mixture [N, B, latent]."""
 
     def __init__(self, n_bins: int, hidden: int, latent: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(n_bins))
         self.shift = nn.Parameter(torch.zeros(n_bins))
-        self.gru1 = nn.GRU(n_bins, hidden, batch_first=True)
-        self.gru2 = nn.GRU(hidden, hidden, batch_first=True)
-        self.gru3 = nn.GRU(hidden, hidden, batch_first=True)
+        self.gru1 = SequenceGRU(n_bins, hidden)
+        self.gru2 = SequenceGRU(hidden, hidden)
+        self.gru3 = SequenceGRU(hidden, hidden)
         self.project = nn.Linear(hidden, latent)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        x, _ = self.gru1(spectrogram * self.scale + self.shift)
-        second, _ = self.gru2(x)
-        third, _ = self.gru3(second)
-        projected: Tensor = self.project(second + third)
+        second = self.gru2(self.gru1(spectrogram * self.scale + self.shift))
+        projected: Tensor = self.project(second + self.gru3(second))
         return projected
 
 
 class SourceDecoder(nn.Module):
     """Latent mixture and one F0 track per source to one representation per source.
 
+    Time is the first dimension, as the recurrent layers want it: no large tensor is transposed.
     What depends on the mixture alone (its MLP and its share of the recurrent layer's input) is
     computed once per mixture, not once per source.
     """
 
-    def __init__(self, latent: int, width: int) -> None:
+    def __init__(self, latent: int, width: int, *, recompute: bool = False) -> None:
         super().__init__()
-        self.f0_mlp = _mlp(1, width)
-        self.latent_mlp = _mlp(latent, width)
+        self.recompute = recompute
+        self.f0_mlp = NormalisedMLP(1, width)
+        self.latent_mlp = NormalisedMLP(latent, width)
         self.gru = SplitInputGRU(width, width, width)
-        self.output_mlp = _mlp(width, width)
+        self.output_mlp = NormalisedMLP(width, width)
 
     def forward(self, latent: Tensor, f0: Tensor) -> Tensor:
-        """latent [B, N, latent] and normalised f0 [B, J, N] to [B, J, N, width]."""
-        sources = self.f0_mlp(f0.unsqueeze(-1))
-        decoded: Tensor = self.output_mlp(self.gru(sources, self.latent_mlp(latent)))
-        return decoded
+        """latent [N, B, latent] and normalised f0 [N, B, J] to [N, B, J, width]."""
+        sources = self._run(self.f0_mlp, f0.unsqueeze(-1))
+        sources = self._run(self.gru, sources, self._run(self.latent_mlp, latent))
+        return self._run(self.output_mlp, sources)
+
+    def _run(self, layers: nn.Module, *inputs: Tensor) -> Tensor:
+        """Apply layers; with `recompute`, keep only what went in for the backward pass."""
+        outputs: Tensor
+        if self.recompute and torch.is_grad_enabled():
+            outputs = checkpoint(layers, *inputs, use_reentrant=False, preserve_rng_state=False)
+        else:
+            outputs = layers(*inputs)
+        return outputs
 
 
 class ParameterEstimator(nn.Module):
@@ -103,6 +107,8 @@ class ParameterEstimator(nn.Module):
         encoder_width: units of the encoder's recurrent layers.
         latent: size of the latent mixture.
         decoder_width: units of the decoder.
+        recompute: compute the decoder's inner values again in the backward pass instead of keeping
+            them (activation checkpointing): less memory per source, a longer step.
     """
 
     def __init__(
@@ -114,22 +120,19 @@ class ParameterEstimator(nn.Module):
         encoder_width: int = 256,
         latent: int = 128,
         decoder_width: int = 512,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.controls = tuple(controls)
         self.n_fft = n_fft
         self.hop = hop
         self.encoder = MixtureEncoder(n_fft // 2 + 1, encoder_width, latent)
-        self.decoder = SourceDecoder(latent, decoder_width)
+        self.decoder = SourceDecoder(latent, decoder_width, recompute=recompute)
         self.frame_heads = nn.ModuleDict(
             {c.name: nn.Linear(decoder_width, c.size) for c in self.controls if c.per_frame}
         )
         self.excerpt_heads = nn.ModuleDict(
-            {
-                c.name: nn.GRU(decoder_width, c.size, batch_first=True)
-                for c in self.controls
-                if not c.per_frame
-            }
+            {c.name: SequenceGRU(decoder_width, c.size) for c in self.controls if not c.per_frame}
         )
 
     def forward(self, mixture: Tensor, f0: Tensor) -> dict[str, Tensor]:
@@ -151,12 +154,13 @@ class ParameterEstimator(nn.Module):
                 f"f0 must be [B, J, N] = [{mixture.shape[0]}, J, {n_frames}] for a mixture of "
                 f"{mixture.shape[-1]} samples, got {list(f0.shape)}"
             )
-        latent = self.encoder(log_spectrogram(mixture, n_fft=self.n_fft, hop=self.hop))
-        sources = self.decoder(latent, normalise_f0(f0))
+        spectrogram = log_spectrogram(mixture, n_fft=self.n_fft, hop=self.hop)
+        latent = self.encoder(spectrogram.transpose(0, 1).contiguous())
+        sources = self.decoder(latent, normalise_f0(f0).permute(2, 0, 1).contiguous())
         result: dict[str, Tensor] = {}
         for control in self.controls:
             if control.per_frame:
-                logits = self.frame_heads[control.name](sources)
+                logits = self.frame_heads[control.name](sources).permute(1, 2, 0, 3)
             else:
                 logits = self._last_output(self.excerpt_heads[control.name], sources)
             result[control.name] = control.activate(logits)
@@ -164,7 +168,6 @@ class ParameterEstimator(nn.Module):
 
     @staticmethod
     def _last_output(gru: nn.Module, sources: Tensor) -> Tensor:
-        """Output of the last frame: [B, J, N, width] to [B, J, size]."""
-        _, last = gru(sources.flatten(0, 1))
-        summary: Tensor = last[0].unflatten(0, sources.shape[:2])
+        """Output of the last frame: [N, B, J, width] to [B, J, size]."""
+        summary: Tensor = gru(sources.flatten(1, 2))[-1].unflatten(0, sources.shape[1:3])
         return summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from src.dsp.spectral_loss import FFT_SIZES, multi_scale_spectral_loss
 from src.models.estimator import ParameterEstimator
@@ -26,6 +28,9 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message names the file and the remedy."""
 
 
+# Steps on an accelerator between two looks at losses and gradients: each look waits for the device.
+_CHECK_EVERY = 50
+
 # A hyper-parameter that one kind of model alone has, and the separator that takes such models.
 _SEPARATORS = {"voice": "umss", "unet": "unet"}
 
@@ -36,6 +41,10 @@ class SeparationTraining(pl.LightningModule):
     A subclass saves the hyper-parameters `lr`, `weight_decay`, `lr_decay` and `lr_decay_epochs`,
     and computes the loss of a batch in `_step`.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unseen: list[tuple[str, Tensor]] = []
 
     def _step(self, batch: Batch) -> Tensor:
         """Loss of a batch."""
@@ -67,11 +76,14 @@ class SeparationTraining(pl.LightningModule):
         )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        gradients = [p.grad.norm() for p in self.parameters() if p.grad is not None]
-        norm = torch.stack(gradients).norm()
+        norm = get_total_norm(p.grad for p in self.parameters() if p.grad is not None)
         # Before the step: it would carry the NaN into the weights, and those into the checkpoint.
         self._check("gradient", norm)
         self._log_epoch("train/gradient_norm", norm)
+
+    def on_train_epoch_end(self) -> None:
+        # Lightning writes checkpoints after this hook.
+        self._look()
 
     def on_train_epoch_start(self) -> None:
         # A function of the epoch alone: Lightning steps its schedulers only after the checkpoint of
@@ -85,19 +97,36 @@ class SeparationTraining(pl.LightningModule):
         self._log_epoch("train/lr", lr)
 
     def _check(self, what: str, value: Tensor) -> None:
-        if not torch.isfinite(value):
-            raise TrainingDivergedError(
-                f"the {what} became {value.item()} in epoch {self.current_epoch + 1}; run again "
-                "with a lower trainer.gradient_clip_val to continue from the last checkpoint, or "
-                "with a lower model.lr and overwrite=true to start afresh"
-            )
+        """Stop if the value is not finite; on an accelerator, some steps later."""
+        self._unseen.append((what, value.detach()))
+        if value.device.type == "cpu" or len(self._unseen) >= _CHECK_EVERY:
+            self._look()
+
+    def _look(self) -> None:
+        unseen, self._unseen = self._unseen, []
+        if not unseen:
+            return
+        for (what, _), value in zip(
+            unseen, torch.stack([value for _, value in unseen]).tolist(), strict=True
+        ):
+            if not math.isfinite(value):
+                raise TrainingDivergedError(
+                    f"the {what} became {value} in epoch {self.current_epoch + 1}; run again "
+                    "with a lower trainer.gradient_clip_val to continue from the last checkpoint, "
+                    "or with a lower model.lr and overwrite=true to start afresh"
+                )
 
     def _log_epoch(self, name: str, value: Tensor | float) -> None:
         self.log(name, value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         h = self.hparams
-        return torch.optim.Adam(self.parameters(), lr=h["lr"], weight_decay=h["weight_decay"])
+        return torch.optim.Adam(
+            self.parameters(),
+            lr=h["lr"],
+            weight_decay=h["weight_decay"],
+            fused=self.device.type == "cuda",
+        )
 
 
 Trained = TypeVar("Trained", bound=SeparationTraining)

@@ -14,7 +14,7 @@ DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
 def pair(dtype: torch.dtype, device: str = "cpu") -> tuple[SplitInputGRU, nn.GRU]:
     torch.manual_seed(0)
     split = SplitInputGRU(5, 4, 7).to(device, dtype)
-    whole = nn.GRU(9, 7, batch_first=True).to(device, dtype)
+    whole = nn.GRU(9, 7).to(device, dtype)
     with torch.no_grad():
         for own, theirs in zip(
             (split.weight_ih, split.weight_hh, split.bias_ih, split.bias_hh),
@@ -32,9 +32,9 @@ def inputs(dtype: torch.dtype, frames: int, device: str = "cpu") -> tuple[Tensor
         return torch.randn(shape, generator=generator, dtype=dtype).to(device)
 
     return (
-        draw(2, 3, frames, 5).requires_grad_(),
-        draw(2, frames, 4).requires_grad_(),
-        draw(2, 3, frames, 7),
+        draw(frames, 2, 3, 5).requires_grad_(),
+        draw(frames, 2, 4).requires_grad_(),
+        draw(frames, 2, 3, 7),
     )
 
 
@@ -51,9 +51,9 @@ def test_values_and_gradients(
     output = split(own, shared)
     (output * weight).sum().backward()
     own2, shared2, _ = inputs(dtype, frames, device)
-    joined = torch.cat([own2, shared2.unsqueeze(1).expand(-1, 3, -1, -1)], dim=-1)
-    expected, _ = whole(joined.flatten(0, 1))
-    expected = expected.unflatten(0, (2, 3))
+    joined = torch.cat([own2, shared2.unsqueeze(2).expand(-1, -1, 3, -1)], dim=-1)
+    expected, _ = whole(joined.flatten(1, 2))
+    expected = expected.unflatten(1, (2, 3))
     (expected * weight).sum().backward()
     torch.testing.assert_close(output, expected, rtol=tolerance, atol=tolerance)
     for one, two in (
@@ -90,17 +90,18 @@ def test_gradcheck() -> None:
     def draw(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
-    assert torch.autograd.gradcheck(_Recurrence.apply, (draw(4, 2, 9), draw(9, 3), draw(9)))
+    inputs = (draw(4, 2, 9), draw(9, 3), draw(9), torch.float64)
+    assert torch.autograd.gradcheck(_Recurrence.apply, inputs)
 
 
 def test_the_past_does_not_see_the_future() -> None:
     split, _ = pair(torch.float64)
     own, shared, _ = inputs(torch.float64, 6)
     changed = own.detach().clone()
-    changed[:, :, 4] += 1.0
+    changed[4] += 1.0
     before, after = split(own, shared), split(changed, shared)
-    assert torch.equal(before[:, :, :4], after[:, :, :4])
-    assert (before[:, :, 4:] != after[:, :, 4:]).any()
+    assert torch.equal(before[:4], after[:4])
+    assert (before[4:] != after[4:]).any()
 
 
 def test_initialisation_is_that_of_a_gru() -> None:
@@ -114,7 +115,7 @@ def test_initialisation_is_that_of_a_gru() -> None:
 def test_trains_under_autocast() -> None:
     torch.manual_seed(0)
     gru = SplitInputGRU(3, 4, 5)
-    own, shared = torch.randn(2, 2, 6, 3), torch.randn(2, 6, 4)
+    own, shared = torch.randn(6, 2, 2, 3), torch.randn(6, 2, 4)
     exact = gru(own, shared)
     exact.square().sum().backward()
     wanted = gru.weight_hh.grad.clone()

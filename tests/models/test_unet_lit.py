@@ -251,7 +251,7 @@ def test_recordings_of_any_length_and_rate(checkpoint: Path) -> None:
     audio = np.random.default_rng(0).standard_normal(22_050 * 3).astype(np.float32)
     f0 = np.repeat([[440.0], [220.0]], -(-3 * 16_000 // 256), axis=1)
     result = separate(
-        audio, 22_050, f0, UnetSeparator(checkpoint), chunk_seconds=1.5, overlap_seconds=0.5
+        audio, 22_050, f0, UnetSeparator(checkpoint), window_seconds=1.5, overlap_seconds=0.5
     )
     total = result.stems.sum(axis=0) + result.residual
     np.testing.assert_allclose(total, audio, atol=1e-4)

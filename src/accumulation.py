@@ -1,0 +1,58 @@
+"""Gradient accumulation in which every excerpt of a step counts the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+
+def share_of_step(batch: int, *, accumulate: int, batch_size: int, n_items: int) -> float:
+    """Share of a batch in the gradient of its step: its excerpts over those of the whole step.
+
+    Args:
+        batch: number of the batch in its epoch, from 0.
+        accumulate: batches of a step; the last step of an epoch may have fewer.
+        batch_size: excerpts of a batch; the last batch of an epoch may have fewer.
+        n_items: excerpts that the epoch's batches hold in all.
+    """
+    first = batch - batch % accumulate
+    step = min((first + accumulate) * batch_size, n_items) - first * batch_size
+    return min(batch_size, n_items - batch * batch_size) / step
+
+
+class EvenAccumulation(pl.Callback):
+    """Makes an accumulated step the step of one large batch, also at the end of an epoch.
+
+    Lightning divides the loss of every batch by `accumulate_grad_batches`. That is the mean over
+    the step's excerpts only as long as all steps have that many batches of equal size; the gradient
+    of a step that is left with fewer would come out too small, and fewer excerpts in the last batch
+    would count more than the others. Processes of DDP need not talk: they have equal batches.
+    """
+
+    def __init__(self) -> None:
+        self._weight = 1.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        accumulate = trainer.accumulate_grad_batches
+        loader = trainer.train_dataloader
+        if accumulate == 1 or not isinstance(loader, DataLoader):
+            self._weight = 1.0
+            return
+        batch_size = loader.batch_size or 1
+        # Batches beyond trainer.limit_train_batches belong to no step.
+        n_items = min(len(loader.sampler), int(trainer.num_training_batches) * batch_size)  # type: ignore[arg-type]
+        self._weight = accumulate * share_of_step(
+            batch_idx, accumulate=accumulate, batch_size=batch_size, n_items=n_items
+        )
+
+    def on_before_backward(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
+    ) -> None:
+        weight = self._weight
+        if weight != 1.0:
+            loss.register_hook(lambda gradient: gradient * weight)
