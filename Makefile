@@ -42,6 +42,7 @@ bench: setup ## Measure everything on a quiet machine (half an hour), write tabl
 	$(BIN)/python -m experiments.bench.nmf
 	$(BIN)/python -m experiments.bench.hpss
 	$(BIN)/python -m experiments.bench.bss
+	$(BIN)/python -m experiments.bench.precision
 	$(BIN)/python -m experiments.bench.report
 
 bench-guard: setup ## Has the training step become slower or larger, by ratios to the literal form?

@@ -61,7 +61,7 @@ def plot(runs: dict[str, dict[str, Any]], path: Path) -> None:
         axes.set(xlabel="epoch", ylabel=f"{title} loss")
         axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    save_figure(figure, path)
+    save_figure(path, figure, overwrite=True)
 
 
 def main() -> None:
