@@ -24,7 +24,7 @@ from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
 from src.f0.estimate import F0Estimator, estimate_file, singer_names
 from src.f0.score import SCORE_SUFFIXES, read_score
 from src.files import check_existing
-from src.separator import Separator, join_parameters
+from src.separator import Separator
 
 log = logging.getLogger(__name__)
 
@@ -154,26 +154,51 @@ def _write(
         )
         for label in labels
     ]
-    parameters: list[dict[str, NDArray[np.floating]]] = []
-    f0: list[NDArray[np.float32]] = []
+    spool = _Spool(paths["parameters"].parent)
     try:
         for piece in pieces:
             for output, signal in zip(outputs, [*piece.stems, piece.residual], strict=True):
                 output.write(signal.T)
-            parameters.append(piece.parameters)
-            f0.append(piece.f0)
+            spool.append({**piece.parameters, "f0": piece.f0})
     finally:
         for output in outputs:
             output.close()
-    arrays = join_parameters(parameters)
     with paths["parameters"].open("wb") as handle:
         np.savez_compressed(
             handle,
             names=np.array(contours.names),
-            f0=np.concatenate(f0, axis=-1),
             frames_per_second=np.array(separator.rate / separator.hop),
-            **arrays,  # type: ignore[arg-type]
+            **spool.joined(),  # type: ignore[arg-type]
         )
+
+
+class _Spool:
+    """Arrays [J, n, ...] of consecutive windows, joined along n by way of files.
+
+    Small arrays that live on between the large ones of window after window would keep the memory
+    of those from being used again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._like: dict[str, NDArray[np.floating]] = {}
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.raw"
+
+    def append(self, arrays: dict[str, NDArray[np.floating]]) -> None:
+        for name, array in arrays.items():
+            self._like[name] = array[:, :0].copy()
+            with self._file(name).open("ab") as handle:
+                np.ascontiguousarray(array.swapaxes(0, 1)).tofile(handle)
+
+    def joined(self) -> dict[str, NDArray[np.floating]]:
+        return {
+            name: np.fromfile(self._file(name), dtype=like.dtype)
+            .reshape(-1, len(like), *like.shape[2:])
+            .swapaxes(0, 1)
+            for name, like in self._like.items()
+        }
 
 
 def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -87,11 +88,6 @@ class PreparedSong:
             for group in entry["cached"].values()
             for row, keys in enumerate(map(as_keys, group))
         }
-        self._maps: dict[str, NDArray[np.float32]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        # np.memmap pickles as a copy of the whole array.
-        return {**self.__dict__, "_maps": {}}
 
     @property
     def n_frames(self) -> int:
@@ -179,9 +175,15 @@ class PreparedSong:
         return np.stack([self._map(f"{prefix}_{stem_name(k)}")[start:stop] for k in keys], axis=1)
 
     def _map(self, name: str) -> NDArray[np.float32]:
-        if name not in self._maps:
-            self._maps[name] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
-        return self._maps[name]
+        path = self.folder / f"{name}.npy"
+        return _mapped(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _mapped(path: Path, changed: int) -> NDArray[np.float32]:
+    """Memory map of an array. Each holds an open file, so that only the latest ones are kept."""
+    array: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return array
 
 
 class PreparedSet:

@@ -10,6 +10,9 @@ import torch
 from torch.autograd import gradcheck
 
 from src.dsp.noise import (
+    _WORD,
+    _mix,
+    _noise_of,
     _fast_length,
     fir_filter,
     frequency_sampled_fir,
@@ -161,3 +164,12 @@ def test_gradients(device: torch.device) -> None:
     x = torch.randn(2, 9, generator=generator).double().to(device).requires_grad_()
     assert gradcheck(frequency_sampled_fir, (magnitudes,))
     assert gradcheck(lambda s, m: fir_filter(s, frequency_sampled_fir(m)), (x, magnitudes))
+
+
+def test_compiled_noise_is_that_of_every_device() -> None:
+    seeds = torch.tensor([0, 1, -3, 2**40 + 5])
+    fast = uniform_noise(seeds, 3, 501, start=2**31)
+    row = _mix((seeds & _WORD) ^ 0x9E3779B9) ^ (seeds >> 32 & _WORD)
+    row = _mix((row[:, None] + 0x85EBCA6B * (torch.arange(3) + 1)) & _WORD)
+    sample = _mix(torch.arange(2**31, 2**31 + 501) & _WORD)
+    assert torch.equal(fast, _noise_of(row, sample))

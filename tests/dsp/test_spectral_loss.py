@@ -8,7 +8,12 @@ import scipy.signal
 import torch
 from torch.autograd import gradcheck
 
-from src.dsp.spectral_loss import FFT_SIZES, covering_magnitudes, multi_scale_spectral_loss
+from src.dsp.spectral_loss import (
+    FFT_SIZES,
+    _by_tensors,
+    covering_magnitudes,
+    multi_scale_spectral_loss,
+)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -108,3 +113,30 @@ def test_gradcheck(device: torch.device) -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         multi_scale_spectral_loss(torch.zeros(2, 10), torch.zeros(10))
+
+
+@pytest.mark.parametrize("n_samples", [1, 777, 5000])
+def test_compiled_loss_is_that_of_every_device(n_samples: int) -> None:
+    x, y = noise(2, 3, n_samples).double(), noise(2, 3, n_samples, seed=1).double()
+    y[0, 0] = 0.0
+    gradients, values = [], []
+    for distance in (multi_scale_spectral_loss, _by_tensors):
+        estimate = x.clone().requires_grad_()
+        value = distance(estimate, y, fft_sizes=FFT_SIZES)
+        (3.0 * value).backward()
+        values.append(value.detach())
+        gradients.append(estimate.grad)
+    torch.testing.assert_close(values[0], values[1], rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-9, atol=1e-12)
+
+
+def test_float32_loss_is_close_to_float64() -> None:
+    x, y = noise(4, 64_000), 0.1 * noise(4, 64_000, seed=1)
+    exact_x = x.double().requires_grad_()
+    exact = multi_scale_spectral_loss(exact_x, y.double())
+    exact.backward()
+    x.requires_grad_()
+    found = multi_scale_spectral_loss(x, y)
+    found.backward()
+    assert found.item() == pytest.approx(exact.item(), rel=1e-6)
+    assert (x.grad - exact_x.grad).norm() < 1e-5 * exact_x.grad.norm()

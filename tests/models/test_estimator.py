@@ -116,3 +116,17 @@ def test_normalised_f0(hertz: float, expected: float) -> None:
 def test_shapes_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"f0 must be \[B, J, N\]"):
         small_estimator()(torch.zeros(1, 1025), torch.zeros(shape))
+
+
+def test_recomputing_changes_nothing_but_memory() -> None:
+    results = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        estimator = ParameterEstimator(SourceFilterVoice().controls, **SMALL, recompute=recompute)
+        generator = torch.Generator().manual_seed(1)
+        mixture = torch.randn(2, 2000, generator=generator)
+        f0 = 100.0 + 200.0 * torch.rand(2, 3, 8, generator=generator)
+        sum(v.float().square().sum() for v in estimator(mixture, f0).values()).backward()
+        results.append([p.grad.clone() for p in estimator.parameters()])
+    for kept, computed_again in zip(*results, strict=True):
+        assert torch.equal(kept, computed_again)

@@ -134,3 +134,12 @@ def test_divergence_stops_before_it_reaches_the_weights(where: str) -> None:
     with pytest.raises(TrainingDivergedError, match=r"epoch 1; run again with a lower"):
         fit(model)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_values_seen_late_still_stop_before_a_checkpoint() -> None:
+    model = tiny_model()
+    # What an accelerator leaves behind between two looks.
+    model._unseen = [("training loss", torch.tensor(1.0)), ("gradient", torch.tensor(torch.inf))]
+    with pytest.raises(TrainingDivergedError, match="the gradient became inf"):
+        model.on_train_epoch_end()
+    model.on_train_epoch_end()
