@@ -80,6 +80,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
     """
     _quieten()
     keep_freed_memory()
+    precision_before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(cfg.matmul_precision)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
@@ -113,6 +114,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
             result = result_of(read_checkpoint(last)) if not dry_run and last.is_file() else {}
         failed = False
     finally:
+        torch.set_float32_matmul_precision(precision_before)
         finish_runs(failed=failed)
     if trainer.is_global_zero and result:
         write_json(output / "result.json", result)

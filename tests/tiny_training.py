@@ -39,6 +39,7 @@ def overrides(choir: Path, output: Path, *more: str) -> list[str]:
     estimator = [f"model.estimator.{key}={value}" for key, value in ESTIMATOR.items()]
     return [
         "data=folder",
+        "matmul_precision=highest",
         f"data.root={choir}",
         "data.split.full.train=[one]",
         "data.split.full.val=[two]",

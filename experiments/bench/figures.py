@@ -18,8 +18,10 @@ STYLES: dict[str, tuple[str, str, str]] = {
     "umss": (BLUE, "o", "this implementation"),
     "network": (GREEN, "s", "network alone (floor)"),
     "literal": (ORANGE, "^", "paper's equations, literally"),
-    "umss-bf16": (SKY, "D", "this implementation, bfloat16"),
-    "network-bf16": (YELLOW, "v", "network alone, bfloat16"),
+    "umss-medium": (PINK, "P", "this implementation, bfloat16 products"),
+    "network-medium": (YELLOW, "X", "network alone, bfloat16 products"),
+    "umss-bf16": (SKY, "D", "this implementation, bf16-mixed"),
+    "network-bf16": (YELLOW, "v", "network alone, bf16-mixed"),
 }
 AXES = {
     "n_singers": "Singers J",

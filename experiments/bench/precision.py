@@ -25,10 +25,10 @@ from src.plots import save_figure
 
 HERE = Path(__file__).parent
 VARIANTS: dict[str, list[str]] = {
-    "float32": [],
-    "float32, another seed": ["seed=1"],
+    "float32": ["matmul_precision=highest"],
+    "float32, another seed": ["matmul_precision=highest", "seed=1"],
     "bfloat16 products": ["matmul_precision=medium"],
-    "bf16-mixed": ["trainer.precision=bf16-mixed"],
+    "bf16-mixed": ["matmul_precision=highest", "trainer.precision=bf16-mixed"],
 }
 
 

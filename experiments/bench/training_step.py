@@ -2,9 +2,9 @@
 
     python -m experiments.bench.training_step [--kinds umss network] [--repeats 5]
 
-Kinds: `network` (the floor: no synthesis, no loss), `umss`, both also in bfloat16 as Lightning's
-`bf16-mixed` runs them, and `literal` (the paper's equations as they stand). From a base point one
-factor at a time is varied: singers, batch, length of the excerpts, threads. The literal kind needs
+Kinds: `network` (the floor: no synthesis, no loss), `umss`, both also with matmul_precision=medium
+(the default of `src.train`) and in Lightning's `bf16-mixed`, and `literal` (the paper's equations
+as they stand). From a base point one factor at a time is varied: singers, batch, length of the excerpts, threads. The literal kind needs
 11 GB at the base point and is left out above it. Also: what every part of a step costs
 (`experiments.bench.parts`) and straight lines through time and memory. About twelve minutes on two
 cores. Results: training_step.json.
@@ -27,7 +27,9 @@ from experiments.bench.inputs import random_batch
 from src.memory import keep_freed_memory
 from src.models.lit import Batch, UnsupervisedTraining
 
-KINDS = ("network", "umss", "literal", "network-bf16", "umss-bf16")
+KINDS = (
+    "network", "umss", "literal", "network-medium", "umss-medium", "network-bf16", "umss-bf16",
+)  # fmt: skip
 LINE = (
     "{kind:12} J={n_singers} batch {batch:2} {excerpt_s:g} s, threads {threads}: {median_s:7.3f} s "
     "({min_s:.3f} to {max_s:.3f}), peak {peak_gb:.2f} GB"
@@ -103,6 +105,8 @@ def measure(
     """Seconds of a step after a warm-up, and `resting_gb`, the memory held before the first."""
     if kind != "literal":
         keep_freed_memory()  # as `src.train` does; the yardstick is plain PyTorch
+    if kind.endswith("medium"):
+        torch.set_float32_matmul_precision("medium")  # the default of `src.train`
     model = build(kind)
     optimizer = model.configure_optimizers()
     data = random_batch(batch, n_singers, excerpt_s)
@@ -121,7 +125,7 @@ def grid(
     """The base point, variations of it by one factor, and of the singers also at batch 1."""
     points = [base]
     for name, values in factors.items():
-        if kind.endswith("bf16") and name in ("n_singers", "excerpt_s"):
+        if "-" in kind and name in ("n_singers", "excerpt_s"):
             continue
         points += [_varied(base, name, value) for value in values]
     if kind in ("network", "umss"):

@@ -123,7 +123,8 @@ class SequenceGRU(nn.GRU):
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """[N, B, inputs] to [N, B, hidden]."""
-        if x.is_cuda:
+        # Without gradients PyTorch's own loop has less to do between the products.
+        if x.is_cuda or not torch.is_grad_enabled():
             output: Tensor = nn.GRU.forward(self, x)[0]  # type: ignore[has-type]
             return output
         weight_ih, weight_hh, bias_ih, bias_hh = self.all_weights[0]
@@ -156,16 +157,16 @@ class SplitInputGRU(nn.Module):
 
     def forward(self, own: Tensor, shared: Tensor) -> Tensor:
         """own [N, B, J, own] and shared [N, B, shared] to [N, B, J, hidden]."""
-        if own.is_cuda:
-            return self._cudnn(own, shared)
+        if own.is_cuda or not torch.is_grad_enabled():
+            return self._whole(own, shared)
         linear = nn.functional.linear
         from_shared = linear(shared, self.weight_ih[:, self.own :], self.bias_ih)
         gates = linear(own, self.weight_ih[:, : self.own]).add_(from_shared.unsqueeze(2))
         output = _recur(gates.flatten(1, 2), self.weight_hh, self.bias_hh)
         return output.unflatten(1, own.shape[1:3])
 
-    def _cudnn(self, own: Tensor, shared: Tensor) -> Tensor:
-        """The fused recurrence of the GPU library, which takes whole inputs only."""
+    def _whole(self, own: Tensor, shared: Tensor) -> Tensor:
+        """PyTorch's recurrence (fused on GPUs), which takes whole inputs only."""
         inputs = torch.cat([own, shared.unsqueeze(2).expand(-1, -1, own.shape[2], -1)], dim=-1)
         flat = inputs.flatten(1, 2)
         weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]

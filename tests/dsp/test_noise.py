@@ -11,9 +11,9 @@ from torch.autograd import gradcheck
 
 from src.dsp.noise import (
     _WORD,
+    _fast_length,
     _mix,
     _noise_of,
-    _fast_length,
     fir_filter,
     frequency_sampled_fir,
     rolloff_fir,
