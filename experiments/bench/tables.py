@@ -90,13 +90,18 @@ def marks(training: Results | None, separation: Results | None) -> str:
         rows.append([*row, f"{value:.3g}", "yes" if met else "no"])
 
     if training and base_of(training) == BASE:
-        kinds = ("umss", "literal", "network")
+        kinds = ("umss", "literal", "network", "umss-medium", "network-medium")
         found = {k: along(training["cases"], k, "n_singers", BASE) for k in kinds}
         at = {k: {c["n_singers"]: c for c in cases} for k, cases in found.items()}
-        times = [_value(at[k].get(BASE.n_singers), "median_s") for k in kinds]
-        ours, literal, floor = times
-        add("step: times as fast as the literal form", "≥", 15, _divided(literal, ours))
-        add("step: times the network alone", "≤", 1.6, _divided(ours, floor))
+        ours, literal, floor, medium, floor_medium = (
+            _value(at[k].get(BASE.n_singers), "median_s") for k in kinds
+        )
+        for what, time, bare in (
+            ("step", medium, floor_medium),
+            ("step, matmul_precision=highest", ours, floor),
+        ):
+            add(f"{what}: times as fast as the literal form", "≥", 15, _divided(literal, time))
+            add(f"{what}: times the network alone", "≤", 1.6, _divided(time, bare))
         for j, bound in ((4, 2.5), (8, 4.0)):
             peak = _value(at["umss"].get(j), "peak_gb")
             add(f"step: peak memory with {j} singers, GB", "≤", bound, peak)
