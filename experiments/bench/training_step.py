@@ -4,7 +4,8 @@
 
 Kinds: `network` (the floor: no synthesis, no loss), `umss`, both also with matmul_precision=medium
 (the default of `src.train`) and in Lightning's `bf16-mixed`, and `literal` (the paper's equations
-as they stand). From a base point one factor at a time is varied: singers, batch, length of the excerpts, threads. The literal kind needs
+as they stand). From a base point one factor at a time is varied: singers, batch, length of the
+excerpts, threads. The literal kind needs
 11 GB at the base point and is left out above it. Also: what every part of a step costs
 (`experiments.bench.parts`) and straight lines through time and memory. About twelve minutes on two
 cores. Results: training_step.json.
