@@ -22,9 +22,9 @@ full=(data=choralsynth "data.root=$choralsynth" data.f0=estimated "data.split.fu
 $python -m src.train -m +sweep=paper experiment=us_small,sv_small "${small[@]}" "${common[@]}"
 $python -m src.train -m +sweep=paper experiment=us_full,sv_full "${full[@]}" "${common[@]}"
 $python -m src.train -m +sweep=paper experiment=unet_small "${small[@]}" "${common[@]}" \
-  +trainer.precision=bf16-mixed
+  trainer.precision=bf16-mixed
 $python -m src.train -m +sweep=paper experiment=unet_full "${full[@]}" "${common[@]}" \
-  +trainer.precision=bf16-mixed
+  trainer.precision=bf16-mixed
 test=(data=csd "data.root=$csd" 'data.singers=[3]' f0=cached hydra.callbacks.sweep.then=null)
 methods=us_full,us_small,sv_full,sv_small,unet_full,unet_small,nmf1,comb,hpss_comb,oracle,mixture
 $python -m src.evaluate -m +sweep=paper_evaluation "${test[@]}" bss=fast method=$methods

@@ -187,7 +187,7 @@ def test_continued_equals_never_stopped(choir: Path, tmp_path: Path, averaging: 
 @pytest.mark.filterwarnings("ignore")
 def test_training_in_bfloat16(choir: Path, tmp_path: Path) -> None:
     losses = [
-        run(choir, tmp_path / p, "trainer.max_epochs=1", f"+trainer.precision={p}")["val_loss"]
+        run(choir, tmp_path / p, "trainer.max_epochs=1", f"trainer.precision={p}")["val_loss"]
         for p in ("bf16-mixed", "32-true")
     ]
     assert losses[0] != losses[1]
