@@ -34,7 +34,11 @@ def run(*overrides: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("separator", "n_singers", "mean", "median"),
-    [("oracle", 4, 10.19, 10.50), ("comb", 4, 5.05, 6.05), ("mixture", 2, None, None)],
+    [
+        ("oracle", 4, 10.19, 10.50),
+        ("comb", 4, 5.05, 6.05),
+        pytest.param("mixture", 2, None, None, marks=pytest.mark.slow),
+    ],
 )
 def test_reference_protocol_on_real_singers(
     shared_dir: Path,

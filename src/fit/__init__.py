@@ -1,0 +1,1 @@
+"""Separation by fitting smooth source models to the one recording at hand; nothing is learned."""

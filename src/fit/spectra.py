@@ -1,0 +1,211 @@
+"""Source spectrograms as harmonics under a smooth envelope, fitted to a mixture's spectrogram.
+
+The paper (section III-C) names the optimisation of the source parameters on the test mixture itself
+and leaves it out. Here the parameters are the coefficients of log envelopes in cosines over mel
+frequency, and what is compared are spectrograms, so that every gradient is a matrix product.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from src.dsp.harmonic import count_harmonics, harmonic_source
+from src.dsp.noise import rolloff_fir
+from src.dsp.stft import stft
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How spectrograms are modelled and fitted.
+
+    Attributes:
+        domain: exponent of the magnitudes that are compared and added: 1 magnitude, 2 power.
+        envelope_cosines: D, cosines over mel frequency per voice and frame.
+        noise_cosines: the same for the noise that the voices share.
+        envelope_smoothness: weight of the squared change of each coefficient from frame to frame.
+        level_smoothness: the same for the first coefficient, a voice's level.
+        noise_smoothness: the same for the noise.
+        noise_level: logarithm of the noise's first level, relative to the mixture.
+        max_iterations: steps of the optimiser.
+        learning_rate: of Adam, in units of the coefficients; falls to a tenth.
+        tolerance: a mixture is done when ten steps lower its objective by less than this share.
+
+    Raises:
+        ValueError: a setting out of range.
+    """
+
+    domain: float = 1.0
+    envelope_cosines: int = 24
+    noise_cosines: int = 8
+    envelope_smoothness: float = 3000.0
+    level_smoothness: float = 300.0
+    noise_smoothness: float = 30.0
+    noise_level: float = -6.0
+    max_iterations: int = 100
+    learning_rate: float = 0.1
+    tolerance: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.domain <= 2.0:
+            raise ValueError(f"domain must lie in (0, 2], got {self.domain}")
+        counts = (self.envelope_cosines, self.noise_cosines, self.max_iterations)
+        if min(counts) < 1:
+            raise ValueError(
+                "envelope_cosines, noise_cosines and max_iterations must be at least 1, got "
+                f"{', '.join(map(str, counts))}"
+            )
+        for name in (
+            "envelope_smoothness", "level_smoothness", "noise_smoothness", "tolerance",
+        ):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+
+
+@dataclass(frozen=True)
+class FittedSpectra:
+    """The model of B mixtures, in the domain of the fit and in units of the mixture's mean.
+
+    Attributes:
+        voices: [B, J, F, N] spectrograms of the harmonics.
+        noise: [B, F, N] what no harmonic explains.
+        envelope: [B, J, D, N] coefficients of the log envelopes.
+        noise_envelope: [B, D', N] coefficients of the log noise.
+        objective: [B] divergence and smoothness at the end.
+    """
+
+    voices: Tensor
+    noise: Tensor
+    envelope: Tensor
+    noise_envelope: Tensor
+    objective: Tensor
+
+
+def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
+    """Cosines over mel frequency, [F, count]; the first is 1."""
+    hertz = torch.linspace(0.0, 0.5 * rate, n_bins, dtype=torch.float64)
+    mel = torch.log1p(hertz / 700.0)
+    order = torch.arange(count, dtype=torch.float64)
+    return torch.cos(math.pi * order * (mel / mel[-1]).unsqueeze(-1)).float()
+
+
+def comb_spectra(
+    f0: Tensor, n_samples: int, *, rate: int, hop: int, n_fft: int, mask_hop: int, domain: float
+) -> Tensor:
+    """Spectrograms [B, J, F, N] of harmonics of equal amplitude 1, of F0 tracks [B, J, frames]."""
+    # As many times the harmonic source as it has harmonics: it divides by their number.
+    amplitude = count_harmonics(f0, rate=rate, max_harmonics=101)
+    comb = harmonic_source(f0, amplitude, n_samples=n_samples, hop=hop, rate=rate)
+    return stft(comb, n_fft=n_fft, hop=mask_hop).abs().pow(domain)
+
+
+def _change_gradient(x: Tensor) -> Tensor:
+    """Half the gradient of the summed squared changes over the last dimension."""
+    step = x.diff(dim=-1)
+    gradient = torch.zeros_like(x)
+    gradient[..., 1:] += step
+    gradient[..., :-1] -= step
+    return gradient
+
+
+class _Adam:
+    """Adam on one tensor, with a learning rate per step (Kingma and Ba 2015)."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self.mean = torch.zeros_like(x)
+        self.square = torch.zeros_like(x)
+        self.steps = 0
+
+    def step(self, gradient: Tensor, rate: float, active: Tensor) -> None:
+        """`active` [B]: the mixtures whose values may still change."""
+        self.steps += 1
+        self.mean.lerp_(gradient, 0.1)
+        self.square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
+        change = self.mean / ((self.square / (1.0 - 0.99**self.steps)).sqrt_() + 1e-8)
+        scale = rate / (1.0 - 0.9**self.steps) * active
+        self.x.sub_(change.mul_(scale.view(-1, *[1] * (self.x.ndim - 1))))
+
+
+def fit_spectra(
+    mixture: Tensor, combs: Tensor, settings: FitSettings, *, rate: int
+) -> FittedSpectra:
+    """Fit envelopes and noise to the spectrogram of each mixture.
+
+    Minimises the generalised Kullback-Leibler divergence, sum X ln(X / V) - X + V, of the model
+    V = sum over voices comb * exp(envelope) + exp(noise) from the spectrogram X, plus the squared
+    changes of the coefficients in time. Mixtures of a batch do not influence each other.
+
+    Args:
+        mixture: [B, F, N] spectrogram |S|^domain, not negative.
+        combs: [B, J, F, N] in the same domain, see `comb_spectra`.
+        settings: see `FitSettings`.
+        rate: sample rate in Hz.
+    """
+    tiny = torch.finfo(mixture.dtype).tiny
+    target = mixture / mixture.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)
+    combs = combs / combs.mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)
+    batch, n_voices, n_bins, n_frames = combs.shape
+    basis = mel_cosines(n_bins, settings.envelope_cosines, rate=rate).to(mixture)
+    noise_basis = mel_cosines(n_bins, settings.noise_cosines, rate=rate).to(mixture)
+    smoothness = torch.full((len(basis.T), 1), settings.envelope_smoothness).to(mixture)
+    smoothness[0] = settings.level_smoothness
+
+    # Both start with the fixed roll-off of the paper's harmonics, the voices equally loud.
+    taps = rolloff_fir(rate=rate).double()
+    rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
+    tilt = settings.domain * rolloff.log()[:n_bins, None].to(mixture)
+    start = torch.linalg.lstsq(basis, tilt).solution
+    envelope = start.expand(batch, n_voices, -1, n_frames).clone()
+    level = (torch.exp(basis @ start) * combs).sum(dim=1).mean(dim=(1, 2))
+    envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
+    noise = torch.linalg.lstsq(noise_basis, 0.5 * tilt).solution.expand(batch, -1, n_frames).clone()
+    noise[:, 0] += settings.noise_level
+
+    optimisers = _Adam(envelope), _Adam(noise)
+    active = torch.ones(batch, dtype=mixture.dtype, device=mixture.device)
+    previous = torch.full_like(active, math.inf)
+    for step in range(settings.max_iterations):
+        voices = torch.exp(basis @ envelope).mul_(combs)
+        rest = torch.exp(noise_basis @ noise)
+        model = voices.sum(dim=1).add_(rest).add_(1e-6)
+        if step % 10 == 0:
+            value = _objective(target, model, envelope, noise, smoothness, settings)
+            active = active * (value < previous - settings.tolerance * value.abs())
+            previous = value
+            if not bool(active.any()):
+                break
+        slope = 1.0 - target / model
+        of_envelope = basis.T @ voices.mul_(slope.unsqueeze(1))
+        of_noise = noise_basis.T @ rest.mul_(slope)
+        of_envelope += smoothness * _change_gradient(envelope)
+        of_noise += settings.noise_smoothness * _change_gradient(noise)
+        fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / settings.max_iterations))
+        for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
+            optimiser.step(gradient, fall * settings.learning_rate, active)
+    voices = torch.exp(basis @ envelope).mul_(combs)
+    rest = torch.exp(noise_basis @ noise)
+    model = voices.sum(dim=1) + rest + 1e-6
+    value = _objective(target, model, envelope, noise, smoothness, settings)
+    return FittedSpectra(voices, rest, envelope, noise, value)
+
+
+def _objective(
+    target: Tensor,
+    model: Tensor,
+    envelope: Tensor,
+    noise: Tensor,
+    smoothness: Tensor,
+    settings: FitSettings,
+) -> Tensor:
+    """Divergence plus smoothness, [B]; not negative."""
+    divergence = torch.xlogy(target, target) - target * model.log() - target + model
+    divergence = divergence.sum(dim=(1, 2))
+    changes = (0.5 * smoothness * envelope.diff(dim=-1).square()).sum(dim=(1, 2, 3))
+    noise_changes = 0.5 * settings.noise_smoothness * noise.diff(dim=-1).square()
+    return divergence + changes + noise_changes.sum(dim=(1, 2))
