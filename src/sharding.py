@@ -86,9 +86,13 @@ class Task:
         )
 
     def evaluate(
-        self, separator: Separator, batches: Sequence[list[Any]], stopwatch: Stopwatch
+        self,
+        separator: Separator,
+        batches: Sequence[list[Any]],
+        stopwatch: Stopwatch,
+        stop: Any = None,
     ) -> pd.DataFrame:
-        """The rows of some of the batches."""
+        """The rows of some of the batches; `stop.value` other than 0 ends it with an error."""
         loader: DataLoader[Any] = DataLoader(
             self.excerpts,
             batch_sampler=batches,  # type: ignore[arg-type]
@@ -98,7 +102,16 @@ class Task:
         served: Iterable[dict[str, Any]] = loader
         if self.errors.any:
             served = perturb_batches(served, self.errors, self.errors_seed)
+        if stop is not None:
+            served = _until(served, stop)
         return evaluate(separator, served, seeds=self.seeds, bss=self.bss, stopwatch=stopwatch)
+
+
+def _until(batches: Iterable[dict[str, Any]], stop: Any) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        if stop.value:
+            raise InterruptedError("the evaluation was stopped")
+        yield batch
 
 
 def evaluate_sharded(
@@ -133,18 +146,19 @@ def evaluate_sharded(
     numbers = context.SimpleQueue()
     for number in range(workers):
         numbers.put(number)
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, context, _start, (task, threads, device, numbers))
+    # Without a lock, which a process that is killed could take with it.
+    stop = context.RawValue("b", 0)
+    pool = ProcessPoolExecutor(workers, context, _start, (task, threads, device, numbers, stop))
     try:
         with _limited_threads(threads):  # processes start when they are given work
             futures = [pool.submit(_evaluate_piece, piece) for piece in pieces]
         # In this order, so that of several errors the one is told that one process would meet.
         results = [f.result() for f in track(futures, "evaluating", transient=True)]
     except BaseException as error:
-        # Nobody waits for the rest.
+        # Nobody waits for the rest. The processes end by themselves after their current batch:
+        # ended from outside they may leave the pool waiting for ever.
+        stop.value = 1
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
         if isinstance(error, BrokenProcessPool):
             raise ChildProcessError(
                 "a process of the evaluation ended before its work was done (killed, or out of "
@@ -187,12 +201,13 @@ def _limited_threads(threads: int) -> Iterator[None]:
 
 # What follows runs in the processes.
 _task: Task | None = None
+_stop: Any = None
 _separator: Separator | None = None
 
 
-def _start(task: Task, threads: int, device: str, numbers: Any) -> None:
-    global _task
-    _task = task
+def _start(task: Task, threads: int, device: str, numbers: Any, stop: Any) -> None:
+    global _task, _stop
+    _task, _stop = task, stop
     # Ctrl-C reaches every process of the terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
@@ -216,5 +231,5 @@ def _evaluate_piece(batches: Sequence[int]) -> tuple[pd.DataFrame, dict[str, Any
     if _separator is None:
         _separator = instantiate(OmegaConf.create(_task.separator))
     stopwatch = Stopwatch(getattr(_separator, "device", "cpu"))
-    frames = _task.evaluate(_separator, [_task.batches[i] for i in batches], stopwatch)
+    frames = _task.evaluate(_separator, [_task.batches[i] for i in batches], stopwatch, _stop)
     return frames, stopwatch.summary()
