@@ -156,40 +156,32 @@ def parts_table(results: Results) -> str:
     return markdown(["part", "forward, ms", "backward, ms", "share of the step"], rows)
 
 
+RECORDING = ["J", "recording, s", "time, s (quartiles)", "share of its length", "peak, GB"]
+
+
+def _recording(case: Case) -> list[str]:
+    """The cells under `RECORDING`."""
+    return [
+        str(case["n_singers"]),
+        f"{case['recording_s']:g}",
+        seconds(case),
+        f"{case['real_time_factor']:.3f}",
+        f"{case['peak_gb']:.2f}",
+    ]
+
+
 def separation_table(results: Results) -> str:
     """From file to files."""
     rows = [
-        [
-            "trained model" if c["kind"] == "umss" else c["kind"],
-            str(c["n_singers"]),
-            f"{c['recording_s']:g}",
-            seconds(c),
-            f"{c['real_time_factor']:.3f}",
-            f"{c['peak_gb']:.2f}",
-        ]
+        ["trained model" if c["kind"] == "umss" else str(c["kind"]), *_recording(c)]
         for c in good(results)
     ]
-    return markdown(
-        ["method", "J", "recording, s", "time, s (quartiles)", "share of its length", "peak, GB"],
-        rows,
-    )
+    return markdown(["method", *RECORDING], rows)
 
 
 def f0_table(results: Results) -> str:
     """Estimation of F0 tracks."""
-    rows = [
-        [
-            str(c["n_singers"]),
-            f"{c['recording_s']:g}",
-            seconds(c),
-            f"{c['real_time_factor']:.3f}",
-            f"{c['peak_gb']:.2f}",
-        ]
-        for c in good(results)
-    ]
-    return markdown(
-        ["J", "recording, s", "time, s (quartiles)", "share of its length", "peak, GB"], rows
-    )
+    return markdown(RECORDING, map(_recording, good(results)))
 
 
 def data_table(results: Results) -> str:

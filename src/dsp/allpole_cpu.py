@@ -1,26 +1,16 @@
 """All-pole recursions on the CPU: compiled float64 loops, rows spread over PyTorch's threads.
 
-Rows run in ordinary threads (the kernels release the interpreter lock) instead of numba's parallel
-backend, whose thread pools abort after a fork or when two Python threads enter them.
-
 Coefficients are stored reversed inside the kernels, so that the K past outputs and their
 coefficients are both read forwards in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
-# Reassociation lets the K-term sums use vector registers; NaN and infinity keep their meaning.
-jit = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
-
+from src.dsp.compiled import jit, over_rows
 
 # Frames filtered side by side: the loop over them is what vector registers work on.
 _LANES = 64
@@ -211,25 +201,6 @@ def _samplewise_backward(y, a, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
             for k in range(order):
                 ga[r, n, order - 1 - k] -= left[k]
                 ga[r, following, order - 1 - k] -= right[k]
-
-
-def over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> list[Any]:
-    """Call `kernel` on contiguous blocks of rows, one block a thread; what the calls returned.
-
-    Arguments with a leading dimension of `rows` are NumPy arrays of three or two dimensions and are
-    cut; windows (one dimension) and numbers are passed on.
-    """
-    workers = min(torch.get_num_threads(), rows)
-    if workers <= 1:
-        return [kernel(*arguments)]
-    edges = np.linspace(0, rows, workers + 1).astype(int)
-
-    def block(i: int) -> Any:
-        part = slice(edges[i], edges[i + 1])
-        return kernel(*(x[part] if getattr(x, "ndim", 0) >= 2 else x for x in arguments))
-
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(block, range(workers)))
 
 
 def _padded(x: Tensor, n_frames: int, hop: int) -> Tensor:

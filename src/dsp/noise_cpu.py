@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.dsp.allpole_cpu import jit, over_rows
+from src.dsp.compiled import jit, over_rows
 
 
 @jit

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from src.dsp.allpole_cpu import jit
+from src.dsp.compiled import jit
 
 
 class _Recurrence(torch.autograd.Function):
@@ -96,10 +96,15 @@ def _column_sums(rows: Tensor) -> Tensor:
     return rows.new_ones(len(rows)) @ rows
 
 
+def product_dtype(device: str, otherwise: torch.dtype) -> torch.dtype:
+    """Type of matrix products: that of the surrounding autocast, if there is one."""
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else otherwise
+
+
 def _recur(gates: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`_Recurrence` with its products in the type of the surrounding autocast, if there is one."""
     device = gates.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    dtype = product_dtype(device, weight.dtype)
     # Its backward pass runs outside of autocast, so the forward pass must, too.
     with torch.autocast(device, enabled=False):
         output: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]

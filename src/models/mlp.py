@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from src.dsp.allpole_cpu import jit, over_rows
+from src.dsp.compiled import jit, over_rows
+from src.models.gru import product_dtype
 
 _SLOPE = 0.01
 _EPSILON = 1e-5
@@ -146,8 +147,7 @@ class NormalisedMLP(nn.Sequential):
         if device != "cpu":
             plain: Tensor = super().forward(x)
             return plain
-        autocast = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+        dtype = product_dtype(device, x.dtype)
         rows = x.reshape(-1, x.shape[-1])
         with torch.autocast(device, enabled=False):
             for i in range(0, len(self), 3):
