@@ -162,6 +162,17 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     config["data"] = {k: v for k, v in config["data"].items() if k not in _INCIDENTAL}
     if config["data"]["f0"] != "estimated":  # what would estimate F0 does not matter then
         config["data"].pop("estimator")
+    # Recipes that are off do not matter either, whatever their other settings.
+    mixing = config["data"]["mixing"]
+    if mixing["n_singers"] is None:
+        config["data"].pop("mixing")
+    else:
+        if mixing["pitch_semitones"] == 0:
+            mixing.pop("pitch_semitones")
+        if mixing["room"]["share"] == 0:
+            mixing.pop("room")
+    if config["data"]["f0_augmentation"]["probability"] == 0:
+        config["data"].pop("f0_augmentation")
     return config
 
 

@@ -149,9 +149,8 @@ def test_every_row_of_the_grid_names_its_separator(file: Path) -> None:
     kind, _, size = file.stem.rpartition("_")
     if size in ("full", "small"):  # trained by conf/sweep/paper.yaml, which names its folders so
         assert cfg.separator.checkpoint == f"G/train/{file.stem}-j2-s0/checkpoints/best.ckpt"
-        assert cfg.separator._target_.endswith(
-            "UnetSeparator" if kind == "unet" else "UmssSeparator"
-        )
+        classes = {"unet": "UnetSeparator", "fd": "FdSeparator"}
+        assert cfg.separator._target_.endswith(classes.get(kind, "UmssSeparator"))
     else:
         chosen = OmegaConf.load(ROOT / "conf" / "separator" / f"{file.stem}.yaml")
         assert cfg.separator._target_ == chosen._target_

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from src.data.estimated import EstimatorRecipe, estimate_mixtures
-from src.data.excerpts import FixedExcerpts, Item, Regions, TrainExcerpts, collate
-from src.data.mixtures import Mixture, Singers, choose_mixtures, find_mixtures
+from src.data.excerpts import FixedExcerpts, Item, Regions, collate
+from src.data.f0_augmentation import F0Augmentation
+from src.data.mixing import Mixing
+from src.data.mixtures import Mixture, Singers, choose_mixtures, find_mixtures, training_singers
 from src.data.prepared import F0Kind, PreparedSet, PreparedSong, prepare, prepared_folder
 from src.data.readers import build_reader
 from src.data.readers.base import HOP, RATE, DataError, Reader
 from src.data.sampler import EpochSampler
-from src.data.splits import Split, split_songs, time_regions
+from src.data.splits import STAGES, Split, Use, split_songs, time_regions
+from src.data.training import PER_PART, TrainingSet, training_sampler, training_set
 
-# Random excerpts per 10-s part and epoch (paper: three times more for the small set).
-PER_PART = {"full": 4, "small": 12}
-Use = Literal["train", "val", "test"]
-STAGES: dict[str | None, tuple[Use, ...]] = {
-    "fit": ("train", "val"),
-    "validate": ("val",),
-    "test": ("test",),
-    "predict": ("test",),
-    None: ("train", "val", "test"),
-}
+Opened = TypeVar("Opened", bound=TrainingSet | FixedExcerpts)
 
 
 class MixtureDataModule(pl.LightningDataModule):
@@ -59,6 +53,8 @@ class MixtureDataModule(pl.LightningDataModule):
         test_first_excerpt, test_start_offset: see `src.data.excerpts.FixedExcerpts`; 1 and -256
             are the reference test protocol.
         batch_size, num_workers, pin_memory: of the loaders.
+        mixing: other mixtures for training, of any singers and several J, see `src.data.mixing`.
+        f0_augmentation: errors in the F0 of training, see `src.data.f0_augmentation`.
         seed: seed of the random excerpts and their order.
         allow_silent: accept silent stems.
         progress: show the progress of the preparation.
@@ -94,6 +90,8 @@ class MixtureDataModule(pl.LightningDataModule):
         seed: int = 0,
         allow_silent: bool = False,
         progress: bool = True,
+        mixing: Mixing | None = None,
+        f0_augmentation: F0Augmentation | None = None,
     ) -> None:
         super().__init__()
         if size not in PER_PART:
@@ -103,6 +101,9 @@ class MixtureDataModule(pl.LightningDataModule):
             raise DataError(f"data.excerpt_seconds={excerpt_seconds}: must be at least 0.016")
         if isinstance(val_singers, (str, int)):
             raise DataError(f"data.val_singers={val_singers}: expected a list, e.g. [3]")
+        self.mixing = mixing or Mixing()
+        self.mixing.check(f0=f0, cross_singers=cross_singers)
+        self.f0_augmentation = f0_augmentation or F0Augmentation()
         choice: Mapping[str, Any] = {"name": reader} if isinstance(reader, str) else reader
         self.reader_name = str(choice["name"])
         self.reader_options = dict(choice.get("options") or {})
@@ -129,7 +130,7 @@ class MixtureDataModule(pl.LightningDataModule):
         self.seed = seed
         self.allow_silent = allow_silent
         self.progress = progress
-        self.train_set: TrainExcerpts | None = None
+        self.train_set: TrainingSet | None = None
         self.val_set: FixedExcerpts | None = None
         self.test_set: FixedExcerpts | None = None
 
@@ -190,7 +191,11 @@ class MixtureDataModule(pl.LightningDataModule):
         """The songs of a use, who sings in them, and whether any of them with any other."""
         songs = [prepared.song(name) for name in getattr(split, use)]
         if use == "train":
-            return songs, self._train_singers(songs), self.cross_singers
+            return (
+                songs,
+                training_singers(songs, self.singers, self.val_singers),
+                self.cross_singers,
+            )
         if use == "val":
             return songs, self.val_singers or self.singers, self.val_cross_singers
         return songs, self.singers, self.test_cross_singers
@@ -214,96 +219,77 @@ class MixtureDataModule(pl.LightningDataModule):
             estimator=self._recipe().fingerprint if self.f0 == "estimated" else None,
         )
         uses = STAGES[stage]
-        if "train" in uses or "val" in uses:
-            self._setup_fit(prepared, split, uses)
-        if "test" in uses:
-            songs, singers, cross_singers = self._cast(prepared, split, "test")
-            self.test_set = FixedExcerpts(
+        regions: tuple[Regions | None, Regions | None] = (None, None)  # training, validation
+        if split.in_time and "val" in uses:
+            in_time = [prepared.song(name) for name in split.val]
+            regions = time_regions(in_time, self.val_fraction)
+        if "train" in uses:
+            songs, singers, cross_singers = self._cast(prepared, split, "train")
+            self.train_set = training_set(
                 songs,
                 self.n_singers,
                 self.f0,
+                size=self.size,
+                cross_singers=cross_singers,
+                mixing=self.mixing,
+                f0_augmentation=self.f0_augmentation,
                 seed=self.seed,
                 singers=singers,
-                cross_singers=cross_singers,
+                regions=regions[0],
                 excerpt_samples=self.excerpt_samples,
+            )
+        if "val" in uses:
+            self.val_set = self._fixed(prepared, split, "val", regions=regions[1])
+        if "test" in uses:
+            self.test_set = self._fixed(
+                prepared,
+                split,
+                "test",
                 first_excerpt=self.test_first_excerpt,
                 start_offset=self.test_start_offset,
             )
 
-    def _setup_fit(self, prepared: PreparedSet, split: Split, uses: tuple[str, ...]) -> None:
-        train_regions: Regions | None = None
-        val_regions: Regions | None = None
-        if split.in_time:
-            songs = [prepared.song(name) for name in split.val]
-            train_regions, val_regions = time_regions(songs, self.val_fraction)
-        if "train" in uses:
-            songs, singers, cross_singers = self._cast(prepared, split, "train")
-            self.train_set = TrainExcerpts(
-                songs,
-                self.n_singers,
-                self.f0,
-                seed=self.seed,
-                per_part=PER_PART[self.size],
-                singers=singers,
-                cross_singers=cross_singers,
-                regions=train_regions,
-                excerpt_samples=self.excerpt_samples,
-            )
-        songs, singers, cross_singers = self._cast(prepared, split, "val")
-        self.val_set = FixedExcerpts(
+    def _fixed(self, prepared: PreparedSet, split: Split, use: Use, **more: Any) -> FixedExcerpts:
+        songs, singers, cross_singers = self._cast(prepared, split, use)
+        return FixedExcerpts(
             songs,
             self.n_singers,
             self.f0,
             seed=self.seed,
             singers=singers,
             cross_singers=cross_singers,
-            regions=val_regions,
             excerpt_samples=self.excerpt_samples,
+            **more,
         )
-
-    def _train_singers(self, songs: Sequence[PreparedSong]) -> Singers:
-        """Singers for training: those asked for, without those held out."""
-        if not self.val_singers:
-            return self.singers
-        held_out = {str(singer) for singer in self.val_singers}
-        if isinstance(self.singers, Mapping):
-            return {
-                name: [singer for singer in chosen if str(singer) not in held_out]
-                for name, chosen in self.singers.items()
-            }
-        everyone = self.singers or sorted({singer for song in songs for _, singer in song.keys})
-        left = [singer for singer in everyone if str(singer) not in held_out]
-        if not left:
-            raise DataError(
-                f"data.val_singers={sorted(held_out)} leaves no singer for training of {everyone}"
-            )
-        return left
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Shuffled training excerpts, new ones in every epoch."""
-        return self._loader(self.train_set, shuffle=True)
+        dataset = self._ready(self.train_set)
+        sampler = training_sampler(len(dataset), self.mixing, self.batch_size, seed=self.seed)
+        return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Item]:
         """Validation excerpts."""
-        return self._loader(self.val_set)
+        dataset = self._ready(self.val_set)
+        return self._loader(dataset, EpochSampler(len(dataset), seed=self.seed, shuffle=False))
 
     def test_dataloader(self) -> DataLoader[Item]:
         """Test excerpts, each exactly once (ranks may differ by one item)."""
-        return self._loader(self.test_set, pad=False)
+        dataset = self._ready(self.test_set)
+        sampler = EpochSampler(len(dataset), seed=self.seed, shuffle=False, pad=False)
+        return self._loader(dataset, sampler)
 
-    def _loader(
-        self,
-        dataset: TrainExcerpts | FixedExcerpts | None,
-        *,
-        shuffle: bool = False,
-        pad: bool = True,
-    ) -> DataLoader[Item]:
+    @staticmethod
+    def _ready(dataset: Opened | None) -> Opened:
         if dataset is None:
             raise RuntimeError("call prepare_data() and setup() before asking for a loader")
+        return dataset
+
+    def _loader(self, dataset: Dataset[Item], sampler: EpochSampler) -> DataLoader[Item]:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
-            sampler=EpochSampler(len(dataset), seed=self.seed, shuffle=shuffle, pad=pad),
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,
             pin_memory=self.pin_memory,

@@ -162,15 +162,10 @@ class TrainExcerpts(Dataset[Item]):
         self.excerpt_samples = excerpt_samples
         self._parts: list[tuple[PreparedSong, list[Mixture], int, int]] = []
         for song, mixtures in choose_mixtures(songs, n_singers, kind, singers, cross_singers):
-            begin, end = _region(song, regions, excerpt_samples)
-            n_parts = max(1, (end - begin) // PART_SAMPLES) if end > begin else 0
-            for part in range(n_parts):
-                first = begin + part * PART_SAMPLES
-                # The last part takes the remainder of the song along.
-                last = end if part == n_parts - 1 else first + PART_SAMPLES
+            for first, last in training_parts(*usable_region(song, regions, excerpt_samples)):
                 self._parts.append((song, mixtures, first, last))
         if not self._parts:
-            raise DataError(_too_short(songs, excerpt_samples))
+            raise DataError(too_short(songs, excerpt_samples))
 
     def __len__(self) -> int:
         return len(self._parts) * self.per_part
@@ -183,8 +178,7 @@ class TrainExcerpts(Dataset[Item]):
         rng = np.random.default_rng([self.seed, epoch, index])
         seed = int(rng.integers(2**63 - 1))
         mixture = mixtures[int(rng.integers(len(mixtures)))]
-        n_starts = (last - self.excerpt_samples - first) // HOP + 1
-        start = first + HOP * int(rng.integers(n_starts))
+        start = draw_start(rng, first, last, self.excerpt_samples)
         return load_item(
             song,
             mixture,
@@ -238,12 +232,12 @@ class FixedExcerpts(Dataset[Item]):
         self.excerpt_samples = excerpt_samples
         self._items: list[tuple[PreparedSong, Mixture, int, int]] = []
         for song, mixtures in choose_mixtures(songs, n_singers, kind, singers, cross_singers):
-            begin, end = _region(song, regions, excerpt_samples)
+            begin, end = usable_region(song, regions, excerpt_samples)
             starts = excerpt_starts(begin, end, excerpt_samples, first_excerpt, start_offset)
             for mixture in mixtures:
                 self._items += [(song, mixture, excerpt, start) for excerpt, start in starts]
         if not self._items:
-            raise DataError(_too_short(songs, (first_excerpt + 1) * excerpt_samples))
+            raise DataError(too_short(songs, (first_excerpt + 1) * excerpt_samples))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -263,7 +257,20 @@ class FixedExcerpts(Dataset[Item]):
         )
 
 
-def _region(song: PreparedSong, regions: Regions | None, excerpt: int) -> tuple[int, int]:
+def training_parts(begin: int, end: int) -> list[tuple[int, int]]:
+    """(first sample, end) of the 10-s parts of a stretch; none of an empty one."""
+    n_parts = max(1, (end - begin) // PART_SAMPLES) if end > begin else 0
+    firsts = [begin + part * PART_SAMPLES for part in range(n_parts)]
+    # The last part takes the remainder of the stretch along.
+    return list(zip(firsts, [*firsts[1:], end], strict=True)) if firsts else []
+
+
+def draw_start(rng: np.random.Generator, first: int, last: int, length: int) -> int:
+    """A random start, on the grid from `first` on, of `length` samples that end by `last`."""
+    return first + HOP * int(rng.integers((last - length - first) // HOP + 1))
+
+
+def usable_region(song: PreparedSong, regions: Regions | None, excerpt: int) -> tuple[int, int]:
     """First sample (on the grid) and end of the stretch to use; empty if too short."""
     begin, end = (regions or {}).get(song.name, (0, song.n_samples))
     if end - begin < excerpt:
@@ -272,6 +279,7 @@ def _region(song: PreparedSong, regions: Regions | None, excerpt: int) -> tuple[
     return begin, end
 
 
-def _too_short(songs: Sequence[PreparedSong], samples: int) -> str:
+def too_short(songs: Sequence[PreparedSong], samples: int) -> str:
+    """What is wrong if no song has a stretch of this many samples."""
     names = ", ".join(song.name for song in songs)
     return f"{names}: no stretch is as long as the {samples / RATE:g} s that are needed"

@@ -99,7 +99,7 @@ def find_mixtures(
     Raises:
         DataError: singers that no song has, or songs with fewer than J parts only.
     """
-    _check_singers(songs, singers)
+    check_singers(songs, singers)
     most = max((len(song.parts) for song in songs), default=0)
     if not 1 <= n_singers <= most:
         raise DataError(
@@ -109,7 +109,7 @@ def find_mixtures(
         (
             song,
             mixtures_of(
-                song, n_singers, singers=_singers_for(song, singers), cross_singers=cross_singers
+                song, n_singers, singers=singers_for(song, singers), cross_singers=cross_singers
             ),
         )
         for song in songs
@@ -157,11 +157,42 @@ def choose_mixtures(
     return chosen
 
 
-def _singers_for(song: PreparedSong, singers: Singers) -> Collection[int | str] | None:
+def singers_for(song: PreparedSong, singers: Singers) -> Collection[int | str] | None:
+    """The singers to use of one song; None = all."""
     return singers.get(song.name) if isinstance(singers, Mapping) else singers
 
 
-def _check_singers(songs: Sequence[PreparedSong], singers: Singers) -> None:
+def training_singers(
+    songs: Sequence[PreparedSong], singers: Singers, held_out: Collection[int | str] | None
+) -> Singers:
+    """Singers for training: those asked for, without those held out for validation.
+
+    Raises:
+        DataError: there are no others.
+    """
+    if not held_out:
+        return singers
+    absent = {str(singer) for singer in held_out}
+    if isinstance(singers, Mapping):
+        return {
+            name: [singer for singer in chosen if str(singer) not in absent]
+            for name, chosen in singers.items()
+        }
+    everyone = singers or sorted({singer for song in songs for _, singer in song.keys})
+    left = [singer for singer in everyone if str(singer) not in absent]
+    if not left:
+        raise DataError(
+            f"data.val_singers={sorted(absent)} leaves no singer for training of {everyone}"
+        )
+    return left
+
+
+def check_singers(songs: Sequence[PreparedSong], singers: Singers) -> None:
+    """Refuse what is not a choice of singers.
+
+    Raises:
+        DataError: singers or songs that are not there.
+    """
     if isinstance(singers, (str, int)):
         raise DataError(f"data.singers={singers}: expected a list, e.g. data.singers=[{singers}]")
     if isinstance(singers, Mapping):
@@ -172,7 +203,7 @@ def _check_singers(songs: Sequence[PreparedSong], singers: Singers) -> None:
                 f"data.singers names unknown songs {sorted(unknown)}; there are {names}"
             )
         for song in songs:
-            _check_singers([song], singers.get(song.name))
+            check_singers([song], singers.get(song.name))
         return
     if singers is not None:
         wanted = {str(singer) for singer in singers}

@@ -1,8 +1,8 @@
-"""A sampler without state: item i of epoch e is addressed as (e, i) on every rank."""
+"""Samplers without state: item i of epoch e is addressed as (e, i) on every rank."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch.distributed as dist
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 
-class _Indices(Dataset[tuple[int, int]]):
+class _Indices(Dataset[tuple[int, ...]]):
     """Stand-in for the data set, of which a `DistributedSampler` only asks the length."""
 
     def __init__(self, n: int) -> None:
@@ -20,7 +20,7 @@ class _Indices(Dataset[tuple[int, int]]):
         return self.n
 
 
-class EpochSampler(DistributedSampler[tuple[int, int]]):
+class EpochSampler(DistributedSampler[tuple[int, ...]]):
     """Yields (epoch, index), striped over the ranks of torch.distributed.
 
     Rank r takes items r, r + world, ... of the epoch's order, which depends on (seed, epoch) only:
@@ -59,7 +59,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
             return dist.get_rank(), dist.get_world_size()
         return 0, 1
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
         rank, world = self._rank_and_world()
         order = np.arange(self.n)
         if self.shuffle:
@@ -71,3 +71,40 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
     def __len__(self) -> int:
         rank, world = self._rank_and_world()
         return -(-self.n // world) if self.pad else len(range(rank, self.n, world))
+
+
+class EnsembleSampler(EpochSampler):
+    """Yields (epoch, index, J): every batch has a number of singers of its own.
+
+    J of a batch depends on (seed, epoch, number of the batch) only: ranks and resumed runs agree,
+    and the n-th batches of all ranks have the same shape.
+
+    Args:
+        n: number of items of the data set.
+        n_singers: what J is drawn from; a number given twice is drawn twice as often.
+        batch_size: items per batch of the loader.
+        seed, shuffle, pad, rank, world: see `EpochSampler`.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        n_singers: Sequence[int],
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        pad: bool = True,
+        rank: int | None = None,
+        world: int | None = None,
+    ) -> None:
+        super().__init__(n, seed=seed, shuffle=shuffle, pad=pad, rank=rank, world=world)
+        self.n_singers = tuple(n_singers)
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        items = list(super().__iter__())
+        # Four numbers: no item and no order is seeded like this (see `np.random.SeedSequence`).
+        rng = np.random.default_rng([self.seed, self.epoch, 0, 1])
+        sizes = rng.choice(self.n_singers, size=-(-len(items) // self.batch_size))
+        return iter([(*item, int(sizes[i // self.batch_size])) for i, item in enumerate(items)])

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from src.data.readers.base import HOP, DataError
 from src.data.store import PreparedSong
 
 SongNames = Sequence[str | int] | None
+
+Use = Literal["train", "val", "test"]
+STAGES: dict[str | None, tuple[Use, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+    "predict": ("test",),
+    None: ("train", "val", "test"),
+}
+"""Uses of the data that a stage of Lightning needs."""
 
 
 @dataclass(frozen=True)

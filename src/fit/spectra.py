@@ -18,6 +18,10 @@ from src.dsp.noise import rolloff_fir
 from src.dsp.stft import stft
 
 
+# Least value of a model, relative to the mixture's mean.
+_FLOOR = 1e-6
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """How spectrograms are modelled and fitted.
@@ -32,7 +36,7 @@ class FitSettings:
         noise_level: logarithm of the noise's first level, relative to the mixture.
         max_iterations: steps of the optimiser.
         learning_rate: of Adam, in units of the coefficients; falls to a tenth.
-        tolerance: a mixture is done when ten steps lower its objective by less than this share.
+        tolerance: a mixture is done when ten steps change its objective by less than this share.
 
     Raises:
         ValueError: a setting out of range.
@@ -41,9 +45,9 @@ class FitSettings:
     domain: float = 1.0
     envelope_cosines: int = 24
     noise_cosines: int = 8
-    envelope_smoothness: float = 3000.0
-    level_smoothness: float = 300.0
-    noise_smoothness: float = 30.0
+    envelope_smoothness: float = 2000.0
+    level_smoothness: float = 150.0
+    noise_smoothness: float = 20.0
     noise_level: float = -6.0
     max_iterations: int = 100
     learning_rate: float = 0.1
@@ -84,6 +88,11 @@ class FittedSpectra:
     envelope: Tensor
     noise_envelope: Tensor
     objective: Tensor
+
+    @property
+    def model(self) -> Tensor:
+        """[B, F, N] spectrogram of the mixture."""
+        return self.voices.sum(dim=1).add_(self.noise).add_(_FLOOR)
 
 
 def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
@@ -133,7 +142,7 @@ class _Adam:
 
 
 def fit_spectra(
-    mixture: Tensor, combs: Tensor, settings: FitSettings, *, rate: int
+    mixture: Tensor, combs: Tensor, settings: FitSettings, *, rate: int, rolled_off: bool = False
 ) -> FittedSpectra:
     """Fit envelopes and noise to the spectrogram of each mixture.
 
@@ -143,9 +152,10 @@ def fit_spectra(
 
     Args:
         mixture: [B, F, N] spectrogram |S|^domain, not negative.
-        combs: [B, J, F, N] in the same domain, see `comb_spectra`.
+        combs: [B, J, F, N] what the envelopes multiply, in the same domain; see `comb_spectra`.
         settings: see `FitSettings`.
         rate: sample rate in Hz.
+        rolled_off: the combs have their roll-off already, and begin with a flat envelope.
     """
     tiny = torch.finfo(mixture.dtype).tiny
     target = mixture / mixture.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)
@@ -160,9 +170,9 @@ def fit_spectra(
     taps = rolloff_fir(rate=rate).double()
     rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
     tilt = settings.domain * rolloff.log()[:n_bins, None].to(mixture)
-    start = torch.linalg.lstsq(basis, tilt).solution
-    envelope = start.expand(batch, n_voices, -1, n_frames).clone()
-    level = (torch.exp(basis @ start) * combs).sum(dim=1).mean(dim=(1, 2))
+    first = torch.linalg.lstsq(basis, torch.zeros_like(tilt) if rolled_off else tilt).solution
+    envelope = first.expand(batch, n_voices, -1, n_frames).clone()
+    level = (torch.exp(basis @ first) * combs).sum(dim=1).mean(dim=(1, 2))
     envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
     noise = torch.linalg.lstsq(noise_basis, 0.5 * tilt).solution.expand(batch, -1, n_frames).clone()
     noise[:, 0] += settings.noise_level
@@ -173,10 +183,10 @@ def fit_spectra(
     for step in range(settings.max_iterations):
         voices = torch.exp(basis @ envelope).mul_(combs)
         rest = torch.exp(noise_basis @ noise)
-        model = voices.sum(dim=1).add_(rest).add_(1e-6)
+        model = voices.sum(dim=1).add_(rest).add_(_FLOOR)
         if step % 10 == 0:
             value = _objective(target, model, envelope, noise, smoothness, settings)
-            active = active * (value < previous - settings.tolerance * value.abs())
+            active = active * ((previous - value).abs() > settings.tolerance * value)
             previous = value
             if not bool(active.any()):
                 break
@@ -190,7 +200,7 @@ def fit_spectra(
             optimiser.step(gradient, fall * settings.learning_rate, active)
     voices = torch.exp(basis @ envelope).mul_(combs)
     rest = torch.exp(noise_basis @ noise)
-    model = voices.sum(dim=1) + rest + 1e-6
+    model = voices.sum(dim=1) + rest + _FLOOR
     value = _objective(target, model, envelope, noise, smoothness, settings)
     return FittedSpectra(voices, rest, envelope, noise, value)
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
+from src.dsp.separation_loss import separation_loss
 from src.dsp.spectral_loss import FFT_SIZES, multi_scale_spectral_loss
+from src.dsp.stft import soft_masks, stft
 from src.models.estimator import ParameterEstimator
 from src.models.source_filter import SourceFilterVoice
 
@@ -32,7 +34,7 @@ class CheckpointError(ValueError):
 _CHECK_EVERY = 50
 
 # A hyper-parameter that one kind of model alone has, and the separator that takes such models.
-_SEPARATORS = {"voice": "umss", "unet": "unet"}
+_SEPARATORS = {"salience": "fd", "voice": "umss", "unet": "unet"}
 
 
 class SeparationTraining(pl.LightningModule):
@@ -195,6 +197,11 @@ class SourceFilterTraining(SeparationTraining):
         lr_decay: factor on the learning rate every `lr_decay_epochs` epochs.
         lr_decay_epochs: see above.
         fft_sizes: scales of the spectral loss.
+        mask_weight: weight of the separation itself (`src.dsp.separation_loss`, with power masks),
+            per dB; supervised training only.
+
+    Raises:
+        ValueError: a mask weight without stems to hold the masks against.
     """
 
     def __init__(
@@ -207,8 +214,13 @@ class SourceFilterTraining(SeparationTraining):
         lr_decay: float = 0.98,
         lr_decay_epochs: int = 200,
         fft_sizes: Sequence[int] = FFT_SIZES,
+        mask_weight: float = 0.0,
     ) -> None:
         super().__init__()
+        if mask_weight < 0 or (mask_weight and isinstance(self, UnsupervisedTraining)):
+            raise ValueError(
+                f"model.mask_weight={mask_weight}: must be 0 or more, and 0 in unsupervised training"
+            )
         # Hyper-parameters stay plain Python, so that checkpoints load without unpickling code.
         self.save_hyperparameters()
         self.voice = SourceFilterVoice(**(voice or {}))
@@ -249,8 +261,14 @@ class SupervisedTraining(SourceFilterTraining):
     """SV: every voice must sound like its own stem; the paper's upper reference for US."""
 
     def loss(self, sources: Tensor, batch: Batch) -> Tensor:
-        return multi_scale_spectral_loss(
+        loss = multi_scale_spectral_loss(
             sources.flatten(0, 1),
             batch["sources"].flatten(0, 1),
             fft_sizes=self.hparams["fft_sizes"],
         )
+        weight: float = self.hparams["mask_weight"]
+        if weight:
+            masks = soft_masks(stft(sources).abs(), power=2.0)
+            separation = separation_loss(masks, stft(batch["mixture"]), stft(batch["sources"]))
+            loss = loss + weight * separation
+        return loss

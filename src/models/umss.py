@@ -12,6 +12,10 @@ from src.models.lit import SourceFilterTraining, load_module
 from src.separator import Separator
 
 
+# Trained on singers that may be redistributed, see docs/model_card.md.
+SHIPPED = Path(__file__).parent / "voices.ckpt"
+
+
 def load_training_module(path: str | Path) -> SourceFilterTraining:
     """Rebuild a trained source-filter model from a checkpoint file; see `src.models.lit`.
 
@@ -25,7 +29,7 @@ class UmssSeparator(Separator):
     """Masks from the voices that a trained network synthesises.
 
     Args:
-        checkpoint: file written by `python -m src.train`.
+        checkpoint: file written by `python -m src.train`; None = the one of this package.
         mask: "magnitude" (the paper) or "power".
         device: where to compute, "cpu" or "cuda".
 
@@ -36,22 +40,32 @@ class UmssSeparator(Separator):
     stochastic = True
 
     def __init__(
-        self, checkpoint: str | Path, *, mask: str = "magnitude", device: str = "cpu"
+        self,
+        checkpoint: str | Path | None = None,
+        *,
+        mask: str = "magnitude",
+        device: str = "cpu",
     ) -> None:
         super().__init__(mask=mask)
         self.device = torch.device(device)
-        self.model = load_training_module(checkpoint).to(self.device)
+        self.model = load_training_module(SHIPPED if checkpoint is None else checkpoint).to(self.device)
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
 
-    def estimate(
-        self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    def synthesise(
+        self, mixture: Tensor, f0: Tensor, seed: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The network's voices [B, J, T], as loud as the mixture's, and their parameters."""
         peak = mixture.abs().amax(dim=-1, keepdim=True)
         scale = torch.where(peak > 0, peak, torch.ones_like(peak))
         voices, parameters = self.model(
             (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)
         )
-        masks = self._soft_masks(voices).to(mixture.device)
         parameters = {name: value.to(mixture.device) for name, value in parameters.items()}
-        return masks, voices.to(mixture.device) * scale.unsqueeze(1), parameters
+        return voices.to(mixture.device) * scale.unsqueeze(1), parameters
+
+    def estimate(
+        self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        voices, parameters = self.synthesise(mixture, f0, seed)
+        return self._soft_masks(voices), voices, parameters

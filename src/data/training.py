@@ -1,0 +1,58 @@
+"""What a model is trained on: the songs' own mixtures or new ones, with true or with wrong F0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from src.data.excerpts import TrainExcerpts
+from src.data.f0_augmentation import F0Augmentation, WrongF0Excerpts
+from src.data.mixing import MixedExcerpts, Mixing
+from src.data.sampler import EnsembleSampler, EpochSampler
+from src.data.store import PreparedSong
+
+# Random excerpts per 10-s part and epoch (paper: three times more for the small set).
+PER_PART = {"full": 4, "small": 12}
+TrainingSet = TrainExcerpts | MixedExcerpts | WrongF0Excerpts
+
+
+def training_set(
+    songs: Sequence[PreparedSong],
+    n_singers: int,
+    kind: str,
+    *,
+    size: str,
+    cross_singers: bool,
+    mixing: Mixing,
+    f0_augmentation: F0Augmentation,
+    **common: Any,
+) -> TrainingSet:
+    """The training excerpts of an epoch.
+
+    Args:
+        songs: prepared songs.
+        n_singers: J, unless `mixing` has its own.
+        kind: kind of F0, see `PreparedSong.f0`.
+        size: "full" or "small": excerpts per epoch.
+        cross_singers: see `src.data.mixtures.mixtures_of`.
+        mixing: dynamic mixing; off without its `n_singers`.
+        f0_augmentation: errors in the F0; off with probability 0.
+        common: seed, singers, regions and excerpt_samples, see `TrainExcerpts`.
+    """
+    excerpts: TrainExcerpts | MixedExcerpts
+    if mixing.n_singers:
+        excerpts = MixedExcerpts(songs, kind, mixing, per_part=PER_PART[size], **common)
+    else:
+        excerpts = TrainExcerpts(
+            songs, n_singers, kind, per_part=PER_PART[size], cross_singers=cross_singers, **common
+        )
+    if f0_augmentation.probability > 0:
+        return WrongF0Excerpts(excerpts, f0_augmentation)
+    return excerpts
+
+
+def training_sampler(n_items: int, mixing: Mixing, batch_size: int, *, seed: int) -> EpochSampler:
+    """The order of the training excerpts, new in every epoch; with mixing, J of every batch too."""
+    if mixing.n_singers:
+        return EnsembleSampler(n_items, mixing.n_singers, batch_size, seed=seed)
+    return EpochSampler(n_items, seed=seed)

@@ -1,0 +1,136 @@
+"""Voices of a dynamic mixture: read from the memory maps, transposed, and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+
+from src.data.excerpts import Item
+from src.data.readers.base import HOP, RATE, StemKey
+from src.data.store import PreparedSong, mixture_name
+from src.f0.contours import F0Contours
+
+# Speeds are whole multiples of 1 / NORMAL_SPEED (steps of 1.7 cents): NORMAL_SPEED samples played
+# are then a whole number of samples read, and nothing is off the grid.
+NORMAL_SPEED = 1024
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One voice of a mixture: a stem from a sample on.
+
+    Attributes:
+        song, key: the stem.
+        start: first sample, a multiple of 256.
+        region: (first sample, end) of the song that may be heard.
+        speed: how fast the stem is played, in 1 / NORMAL_SPEED; F0 and formants move with it.
+    """
+
+    song: PreparedSong
+    key: StemKey
+    start: int
+    region: tuple[int, int]
+    speed: int = NORMAL_SPEED
+
+
+def speed_of(semitones: float) -> int:
+    """The speed, in 1 / NORMAL_SPEED, that transposes by (almost) so many semitones."""
+    return round(NORMAL_SPEED * 2 ** (semitones / 12))
+
+
+def samples_at(length: int, speed: int) -> int:
+    """Samples to read for `length` samples played at a speed."""
+    return -(-length * speed // NORMAL_SPEED)
+
+
+def read_audio(voice: Voice, length: int, lead: int = 0) -> NDArray[np.float32]:
+    """A voice as it is played.
+
+    Args:
+        voice: what to play.
+        length: T, samples from the voice's start on.
+        lead: L, samples to play before it, for what comes after to reverberate.
+
+    Returns:
+        [L + T]; zero outside of the voice's region.
+    """
+    if voice.speed == NORMAL_SPEED:
+        return _cut(voice, voice.start - lead, lead + length)
+    # Resampling needs some samples on both sides; before the start, as many as stay on the grid.
+    before = (-(-lead // NORMAL_SPEED) + 1) * NORMAL_SPEED
+    first = voice.start - before * voice.speed // NORMAL_SPEED
+    wanted = samples_at(before + length + NORMAL_SPEED, voice.speed)
+    played = soxr.resample(_cut(voice, first, wanted), voice.speed, NORMAL_SPEED)
+    return played[before - lead : before + length].astype(np.float32, copy=False)
+
+
+def read_f0(voice: Voice, kind: str, n_frames: int) -> NDArray[np.float32]:
+    """F0 of a voice as it is played: frame n belongs to sample 256 n after its start.
+
+    Args:
+        voice: what is played.
+        kind: kind of F0, see `PreparedSong.f0`.
+        n_frames: N.
+
+    Returns:
+        [N] Hz, 0 = silent.
+    """
+    first = voice.start // HOP
+    stop = first + n_frames
+    if voice.speed == NORMAL_SPEED:
+        return voice.song.f0((voice.key,), kind, first, stop)[:, 0]
+    stop = min(first + samples_at(n_frames, voice.speed) + 1, voice.song.n_frames)
+    stored = F0Contours.on_grid(voice.song.f0((voice.key,), kind, first, stop), ("voice",))
+    factor = voice.speed / NORMAL_SPEED
+    times = np.arange(n_frames, dtype=np.float64) * HOP / RATE * factor
+    return stored.resample(times).f0[:, 0] * np.float32(factor)
+
+
+def mixed_item(
+    voices: Sequence[Voice], sources: NDArray[np.float32], f0: NDArray[np.float32], seed: int
+) -> Item:
+    """The mixture of voices, ordered by mean F0, divided by its peak.
+
+    Args:
+        voices: what is sung, in the order of the arrays.
+        sources: [J, T].
+        f0: [J, N] Hz, 0 = silent.
+        seed: the item's seed.
+    """
+    order = np.argsort([-mean_f0(track) for track in f0], kind="stable")
+    mix = sources.sum(axis=0)
+    peak = float(np.abs(mix).max())
+    scale = np.float32(peak or 1.0)
+    keys = [voices[j].key for j in order]
+    return Item(
+        mixture=torch.from_numpy(mix / scale),
+        sources=torch.from_numpy(sources[order] / scale),
+        f0=torch.from_numpy(f0[order]),
+        seed=torch.tensor(seed, dtype=torch.int64),
+        song="+".join(dict.fromkeys(voices[j].song.name for j in order)),
+        mixture_name=mixture_name(keys),
+        excerpt=voices[0].start // HOP,
+        start=voices[0].start,
+        parts=tuple(part for part, _ in keys),
+        singers=tuple(singer for _, singer in keys),
+        full_mix_peak=1.0 if peak else 0.0,
+    )
+
+
+def mean_f0(track: NDArray[np.float32]) -> float:
+    """Mean of the voiced frames of [N] in Hz; 0 if there are none."""
+    voiced = track[track > 0]
+    return float(voiced.mean(dtype=np.float64)) if len(voiced) else 0.0
+
+
+def _cut(voice: Voice, first: int, length: int) -> NDArray[np.float32]:
+    """Samples of the stem, zero outside of the voice's region."""
+    begin, end = voice.region
+    inside = voice.song.audio(voice.key)[max(first, begin) : min(first + length, end)]
+    before = max(begin - first, 0)
+    return np.pad(inside, (before, length - before - len(inside)))

@@ -1,0 +1,128 @@
+"""Several opinions about the F0s of one mixture, weighed by how well each explains it.
+
+F0 tracks of a mixture are wrong in places, and every estimate in other places. A separation under
+wrong F0s also explains the spectrogram worse. So the masks of several opinions are averaged with
+weights that follow their divergence from the mixture, frame by frame.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from src.f0.contours import F0Contours
+from src.f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator
+from src.f0.retune import retune
+from src.f0.tracker import VoiceTracker
+
+# Semitones from which on one wrong pitch is as bad as another, or as a wrong silence.
+_FAR = 2.0
+
+
+class F0Opinions:
+    """Tracks of one multi-F0 model, by trackers that are more and less ready to hear singing.
+
+    Args:
+        estimator: model and tracker; the tracker's own readiness is not used.
+        readiness: one opinion each; log-odds added to every pitch, see `VoiceTracker`.
+
+    Raises:
+        ValueError: no readiness, or a tracker that has none.
+    """
+
+    def __init__(
+        self, estimator: F0Estimator, *, readiness: Sequence[float] = (-0.5, 1.0, 2.5)
+    ) -> None:
+        if not readiness:
+            raise ValueError("opinions.readiness is empty; set opinions=null to have no opinions")
+        if not isinstance(estimator.assigner, VoiceTracker):
+            raise ValueError(
+                f"opinions.estimator has a {type(estimator.assigner).__name__}, which cannot be "
+                "made more or less ready to sing; use multif0=default or multif0=cuesta there"
+            )
+        self.estimator = estimator
+        self.readiness = tuple(readiness)
+
+    def __call__(self, mixture: Tensor, f0: Tensor) -> Tensor:
+        """Opinions about mixtures, their voices in the order of the given tracks.
+
+        Args:
+            mixture: [B, T] at 16 kHz.
+            f0: [B, J, N] Hz, 0 = silent, the given tracks.
+
+        Returns:
+            [K, B, J, N] Hz; the given tracks where a mixture is silent.
+        """
+        given = f0.detach().cpu().numpy()
+        opinions = [
+            self._of_one(samples, tracks)
+            for samples, tracks in zip(mixture.detach().cpu().numpy(), given, strict=True)
+        ]
+        return torch.from_numpy(np.stack(opinions, axis=1)).to(f0)
+
+    def _of_one(
+        self, samples: NDArray[np.float32], given: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        n_singers, n_frames = given.shape
+        peak = np.abs(samples - samples.mean()).max()
+        if peak < SILENCE_PEAK:
+            return np.repeat(given[None], len(self.readiness), axis=0)
+        padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
+        preprocess = self.estimator.preprocess
+        salience = self.estimator.model(padded if preprocess is None else preprocess(padded))
+        names = [f"singer{j + 1}" for j in range(n_singers)]
+        opinions = []
+        for bias in self.readiness:
+            tracker = copy.copy(self.estimator.assigner)
+            assert isinstance(tracker, VoiceTracker)
+            tracker.bias = bias
+            tracks = tracker(salience, n_singers, audio=padded)
+            frames = F0Contours(salience.times, tracks, names).to_frames(n_frames)
+            if self.estimator.retune:
+                frames = retune(samples, frames)
+            opinions.append(in_order_of(given, frames.T))
+        return np.stack(opinions).astype(np.float32)
+
+
+def in_order_of(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tracks [J, N] in Hz, each at the place of the given track [J, N] that it resembles.
+
+    Of all assignments, the one with the least sum of distances in semitones, counted up to two and
+    as two where only one of both is silent.
+    """
+    voiced = [(x > 0)[a] for x, a in ((given, np.s_[:, None]), (tracks, np.s_[None]))]
+    both = voiced[0] & voiced[1]
+    pitch = [12 * np.log2(np.maximum(x, 1.0)) for x in (given, tracks)]
+    distance = np.minimum(np.abs(pitch[0][:, None] - pitch[1][None]), _FAR)
+    cost = np.where(both, distance, _FAR * (voiced[0] != voiced[1])).sum(axis=-1)
+    return tracks[linear_sum_assignment(cost)[1]]
+
+
+def divergence(mixture: Tensor, model: Tensor) -> Tensor:
+    """Generalised Kullback-Leibler divergence per frame: [B, F, N] twice to [B, N]."""
+    return (torch.xlogy(mixture, mixture / model) - mixture + model).sum(dim=1)
+
+
+def opinion_weights(divergences: Tensor, *, evidence: float, frames: int) -> Tensor:
+    """How far to trust each opinion in each frame.
+
+    Args:
+        divergences: [K, B, N] of the opinions' models from the mixtures.
+        evidence: weight of a unit of divergence, averaged over frames, as log-odds; 0 = all alike.
+        frames: radius of that average; 0 = every frame for itself.
+
+    Returns:
+        [K, B, N], sums to 1 over K.
+    """
+    flat = divergences.flatten(0, 1).unsqueeze(1)
+    radius = min(frames, flat.shape[-1] - 1)
+    mean = torch.nn.functional.avg_pool1d(
+        flat, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False
+    )
+    return torch.softmax(-evidence * mean.squeeze(1).view_as(divergences), dim=0)

@@ -1,0 +1,135 @@
+"""Other opinions about F0: their order, their weights, and what they do to a separation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from src.f0.estimate import F0Estimator
+from src.f0.heuristic import PaperAssigner
+from src.f0.tracker import VoiceTracker
+from src.fit.hypotheses import F0Opinions, divergence, in_order_of, opinion_weights
+from src.fit.separator import FitSeparator
+from src.metrics.frames import si_sdr
+from tests.f0.fakes import ToneSalience
+from tests.fit.test_fit import voices
+
+
+class Said(F0Opinions):
+    """Opinions that are given beforehand."""
+
+    def __init__(self, *opinions: Tensor) -> None:
+        self.said = torch.stack(opinions)
+
+    def __call__(self, mixture: Tensor, f0: Tensor) -> Tensor:
+        return self.said
+
+
+def test_order_is_the_best_of_all_permutations() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        given, tracks = 110.0 * 2 ** rng.uniform(0, 1, (2, 4, 30))
+        given[rng.random(given.shape) < 0.3] = 0.0
+        tracks[rng.random(tracks.shape) < 0.3] = 0.0
+
+        def cost(order: tuple[int, ...], given=given, tracks=tracks) -> float:
+            total = 0.0
+            for a, b in zip(given.ravel(), tracks[list(order)].ravel(), strict=True):
+                if a > 0 and b > 0:
+                    total += min(2.0, abs(12 * np.log2(a / b)))
+                elif a > 0 or b > 0:
+                    total += 2.0
+            return total
+
+        best = min(itertools.permutations(range(4)), key=cost)
+        np.testing.assert_array_equal(in_order_of(given, tracks), tracks[list(best)])
+
+
+def test_divergence_is_kullback_leibler() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mixture, model = torch.rand(2, 2, 7, 5, generator=generator, dtype=torch.float64)
+    mixture[0, 0] = 0.0
+    expected = torch.nn.functional.kl_div(model.log(), mixture, reduction="none") - mixture + model
+    torch.testing.assert_close(divergence(mixture, model), expected.sum(dim=1))
+
+
+def test_weights() -> None:
+    generator = torch.Generator().manual_seed(0)
+    divergences = 30.0 * torch.rand(3, 2, 12, generator=generator)
+    weights = opinion_weights(divergences, evidence=0.1, frames=2)
+    torch.testing.assert_close(weights.sum(dim=0), torch.ones(2, 12))
+    for k, b, n in itertools.product(range(3), range(2), range(12)):
+        near = slice(max(0, n - 2), n + 3)
+        odds = torch.exp(-0.1 * divergences[:, b, near].mean(dim=-1))
+        torch.testing.assert_close(weights[k, b, n], odds[k] / odds.sum())
+    alike = opinion_weights(divergences, evidence=0.0, frames=100)
+    torch.testing.assert_close(alike, torch.full_like(alike, 1 / 3))
+
+
+def test_a_better_opinion_helps_and_a_worse_one_hardly_harms() -> None:
+    sources, f0 = voices()
+    mixture = sources.sum(dim=1)
+    wrong = f0.clone()
+    wrong[:, 0, 40:90] *= 2 ** (3 / 12)
+    wrong[:, 1, 60:80] = 0.0
+
+    def quality(given: Tensor, opinions: F0Opinions | None) -> Tensor:
+        separator = FitSeparator(opinions=opinions, max_iterations=40)
+        return si_sdr(separator(mixture, given).sources, sources).mean()
+
+    right_alone, wrong_alone = quality(f0, None), quality(wrong, None)
+    assert right_alone > wrong_alone + 3.0
+    assert quality(wrong, Said(f0)) > wrong_alone + 2.0
+    assert quality(f0, Said(wrong)) > right_alone - 1.0
+    torch.testing.assert_close(quality(f0, Said(f0)), right_alone)
+
+
+def test_weights_are_reported() -> None:
+    sources, f0 = voices(16_000)
+    result = FitSeparator(opinions=Said(f0, 1.5 * f0), max_iterations=20)(sources.sum(dim=1), f0)
+    weights = result.parameters["f0_weights"]
+    assert weights.shape == (1, 2, f0.shape[-1], 3)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, f0.shape[-1]))
+    torch.testing.assert_close(weights[..., 0], weights[..., 1])
+    assert (weights[..., 2] < weights[..., 0]).all()
+
+
+def test_opinions_of_a_model() -> None:
+    """Two tones: every opinion finds them, in the order of the given tracks."""
+    time = torch.arange(32_000) / 16_000
+    tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (220.0, 330.0)])
+    given = torch.tensor([[[220.0], [330.0]], [[330.0], [220.0]]]).expand(-1, -1, 125)
+    estimator = F0Estimator(ToneSalience(), VoiceTracker())
+    opinions = F0Opinions(estimator, readiness=[0.0, 2.0])
+    found = opinions(0.3 * tones.sum(dim=0).expand(2, -1), given)
+    assert found.shape == (2, 2, 2, 125)
+    middle = found[..., 20:100]
+    assert (12 * torch.log2(middle / given[..., 20:100])).abs().max() < 0.5
+    assert estimator.assigner.bias == VoiceTracker().bias  # type: ignore[attr-defined]
+
+
+def test_opinions_of_silence_are_the_given_ones() -> None:
+    given = torch.full((1, 2, 10), 200.0)
+    opinions = F0Opinions(F0Estimator(ToneSalience(), VoiceTracker()))
+    found = opinions(torch.zeros(1, 2560), given)
+    torch.testing.assert_close(found, given.expand(3, -1, -1, -1))
+
+
+def test_refusals() -> None:
+    with pytest.raises(ValueError, match="readiness is empty"):
+        F0Opinions(F0Estimator(ToneSalience(), VoiceTracker()), readiness=[])
+    with pytest.raises(ValueError, match="PaperAssigner.*multif0=default"):
+        F0Opinions(F0Estimator(ToneSalience(), PaperAssigner()))
+    with pytest.raises(ValueError, match="evidence=-1"):
+        FitSeparator(evidence=-1.0)
+
+
+def test_one_singer_needs_no_opinion() -> None:
+    sources, f0 = voices(8000)
+    result = FitSeparator(opinions=Said(f0), max_iterations=5)(sources[:, 0], f0[:, :1])
+    assert "f0_weights" not in result.parameters
+    torch.testing.assert_close(result.sources[:, 0], sources[:, 0], atol=1e-5, rtol=1e-4)
