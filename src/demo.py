@@ -201,12 +201,14 @@ def main(cfg: DictConfig) -> None:
     console.rule("2/4  Evaluate on held-out chorales")
     data = data_module(cfg, cfg.data.f0)
     separator = UmssSeparator(best, mask="magnitude")
+    fit: Separator = instantiate(cfg.separator)
     results = evaluate_all(
         data,
         {
             "mixture (lower bound)": MixtureSeparator(),
             "comb (F0 only)": CombSeparator(),
             "trained model": separator,
+            "fit (nothing trained here)": fit,
             "oracle (upper bound)": OracleSeparator(),
         },
     )
@@ -239,7 +241,7 @@ def main(cfg: DictConfig) -> None:
         path, given = own
         tracks = given or estimated(path, cfg, cfg.input_singers, None)
         examples.append(
-            separate_example("Your recording", path, tracks, separator, output / "your_recording")
+            separate_example("Your recording", path, tracks, fit, output / "your_recording")
         )
     for example in examples:
         for warning in example.warnings:

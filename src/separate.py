@@ -252,7 +252,7 @@ def main(cfg: DictConfig) -> None:
     if separator.needs_sources:
         raise ValueError(
             "an oracle needs the true stems and cannot separate a recording; use "
-            "separator=comb or separator=umss"
+            "separator=fit or separator=umss"
         )
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
     contours = read_contours(Path(cfg.f0), cfg.n_singers) if given else estimated_contours(cfg)

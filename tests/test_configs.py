@@ -52,13 +52,15 @@ def test_every_experiment_composes_with_every_data_set(experiment: str, data: st
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     assert plain["data"]["reader"]["name"] == data
-    assert plain["data"]["size"] == experiment.rsplit("_", 1)[1]
+    size = experiment.rsplit("_", 1)[-1]
+    assert plain["data"]["size"] == ("full" if size == "shipped" else size)
     system = experiment.rsplit("/", 1)[-1].split("_")[0]
     wanted = {
         "us": "src.models.lit.UnsupervisedTraining",
         "sv": "src.models.lit.SupervisedTraining",
         "unet": "src.models.unet_lit.UnetTraining",
         "fd": "src.models.fd_lit.FdTraining",
+        "shipped": "src.models.lit.SupervisedTraining",
     }
     assert plain["model"]["_target_"] == wanted[system]
 

@@ -8,6 +8,7 @@ weights that follow their divergence from the mixture, frame by frame.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,7 +77,7 @@ class F0Opinions:
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         preprocess = self.estimator.preprocess
         salience = self.estimator.model(padded if preprocess is None else preprocess(padded))
-        names = [f"singer{j + 1}" for j in range(n_singers)]
+        names = tuple(f"singer{j + 1}" for j in range(n_singers))
         opinions = []
         for bias in self.readiness:
             tracker = copy.copy(self.estimator.assigner)
@@ -109,13 +110,16 @@ def divergence(mixture: Tensor, model: Tensor) -> Tensor:
     return (torch.xlogy(mixture, mixture / model) - mixture + model).sum(dim=1)
 
 
-def opinion_weights(divergences: Tensor, *, evidence: float, frames: int) -> Tensor:
+def opinion_weights(
+    divergences: Tensor, *, evidence: float, frames: int, trust: float = 1.0
+) -> Tensor:
     """How far to trust each opinion in each frame.
 
     Args:
         divergences: [K, B, N] of the opinions' models from the mixtures.
         evidence: weight of a unit of divergence, averaged over frames, as log-odds; 0 = all alike.
         frames: radius of that average; 0 = every frame for itself.
+        trust: weight of the first opinion before any evidence; the others have 1.
 
     Returns:
         [K, B, N], sums to 1 over K.
@@ -125,4 +129,6 @@ def opinion_weights(divergences: Tensor, *, evidence: float, frames: int) -> Ten
     mean = torch.nn.functional.avg_pool1d(
         flat, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False
     )
-    return torch.softmax(-evidence * mean.squeeze(1).view_as(divergences), dim=0)
+    odds = -evidence * mean.squeeze(1).view_as(divergences)
+    odds[0] += math.log(trust)
+    return torch.softmax(odds, dim=0)

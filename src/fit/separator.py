@@ -25,6 +25,7 @@ class FitSeparator(Separator):
         evidence: how much a better explanation counts, see `opinion_weights`; spectrograms are
             relative to the mixture's mean.
         evidence_frames: radius of its average in time, in frames.
+        trust: weight of the given F0s before any evidence; every opinion has 1.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
         mask_hop: their hop in samples.
@@ -40,6 +41,7 @@ class FitSeparator(Separator):
         opinions: F0Opinions | None = None,
         evidence: float = 0.03,
         evidence_frames: int = 2,
+        trust: float = 4.0,
         mask: str = "power",
         n_fft: int = 2048,
         mask_hop: int = 512,
@@ -50,9 +52,12 @@ class FitSeparator(Separator):
             raise ValueError(
                 f"evidence={evidence} and evidence_frames={evidence_frames} must not be negative"
             )
+        if trust <= 0:
+            raise ValueError(f"trust must be positive, got {trust}")
         self.opinions = opinions
         self.evidence = evidence
         self.evidence_frames = evidence_frames
+        self.trust = trust
         self.n_fft = n_fft
         self.mask_hop = mask_hop
         self.settings = FitSettings(**settings)
@@ -86,12 +91,15 @@ class FitSeparator(Separator):
         all_masks = [self._masks(first)]
         divergences = [divergence(target, first.model)]
         for opinion in self.opinions(mixture, f0):
-            # From scratch: from the first fit they would stay near it, and look better than they are.
+            # From scratch: from the first fit they would stay near it, and look too good.
             fitted = self._fit(mixture, spectrum, opinion, seed)
             all_masks.append(self._masks(fitted))
             divergences.append(divergence(target, fitted.model))
         weights = opinion_weights(
-            torch.stack(divergences), evidence=self.evidence, frames=self.evidence_frames
+            torch.stack(divergences),
+            evidence=self.evidence,
+            frames=self.evidence_frames,
+            trust=self.trust,
         )
         mean = torch.zeros_like(all_masks[0])
         for weight, part in zip(weights, all_masks, strict=True):

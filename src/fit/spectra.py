@@ -17,7 +17,6 @@ from src.dsp.harmonic import count_harmonics, harmonic_source
 from src.dsp.noise import rolloff_fir
 from src.dsp.stft import stft
 
-
 # Least value of a model, relative to the mixture's mean.
 _FLOOR = 1e-6
 

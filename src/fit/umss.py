@@ -15,9 +15,9 @@ from src.models.umss import UmssSeparator
 
 
 class UmssFitSeparator(FitSeparator):
-    """As `FitSeparator`, beginning with the spectrograms of the network's voices.
+    """As `FitSeparator`, beginning with the harmonics of the network's voices.
 
-    The envelopes multiply the voices, noise and resonances included, and begin flat.
+    The envelopes multiply what the network has filtered, and begin flat.
 
     Args:
         checkpoint: file written by `python -m src.train`; None = the one of this package.
@@ -29,8 +29,6 @@ class UmssFitSeparator(FitSeparator):
         ValueError: a setting out of range.
     """
 
-    stochastic = True
-
     def __init__(
         self, checkpoint: str | Path | None = None, *, device: str = "cpu", **settings: Any
     ) -> None:
@@ -38,6 +36,6 @@ class UmssFitSeparator(FitSeparator):
         self.network = UmssSeparator(checkpoint, device=device)
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor, seed: Tensor) -> FittedSpectra:
-        voices = self.network.synthesise(mixture, without_glides(f0), seed)[0]
+        voices = self.network.harmonics(mixture, without_glides(f0))
         combs = stft(voices, n_fft=self.n_fft, hop=self.mask_hop).abs().pow(self.settings.domain)
         return fit_spectra(spectrum, combs, self.settings, rate=self.rate, rolled_off=True)

@@ -219,7 +219,7 @@ class SourceFilterTraining(SeparationTraining):
         super().__init__()
         if mask_weight < 0 or (mask_weight and isinstance(self, UnsupervisedTraining)):
             raise ValueError(
-                f"model.mask_weight={mask_weight}: must be 0 or more, and 0 in unsupervised training"
+                f"model.mask_weight={mask_weight}: must be 0 or more, and 0 without supervision"
             )
         # Hyper-parameters stay plain Python, so that checkpoints load without unpickling code.
         self.save_hyperparameters()

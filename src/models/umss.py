@@ -11,7 +11,6 @@ from src.models.lit import CheckpointError as CheckpointError
 from src.models.lit import SourceFilterTraining, load_module
 from src.separator import Separator
 
-
 # Trained on singers that may be redistributed, see docs/model_card.md.
 SHIPPED = Path(__file__).parent / "voices.ckpt"
 
@@ -48,24 +47,35 @@ class UmssSeparator(Separator):
     ) -> None:
         super().__init__(mask=mask)
         self.device = torch.device(device)
-        self.model = load_training_module(SHIPPED if checkpoint is None else checkpoint).to(self.device)
+        self.model = load_training_module(SHIPPED if checkpoint is None else checkpoint).to(
+            self.device
+        )
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
 
-    def synthesise(
-        self, mixture: Tensor, f0: Tensor, seed: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The network's voices [B, J, T], as loud as the mixture's, and their parameters."""
-        peak = mixture.abs().amax(dim=-1, keepdim=True)
-        scale = torch.where(peak > 0, peak, torch.ones_like(peak))
-        voices, parameters = self.model(
-            (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)
-        )
-        parameters = {name: value.to(mixture.device) for name, value in parameters.items()}
-        return voices.to(mixture.device) * scale.unsqueeze(1), parameters
+    def harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
+        """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
+        scale = _peak(mixture)
+        heard, tracks = (mixture / scale).to(self.device), f0.to(self.device)
+        controls = self.model.estimator(heard, tracks)
+        silence = {"noise_gain": torch.zeros_like(controls["noise_gain"])}
+        seed = torch.zeros(len(heard), dtype=torch.int64, device=self.device)
+        voices: Tensor = self.model.voice(tracks, controls | silence, seed, heard.shape[-1])
+        return voices.to(mixture.device) * scale.unsqueeze(1)
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        voices, parameters = self.synthesise(mixture, f0, seed)
-        return self._soft_masks(voices), voices, parameters
+        scale = _peak(mixture)
+        voices, parameters = self.model(
+            (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)
+        )
+        masks = self._soft_masks(voices).to(mixture.device)
+        parameters = {name: value.to(mixture.device) for name, value in parameters.items()}
+        return masks, voices.to(mixture.device) * scale.unsqueeze(1), parameters
+
+
+def _peak(mixture: Tensor) -> Tensor:
+    """[B, 1]; 1 for silence."""
+    peak = mixture.abs().amax(dim=-1, keepdim=True)
+    return torch.where(peak > 0, peak, torch.ones_like(peak))

@@ -66,6 +66,8 @@ def test_weights() -> None:
         near = slice(max(0, n - 2), n + 3)
         odds = torch.exp(-0.1 * divergences[:, b, near].mean(dim=-1))
         torch.testing.assert_close(weights[k, b, n], odds[k] / odds.sum())
+    trusting = opinion_weights(divergences, evidence=0.1, frames=2, trust=3.0)
+    torch.testing.assert_close(trusting[0] / trusting[1], 3.0 * weights[0] / weights[1])
     alike = opinion_weights(divergences, evidence=0.0, frames=100)
     torch.testing.assert_close(alike, torch.full_like(alike, 1 / 3))
 
@@ -94,7 +96,7 @@ def test_weights_are_reported() -> None:
     weights = result.parameters["f0_weights"]
     assert weights.shape == (1, 2, f0.shape[-1], 3)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, f0.shape[-1]))
-    torch.testing.assert_close(weights[..., 0], weights[..., 1])
+    torch.testing.assert_close(weights[..., 0], 4.0 * weights[..., 1])  # trust
     assert (weights[..., 2] < weights[..., 0]).all()
 
 
@@ -126,6 +128,8 @@ def test_refusals() -> None:
         F0Opinions(F0Estimator(ToneSalience(), PaperAssigner()))
     with pytest.raises(ValueError, match="evidence=-1"):
         FitSeparator(evidence=-1.0)
+    with pytest.raises(ValueError, match="trust must be positive"):
+        FitSeparator(trust=0.0)
 
 
 def test_one_singer_needs_no_opinion() -> None:

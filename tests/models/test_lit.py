@@ -11,6 +11,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from src.dsp.separation_loss import separation_loss
+from src.dsp.stft import soft_masks, stft
 from src.models.lit import TrainingDivergedError
 from tests.tiny_training import ROOT, tiny_model
 
@@ -143,3 +145,16 @@ def test_values_seen_late_still_stop_before_a_checkpoint() -> None:
     with pytest.raises(TrainingDivergedError, match="the gradient became inf"):
         model.on_train_epoch_end()
     model.on_train_epoch_end()
+
+
+def test_mask_weight_adds_the_separation() -> None:
+    data = batch(2)
+    plain, weighted = tiny_model("sv"), tiny_model("sv", mask_weight=0.5)
+    weighted.load_state_dict(plain.state_dict())
+    sources, _ = plain(data["mixture"], data["f0"], data["seed"])
+    masks = soft_masks(stft(sources).abs(), power=2.0)
+    separation = separation_loss(masks, stft(data["mixture"]), stft(data["sources"]))
+    difference = weighted._step(data) - plain._step(data)
+    torch.testing.assert_close(difference, 0.5 * separation, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="without supervision"):
+        tiny_model("us", mask_weight=0.5)
