@@ -129,7 +129,7 @@ def test_every_separator_composes(entry: str, separator: str) -> None:
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     if not trained:
         # Wiener masks for NMF2: its estimates are power spectrograms.
-        expected = "power" if separator in ("nmf2", "fit", "umss_fit") else "magnitude"
+        expected = "power" if separator in ("nmf2", "fit", "umss", "umss_fit") else "magnitude"
         assert instantiate(cfg.separator).mask == expected
 
 

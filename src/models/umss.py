@@ -29,7 +29,7 @@ class UmssSeparator(Separator):
 
     Args:
         checkpoint: file written by `python -m src.train`; None = the one of this package.
-        mask: "magnitude" (the paper) or "power".
+        mask: "power" (Wiener) or "magnitude" (the paper).
         device: where to compute, "cpu" or "cuda".
 
     Raises:
@@ -42,7 +42,7 @@ class UmssSeparator(Separator):
         self,
         checkpoint: str | Path | None = None,
         *,
-        mask: str = "magnitude",
+        mask: str = "power",
         device: str = "cpu",
     ) -> None:
         super().__init__(mask=mask)
