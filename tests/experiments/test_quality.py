@@ -263,6 +263,7 @@ def test_mistakes_end_in_a_message(plan_file: Path) -> None:
             call(plan_file, *arguments)
 
 
+@pytest.mark.slow
 def test_errors_in_f0(plan_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f0_errors, "SIZES", {"octave_rate": (0.5, 1.0)})
     arguments = ("--data", "one", "--methods", "comb", "mixture")

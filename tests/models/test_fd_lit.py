@@ -49,6 +49,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_part_and_the_loss_falls() -> None:
     model, data = tiny().train(), batch()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
@@ -76,6 +77,7 @@ def test_reconstruction_alone_reaches_the_salience_network() -> None:
         assert max(float(p.grad.abs().max()) for p in part.parameters() if p.grad is not None) > 0
 
 
+@pytest.mark.slow
 def test_a_detuned_voice_is_tuned_by_the_reconstruction() -> None:
     """The salience of three voices is 10 cents off; the gradient of the audio moves their peaks."""
     true = torch.tensor([523.25, 392.0, 261.6])
@@ -179,6 +181,7 @@ def test_checkpoint_needs_no_other_file(tmp_path: Path, checkpoint: Path) -> Non
     assert all(torch.equal(stored[name], value) for name, value in restored.state_dict().items())
 
 
+@pytest.mark.slow
 def test_separation(checkpoint: Path) -> None:
     separator = FdSeparator(checkpoint)
     data = batch(3, 2)

@@ -231,6 +231,7 @@ def test_mixtures_to_voices_of_any_number(tiny: SalienceF0) -> None:
     assert torch.isfinite(silent.f0).all() and torch.isfinite(silent.voices).all()
 
 
+@pytest.mark.slow
 def test_recomputing_changes_nothing(tiny: SalienceF0) -> None:
     mixture = torch.randn(2, 1500, generator=torch.Generator().manual_seed(1))
     gradients = []
