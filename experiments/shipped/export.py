@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
 
+from src.checkpoints import AtomicCheckpointIO
 from src.files import check_existing
 from src.models.umss import SHIPPED, load_training_module
 
@@ -29,9 +29,7 @@ def export(source: Path, target: Path, *, overwrite: bool = False) -> Path:
     if lost:
         raise ValueError(f"{source}: {', '.join(lost)} beyond the range of half precision")
     content = {"state_dict": state, "hyper_parameters": dict(model.hparams)}
-    temporary = target.with_name(f".{target.name}.tmp")
-    torch.save(content, temporary)
-    os.replace(temporary, target)
+    AtomicCheckpointIO().save_checkpoint(content, target)
     return target
 
 

@@ -105,11 +105,6 @@ def in_order_of(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDAr
     return tracks[linear_sum_assignment(cost)[1]]
 
 
-def divergence(mixture: Tensor, model: Tensor) -> Tensor:
-    """Generalised Kullback-Leibler divergence per frame: [B, F, N] twice to [B, N]."""
-    return (torch.xlogy(mixture, mixture / model) - mixture + model).sum(dim=1)
-
-
 def opinion_weights(
     divergences: Tensor, *, evidence: float, frames: int, trust: float = 1.0
 ) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from src.baselines.pitch_model import without_glides
 from src.dsp.stft import soft_masks, stft
-from src.fit.hypotheses import F0Opinions, divergence, opinion_weights
+from src.fit.hypotheses import F0Opinions, opinion_weights
 from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
 from src.separator import MASK_POWERS, Separator
 
@@ -67,7 +67,7 @@ class FitSeparator(Separator):
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
         domain = self.settings.domain
         spectrum = stft(mixture, n_fft=self.n_fft, hop=self.mask_hop).abs().pow(domain)
-        fitted = self._fit(mixture, spectrum, f0, seed)
+        fitted = self._fit(mixture, spectrum, f0)
         frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
         parameters = {
             "envelope_cosines": fitted.envelope.transpose(2, 3)[:, :, frames],
@@ -75,26 +75,24 @@ class FitSeparator(Separator):
         }
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
-            masks, weights = self._average(mixture, spectrum, f0, seed, fitted)
+            masks, weights = self._average(mixture, spectrum, f0, fitted)
             parameters["f0_weights"] = _for_all(weights.permute(1, 2, 0)[:, frames], f0)
         else:
             masks = self._masks(fitted)
         return masks, None, parameters
 
     def _average(
-        self, mixture: Tensor, spectrum: Tensor, f0: Tensor, seed: Tensor, first: FittedSpectra
+        self, mixture: Tensor, spectrum: Tensor, f0: Tensor, first: FittedSpectra
     ) -> tuple[Tensor, Tensor]:
         """Masks averaged over the given F0s and the opinions, and their weights [1 + K, B, N]."""
         assert self.opinions is not None
-        tiny = torch.finfo(spectrum.dtype).tiny
-        target = spectrum / spectrum.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)
         all_masks = [self._masks(first)]
-        divergences = [divergence(target, first.model)]
+        divergences = [first.divergence]
         for opinion in self.opinions(mixture, f0):
             # From scratch: from the first fit they would stay near it, and look too good.
-            fitted = self._fit(mixture, spectrum, opinion, seed)
+            fitted = self._fit(mixture, spectrum, opinion)
             all_masks.append(self._masks(fitted))
-            divergences.append(divergence(target, fitted.model))
+            divergences.append(fitted.divergence)
         weights = opinion_weights(
             torch.stack(divergences),
             evidence=self.evidence,
@@ -106,7 +104,7 @@ class FitSeparator(Separator):
             mean.addcmul_(part, weight[:, None, None])
         return mean, weights
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor, seed: Tensor) -> FittedSpectra:
+    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
         """Fit to mixtures [B, T] and their spectrograms [B, F, N] with these F0s."""
         combs = comb_spectra(
             without_glides(f0),

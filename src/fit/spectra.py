@@ -79,6 +79,7 @@ class FittedSpectra:
         noise: [B, F, N] what no harmonic explains.
         envelope: [B, J, D, N] coefficients of the log envelopes.
         noise_envelope: [B, D', N] coefficients of the log noise.
+        divergence: [B, N] of the model from the mixture, see `divergence`.
         objective: [B] divergence and smoothness at the end.
     """
 
@@ -86,12 +87,8 @@ class FittedSpectra:
     noise: Tensor
     envelope: Tensor
     noise_envelope: Tensor
+    divergence: Tensor
     objective: Tensor
-
-    @property
-    def model(self) -> Tensor:
-        """[B, F, N] spectrogram of the mixture."""
-        return self.voices.sum(dim=1).add_(self.noise).add_(_FLOOR)
 
 
 def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
@@ -179,12 +176,21 @@ def fit_spectra(
     optimisers = _Adam(envelope), _Adam(noise)
     active = torch.ones(batch, dtype=mixture.dtype, device=mixture.device)
     previous = torch.full_like(active, math.inf)
-    for step in range(settings.max_iterations):
+
+    def explain() -> tuple[Tensor, Tensor, Tensor]:
         voices = torch.exp(basis @ envelope).mul_(combs)
         rest = torch.exp(noise_basis @ noise)
-        model = voices.sum(dim=1).add_(rest).add_(_FLOOR)
+        return voices, rest, voices.sum(dim=1).add_(rest).add_(_FLOOR)
+
+    def roughness() -> Tensor:
+        changes = (smoothness * envelope.diff(dim=-1).square()).sum(dim=(1, 2, 3))
+        of_noise = noise.diff(dim=-1).square().sum(dim=(1, 2))
+        return 0.5 * (changes + settings.noise_smoothness * of_noise)
+
+    for step in range(settings.max_iterations):
+        voices, rest, model = explain()
         if step % 10 == 0:
-            value = _objective(target, model, envelope, noise, smoothness, settings)
+            value = divergence(target, model).sum(dim=1) + roughness()
             active = active * ((previous - value).abs() > settings.tolerance * value)
             previous = value
             if not bool(active.any()):
@@ -197,24 +203,13 @@ def fit_spectra(
         fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / settings.max_iterations))
         for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
             optimiser.step(gradient, fall * settings.learning_rate, active)
-    voices = torch.exp(basis @ envelope).mul_(combs)
-    rest = torch.exp(noise_basis @ noise)
-    model = voices.sum(dim=1) + rest + _FLOOR
-    value = _objective(target, model, envelope, noise, smoothness, settings)
-    return FittedSpectra(voices, rest, envelope, noise, value)
+    voices, rest, model = explain()
+    distance = divergence(target, model)
+    value = distance.sum(dim=1) + roughness()
+    return FittedSpectra(voices, rest, envelope, noise, distance, value)
 
 
-def _objective(
-    target: Tensor,
-    model: Tensor,
-    envelope: Tensor,
-    noise: Tensor,
-    smoothness: Tensor,
-    settings: FitSettings,
-) -> Tensor:
-    """Divergence plus smoothness, [B]; not negative."""
-    divergence = torch.xlogy(target, target) - target * model.log() - target + model
-    divergence = divergence.sum(dim=(1, 2))
-    changes = (0.5 * smoothness * envelope.diff(dim=-1).square()).sum(dim=(1, 2, 3))
-    noise_changes = 0.5 * settings.noise_smoothness * noise.diff(dim=-1).square()
-    return divergence + changes + noise_changes.sum(dim=(1, 2))
+def divergence(mixture: Tensor, model: Tensor) -> Tensor:
+    """Generalised Kullback-Leibler divergence per frame: [B, F, N] twice to [B, N]."""
+    excess = torch.xlogy(mixture, mixture) - mixture * model.log()
+    return (excess - mixture + model).sum(dim=1)

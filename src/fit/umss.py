@@ -35,7 +35,7 @@ class UmssFitSeparator(FitSeparator):
         super().__init__(**settings)
         self.network = UmssSeparator(checkpoint, device=device)
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor, seed: Tensor) -> FittedSpectra:
+    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
         voices = self.network.harmonics(mixture, without_glides(f0))
         combs = stft(voices, n_fft=self.n_fft, hop=self.mask_hop).abs().pow(self.settings.domain)
         return fit_spectra(spectrum, combs, self.settings, rate=self.rate, rolled_off=True)

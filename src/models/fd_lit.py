@@ -19,6 +19,7 @@ from src.dsp.spectral_loss import FFT_SIZES
 from src.models.fd_decisions import straight_through
 from src.models.lit import Batch, SourceFilterTraining, UnsupervisedTraining, load_module
 from src.models.salience_f0 import SalienceF0, VoiceF0, f0_losses
+from src.models.umss import peak_of
 from src.separator import Separator
 
 F0_WEIGHTS = {"salience": 1e4, "range": 1e5, "commitment": 1e4}
@@ -127,13 +128,7 @@ class FdTraining(UnsupervisedTraining):
         # gradient that can silence a voice.
         amplitude = controls["harmonic_amplitude"] * found.voicing.unsqueeze(-1)
         controls["harmonic_amplitude"] = amplitude
-        # The synthesis needs full precision whatever the network runs in.
-        with torch.autocast(mixture.device.type, enabled=False):
-            controls = {
-                name: value if value.dtype == torch.float64 else value.float()
-                for name, value in controls.items()
-            }
-            sources = self.voice(f0, controls, seed, mixture.shape[-1])
+        sources, controls = self.render(f0, controls, seed, mixture.shape[-1])
         return sources, {**controls, "estimated_f0": found.f0.unsqueeze(-1)}
 
     def sing_given(
@@ -253,8 +248,7 @@ class FdSeparator(Separator):
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        peak = mixture.abs().amax(dim=-1, keepdim=True)
-        scale = torch.where(peak > 0, peak, torch.ones_like(peak))
+        scale = peak_of(mixture)
         inputs = (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)
         sing = self.model if self.own_f0 else self.model.sing_given
         voices, parameters = sing(*inputs)

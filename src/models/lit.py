@@ -230,14 +230,19 @@ class SourceFilterTraining(SeparationTraining):
         self, mixture: Tensor, f0: Tensor, seed: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Synthesised sources [B, J, T] and their parameters by name."""
-        controls = self.estimator(mixture, f0)
+        return self.render(f0, self.estimator(mixture, f0), seed, mixture.shape[-1])
+
+    def render(
+        self, f0: Tensor, controls: dict[str, Tensor], seed: Tensor, n_samples: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sources [B, J, T] of the estimator's parameters, and these as they were used."""
         # The synthesis needs full precision whatever the network runs in.
-        with torch.autocast(mixture.device.type, enabled=False):
+        with torch.autocast(f0.device.type, enabled=False):
             controls = {
                 name: value if value.dtype == torch.float64 else value.float()
                 for name, value in controls.items()
             }
-            return self.voice(f0, controls, seed, mixture.shape[-1]), controls
+            return self.voice(f0, controls, seed, n_samples), controls
 
     def loss(self, sources: Tensor, batch: Batch) -> Tensor:
         """Distance between synthesised sources [B, J, T] and what the batch offers."""

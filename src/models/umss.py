@@ -55,7 +55,7 @@ class UmssSeparator(Separator):
 
     def harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
         """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
-        scale = _peak(mixture)
+        scale = peak_of(mixture)
         heard, tracks = (mixture / scale).to(self.device), f0.to(self.device)
         controls = self.model.estimator(heard, tracks)
         silence = {"noise_gain": torch.zeros_like(controls["noise_gain"])}
@@ -66,7 +66,7 @@ class UmssSeparator(Separator):
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        scale = _peak(mixture)
+        scale = peak_of(mixture)
         voices, parameters = self.model(
             (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)
         )
@@ -75,7 +75,7 @@ class UmssSeparator(Separator):
         return masks, voices.to(mixture.device) * scale.unsqueeze(1), parameters
 
 
-def _peak(mixture: Tensor) -> Tensor:
-    """[B, 1]; 1 for silence."""
+def peak_of(mixture: Tensor) -> Tensor:
+    """Peaks [B, 1] of mixtures [B, T]; 1 for silence. The networks hear mixtures of peak 1."""
     peak = mixture.abs().amax(dim=-1, keepdim=True)
     return torch.where(peak > 0, peak, torch.ones_like(peak))

@@ -12,8 +12,9 @@ from torch import Tensor
 from src.f0.estimate import F0Estimator
 from src.f0.heuristic import PaperAssigner
 from src.f0.tracker import VoiceTracker
-from src.fit.hypotheses import F0Opinions, divergence, in_order_of, opinion_weights
+from src.fit.hypotheses import F0Opinions, in_order_of, opinion_weights
 from src.fit.separator import FitSeparator
+from src.fit.spectra import divergence
 from src.metrics.frames import si_sdr
 from tests.f0.fakes import ToneSalience
 from tests.fit.test_fit import voices
