@@ -23,13 +23,14 @@ from src.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_
 from src.cli import entry_point
 from src.files import write_json, write_text
 from src.memory import keep_freed_memory
+from src.models.lit import begin_with
 from src.sweeps import is_sweep
 from src.wandb_logging import finish_runs
 
 log = logging.getLogger(__name__)
 
 # Sections that decide what is learned: a run continues only where they are unchanged.
-_IDENTITY = ("n_singers", "seed", "data", "model")
+_IDENTITY = ("n_singers", "seed", "init", "data", "model")
 # Fields of `data` that decide only where and how fast.
 _INCIDENTAL = ("cache_dir", "num_workers", "pin_memory", "progress")
 # What a run leaves in its folder, and `overwrite=true` removes.
@@ -96,6 +97,8 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
     try:
         data = instantiate(cfg.data, _convert_="all")
         model = instantiate(cfg.model)
+        if cfg.init is not None and checkpoint is None:
+            begin_with(model, cfg.init)
         trainer = _build_trainer(cfg)
         content = read_checkpoint(checkpoint) if checkpoint is not None else None
         finished = why_finished(content, trainer) if content is not None else None

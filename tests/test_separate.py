@@ -239,3 +239,21 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
         )  # fmt: skip
         peak[minutes] = int(done.stdout)
     assert peak[10] < 1.3 * peak[1], peak
+
+
+@pytest.mark.slow
+def test_two_runs_write_the_same_samples(choir: Path, tmp_path: Path) -> None:
+    """Bit by bit, with as many threads as there are processors."""
+    for method in ("fit", "umss_fit"):
+        for name in ("one", "two"):
+            done = run(
+                f"input={choir}", f"f0={choir.with_suffix('.csv')}", "n_singers=2",
+                f"output={tmp_path / method / name}", f"separator={method}",
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+        files = sorted((tmp_path / method / "one").glob("**/*.wav"))
+        assert files
+        for path in files:
+            twin = tmp_path / method / "two" / path.relative_to(tmp_path / method / "one")
+            # Not byte by byte: WAV files of floats hold the time of writing.
+            np.testing.assert_array_equal(load_audio(path)[0], load_audio(twin)[0], str(path))

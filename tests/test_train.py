@@ -18,7 +18,7 @@ import torch
 from hydra.utils import instantiate
 
 from src.checkpoints import AtomicCheckpointIO
-from src.models.lit import TrainingDivergedError, UnsupervisedTraining
+from src.models.lit import CheckpointError, TrainingDivergedError, UnsupervisedTraining
 from src.models.umss import load_training_module
 from src.train import train
 from tests.tiny_training import ROOT, compose_config, overrides, write_choir
@@ -89,6 +89,22 @@ def test_supervised_training_and_other_numbers_of_singers(choir: Path, tmp_path:
     model = load_training_module(output / "checkpoints" / "best.ckpt")
     mixture, f0 = torch.randn(1, 4000), torch.full((1, 3, 16), 200.0)
     assert model(mixture, f0, torch.zeros(1, dtype=torch.int64))[0].shape == (1, 3, 4000)
+
+
+def test_trained_weights_can_be_the_beginning(choir: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    run(choir, first, "model=sv", "trainer.max_epochs=1")
+    best = first / "checkpoints" / "best.ckpt"
+    init = (f"init={best}", "trainer.max_epochs=1", "model.weight_decay=0")
+    # Without a step to speak of, the weights remain what they were.
+    run(choir, second, *init, "model.lr=1e-30")
+    assert_same_weights(last(second)["state_dict"], torch.load(best)["state_dict"])
+    with pytest.raises(FileExistsError, match="another init"):
+        run(choir, second, "model.lr=1e-30", "model.weight_decay=0", "trainer.max_epochs=1")
+    with pytest.raises(CheckpointError, match=r"init=.*weights of another network"):
+        run(choir, tmp_path / "third", *init, "model.voice.order=8")
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        run(choir, tmp_path / "third", "init=none.ckpt")
 
 
 def test_killed_and_continued_equals_never_stopped(choir: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -27,27 +27,34 @@ _FAR = 2.0
 
 
 class F0Opinions:
-    """Tracks of one multi-F0 model, by trackers that are more and less ready to hear singing.
+    """Tracks of multi-F0 models, by trackers that are more and less ready to hear singing.
 
     Args:
-        estimator: model and tracker; the tracker's own readiness is not used.
-        readiness: one opinion each; log-odds added to every pitch, see `VoiceTracker`.
+        estimators: models and trackers by name; the trackers' own readiness is not used.
+        readiness: one opinion of every estimator each; log-odds added to every pitch, see
+            `VoiceTracker`.
 
     Raises:
-        ValueError: no readiness, or a tracker that has none.
+        ValueError: no estimator or readiness, or a tracker that has none.
     """
 
     def __init__(
-        self, estimator: F0Estimator, *, readiness: Sequence[float] = (-0.5, 1.0, 2.5)
+        self,
+        estimators: Mapping[str, F0Estimator],
+        *,
+        readiness: Sequence[float] = (-0.5, 1.0, 2.5),
     ) -> None:
-        if not readiness:
-            raise ValueError("opinions.readiness is empty; set opinions=null to have no opinions")
-        if not isinstance(estimator.assigner, VoiceTracker):
-            raise ValueError(
-                f"opinions.estimator has a {type(estimator.assigner).__name__}, which cannot be "
-                "made more or less ready to sing; use multif0=default or multif0=cuesta there"
-            )
-        self.estimator = estimator
+        for name, value in (("estimators", estimators), ("readiness", readiness)):
+            if not value:
+                raise ValueError(f"opinions.{name} is empty; set opinions=null to have no opinions")
+        for name, estimator in estimators.items():
+            if not isinstance(estimator.assigner, VoiceTracker):
+                raise ValueError(
+                    f"opinions.estimators.{name} has a {type(estimator.assigner).__name__}, which "
+                    "cannot be made more or less ready to sing; use multif0=default or "
+                    "multif0=cuesta there"
+                )
+        self.estimators = dict(estimators)
         self.readiness = tuple(readiness)
 
     def __call__(self, mixture: Tensor, f0: Tensor) -> Tensor:
@@ -58,7 +65,8 @@ class F0Opinions:
             f0: [B, J, N] Hz, 0 = silent, the given tracks.
 
         Returns:
-            [K, B, J, N] Hz; the given tracks where a mixture is silent.
+            [K, B, J, N] Hz, K estimators times readiness; the given tracks where a mixture is
+            silent.
         """
         given = f0.detach().cpu().numpy()
         opinions = [
@@ -70,25 +78,32 @@ class F0Opinions:
     def _of_one(
         self, samples: NDArray[np.float32], given: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        n_singers, n_frames = given.shape
         peak = np.abs(samples - samples.mean()).max()
         if peak < SILENCE_PEAK:
-            return np.repeat(given[None], len(self.readiness), axis=0)
+            return np.repeat(given[None], len(self.estimators) * len(self.readiness), axis=0)
+        return np.concatenate(
+            [self._of_estimator(x, samples, given) for x in self.estimators.values()]
+        ).astype(np.float32)
+
+    def _of_estimator(
+        self, estimator: F0Estimator, samples: NDArray[np.float32], given: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        n_singers, n_frames = given.shape
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        preprocess = self.estimator.preprocess
-        salience = self.estimator.model(padded if preprocess is None else preprocess(padded))
+        preprocess = estimator.preprocess
+        salience = estimator.model(padded if preprocess is None else preprocess(padded))
         names = tuple(f"singer{j + 1}" for j in range(n_singers))
         opinions = []
         for bias in self.readiness:
-            tracker = copy.copy(self.estimator.assigner)
+            tracker = copy.copy(estimator.assigner)
             assert isinstance(tracker, VoiceTracker)
             tracker.bias = bias
             tracks = tracker(salience, n_singers, audio=padded)
             frames = F0Contours(salience.times, tracks, names).to_frames(n_frames)
-            if self.estimator.retune:
+            if estimator.retune:
                 frames = retune(samples, frames)
             opinions.append(in_order_of(given, frames.T))
-        return np.stack(opinions).astype(np.float32)
+        return np.stack(opinions)
 
 
 def in_order_of(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -109,6 +109,12 @@ def comb_spectra(
     return stft(comb, n_fft=n_fft, hop=mask_hop).abs().pow(domain)
 
 
+def _coefficients(target: Tensor, basis: Tensor) -> Tensor:
+    """Least squares: c [D] with basis [F, D] @ c = target [F]."""
+    # The last bits of a decomposition differ from run to run; single precision never sees them.
+    return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
+
+
 def _change_gradient(x: Tensor) -> Tensor:
     """Half the gradient of the summed squared changes over the last dimension."""
     step = x.diff(dim=-1)
@@ -165,12 +171,12 @@ def fit_spectra(
     # Both start with the fixed roll-off of the paper's harmonics, the voices equally loud.
     taps = rolloff_fir(rate=rate).double()
     rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
-    tilt = settings.domain * rolloff.log()[:n_bins, None].to(mixture)
-    first = torch.linalg.lstsq(basis, torch.zeros_like(tilt) if rolled_off else tilt).solution
-    envelope = first.expand(batch, n_voices, -1, n_frames).clone()
-    level = (torch.exp(basis @ first) * combs).sum(dim=1).mean(dim=(1, 2))
+    tilt = settings.domain * rolloff.log()[:n_bins].to(mixture)
+    first = torch.zeros_like(basis[0]) if rolled_off else _coefficients(tilt, basis)
+    envelope = first[:, None].expand(batch, n_voices, -1, n_frames).clone()
+    level = (torch.exp(basis @ first)[:, None] * combs).sum(dim=1).mean(dim=(1, 2))
     envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
-    noise = torch.linalg.lstsq(noise_basis, 0.5 * tilt).solution.expand(batch, -1, n_frames).clone()
+    noise = _coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
     noise[:, 0] += settings.noise_level
 
     optimisers = _Adam(envelope), _Adam(noise)

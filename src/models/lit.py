@@ -148,7 +148,20 @@ def load_module(path: str | Path, kind: type[Trained], *, experiment: str) -> Tr
     Raises:
         CheckpointError: missing file, not a checkpoint, or one of another model.
     """
-    path = Path(path)
+    hyper_parameters, state = _read(Path(path), experiment)
+    try:
+        model = kind(**hyper_parameters)
+        model.load_state_dict(state)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: the checkpoint holds another kind of model ({error})"
+            f"{_right_separator(hyper_parameters, kind)}"
+        ) from error
+    return model.eval().requires_grad_(False)
+
+
+def _read(path: Path, experiment: str) -> tuple[Any, Any]:
+    """Hyper-parameters and weights of a checkpoint file."""
     if not path.is_file():
         raise CheckpointError(
             f"{path}: no such checkpoint; train one with `python -m src.train "
@@ -163,15 +176,23 @@ def load_module(path: str | Path, kind: type[Trained], *, experiment: str) -> Tr
             f"{path}: not a checkpoint of this program ({type(error).__name__}); "
             "use a .ckpt file written by `python -m src.train`"
         ) from error
+    return hyper_parameters, state
+
+
+def begin_with(model: SeparationTraining, path: str | Path) -> None:
+    """Give a model the weights of a checkpoint file, of US, SV or any other training.
+
+    Raises:
+        CheckpointError: missing file, not a checkpoint, or weights of another network.
+    """
+    _, state = _read(Path(path), "us_small")
     try:
-        model = kind(**hyper_parameters)
         model.load_state_dict(state)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_right_separator(hyper_parameters, kind)}"
+            f"init={path}: holds the weights of another network ({error}); choose the model that "
+            "it was trained with (model=..., model.estimator, model.voice)"
         ) from error
-    return model.eval().requires_grad_(False)
 
 
 def _right_separator(hyper_parameters: Any, kind: type) -> str:

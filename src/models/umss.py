@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from src.models.finetuning import fine_tuned
 from src.models.lit import CheckpointError as CheckpointError
 from src.models.lit import SourceFilterTraining, load_module
 from src.separator import Separator
 
 # Trained on singers that may be redistributed, see docs/model_card.md.
 SHIPPED = Path(__file__).parent / "voices.ckpt"
+
+# What `Separator.estimate` returns.
+Estimate = tuple[Tensor, Tensor | None, dict[str, Tensor]]
 
 
 def load_training_module(path: str | Path) -> SourceFilterTraining:
@@ -31,9 +36,13 @@ class UmssSeparator(Separator):
         checkpoint: file written by `python -m src.train`; None = the one of this package.
         mask: "power" (Wiener) or "magnitude" (the paper).
         device: where to compute, "cpu" or "cuda".
+        finetune_steps: steps of fine-tuning on each mixture before it is separated
+            (`src.models.finetuning`); 0 = none.
+        finetune_lr: their learning rate.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
+        ValueError: a setting out of range.
     """
 
     stochastic = True
@@ -44,14 +53,59 @@ class UmssSeparator(Separator):
         *,
         mask: str = "power",
         device: str = "cpu",
+        finetune_steps: int = 0,
+        finetune_lr: float = 1e-4,
     ) -> None:
         super().__init__(mask=mask)
+        if finetune_steps < 0 or finetune_lr <= 0:
+            raise ValueError(
+                f"finetune_steps={finetune_steps} must not be negative, and "
+                f"finetune_lr={finetune_lr} must be positive"
+            )
+        self.finetune_steps = finetune_steps
+        self.finetune_lr = finetune_lr
         self.device = torch.device(device)
         self.model = load_training_module(SHIPPED if checkpoint is None else checkpoint).to(
             self.device
         )
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
+
+    def fine_tuning(
+        self,
+        method: Callable[[Tensor, Tensor, Tensor], Estimate],
+        mixture: Tensor,
+        f0: Tensor,
+        seed: Tensor,
+    ) -> Estimate:
+        """`method` of (mixture, f0, seed), the network fine-tuned on each mixture by itself."""
+        if not self.finetune_steps:
+            return method(mixture, f0, seed)
+        parts: list[Estimate] = []
+        trained = self.model
+        for one in zip(*(x.split(1) for x in (mixture, f0, seed)), strict=True):
+            heard, tracks, draw = (
+                x.to(self.device) for x in (one[0] / peak_of(one[0]), one[1], one[2])
+            )
+            try:
+                self.model = fine_tuned(
+                    trained,
+                    heard,
+                    tracks,
+                    draw,
+                    steps=self.finetune_steps,
+                    learning_rate=self.finetune_lr,
+                )
+                parts.append(method(*one))
+            finally:
+                self.model = trained
+        masks, synthesised, parameters = zip(*parts, strict=True)
+        signals = [x for x in synthesised if x is not None]
+        return (
+            torch.cat(masks),
+            torch.cat(signals) if signals else None,
+            {name: torch.cat([p[name] for p in parameters]) for name in parameters[0]},
+        )
 
     def harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
         """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
@@ -65,7 +119,10 @@ class UmssSeparator(Separator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
+        return self.fine_tuning(self._estimate, mixture, f0, seed)
+
+    def _estimate(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> Estimate:
         scale = peak_of(mixture)
         voices, parameters = self.model(
             (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)

@@ -7,10 +7,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from src.f0.estimate import F0Estimator
 from src.f0.heuristic import PaperAssigner
+from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
 from src.fit.hypotheses import F0Opinions, in_order_of, opinion_weights
 from src.fit.separator import FitSeparator
@@ -107,26 +109,42 @@ def test_opinions_of_a_model() -> None:
     tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (220.0, 330.0)])
     given = torch.tensor([[[220.0], [330.0]], [[330.0], [220.0]]]).expand(-1, -1, 125)
     estimator = F0Estimator(ToneSalience(), VoiceTracker())
-    opinions = F0Opinions(estimator, readiness=[0.0, 2.0])
+    opinions = F0Opinions({"tones": estimator}, readiness=[0.0, 2.0])
     found = opinions(0.3 * tones.sum(dim=0).expand(2, -1), given)
     assert found.shape == (2, 2, 2, 125)
     middle = found[..., 20:100]
     assert (12 * torch.log2(middle / given[..., 20:100])).abs().max() < 0.5
+    class Sharp(ToneSalience):
+        """Hears everything 80 cents sharp."""
+
+        def __call__(self, audio: NDArray[np.float32]) -> Salience:
+            heard = super().__call__(audio)
+            return Salience(heard.values, 2 ** (0.8 / 12) * heard.frequencies, heard.times)
+
+    both = F0Opinions(
+        {"tones": estimator, "sharp": F0Estimator(Sharp(), VoiceTracker(), retune=False)},
+        readiness=[0.0, 2.0],
+    )(0.3 * tones.sum(dim=0).expand(2, -1), given)
+    torch.testing.assert_close(both[:2], found)
+    assert (12 * torch.log2(both[2:, ..., 20:100] / given[..., 20:100]) - 0.8).abs().max() < 0.1
     assert estimator.assigner.bias == VoiceTracker().bias  # type: ignore[attr-defined]
 
 
 def test_opinions_of_silence_are_the_given_ones() -> None:
     given = torch.full((1, 2, 10), 200.0)
-    opinions = F0Opinions(F0Estimator(ToneSalience(), VoiceTracker()))
+    estimators = {name: F0Estimator(ToneSalience(), VoiceTracker()) for name in ("one", "two")}
+    opinions = F0Opinions(estimators)
     found = opinions(torch.zeros(1, 2560), given)
-    torch.testing.assert_close(found, given.expand(3, -1, -1, -1))
+    torch.testing.assert_close(found, given.expand(6, -1, -1, -1))
 
 
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="readiness is empty"):
-        F0Opinions(F0Estimator(ToneSalience(), VoiceTracker()), readiness=[])
-    with pytest.raises(ValueError, match="PaperAssigner.*multif0=default"):
-        F0Opinions(F0Estimator(ToneSalience(), PaperAssigner()))
+        F0Opinions({"tones": F0Estimator(ToneSalience(), VoiceTracker())}, readiness=[])
+    with pytest.raises(ValueError, match="estimators is empty"):
+        F0Opinions({})
+    with pytest.raises(ValueError, match="estimators.tones has a PaperAssigner.*multif0=default"):
+        F0Opinions({"tones": F0Estimator(ToneSalience(), PaperAssigner())})
     with pytest.raises(ValueError, match="evidence=-1"):
         FitSeparator(evidence=-1.0)
     with pytest.raises(ValueError, match="trust must be positive"):
