@@ -256,9 +256,5 @@ def _filter_windows(
     channels: Tensor, f0: Tensor, seed: Tensor, separator: Separator
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Stems [B, J, C, T] of windows [B, C, T], and the parameters."""
-    result = separator(channels.mean(dim=1), f0, seed=seed)
-    if channels.shape[1] == 1:
-        return result.sources.unsqueeze(2), result.parameters
-    # One channel at a time: the spectrograms of all would need more memory than the rest.
-    filtered = [separator.apply(channel, result.masks) for channel in channels.unbind(1)]
-    return torch.stack(filtered, dim=2), result.parameters
+    result = separator(channels.mean(dim=1), f0, seed=seed, channels=channels)
+    return result.sources, result.parameters

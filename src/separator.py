@@ -6,9 +6,8 @@ an array of any length in memory; `python -m src.separate` does the same from fi
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -27,7 +26,8 @@ class Separation:
     """Result of separating B mixtures into J sources.
 
     Attributes:
-        sources: [B, J, T] estimates of the sources, filtered from the mixture.
+        sources: [B, J, T] estimates of the sources, filtered from the mixture; [B, J, C, T] where
+            several channels were to be filtered.
         masks: [B, J, F, N] the masks that were applied, on the separator's own STFT grid
             (`Separator.n_fft`, `Separator.mask_hop`; `src.dsp.stft.stft`).
         synthesised: [B, J, T] signals of the source models, None for methods without a model.
@@ -40,7 +40,7 @@ class Separation:
     parameters: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Separator(ABC):
+class Separator:
     """A method that separates mixtures of singers, given their F0 tracks.
 
     Args:
@@ -70,11 +70,28 @@ class Separator(ABC):
             raise ValueError(f"mask must be one of {', '.join(self.mask_kinds)}; got {mask!r}")
         self.mask = mask
 
-    @abstractmethod
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        """Masks [B, J, F, N], synthesised sources [B, J, T] or None, and parameters."""
+        """Masks [B, J, F, N], synthesised sources [B, J, T] or None, and parameters.
+
+        What a method consists of; one that does more than mask has its own `separate` instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither `estimate` nor `separate`")
+
+    def separate(
+        self,
+        mixture: Tensor,
+        f0: Tensor,
+        seed: Tensor,
+        sources: Tensor | None,
+        channels: Tensor,
+    ) -> Separation:
+        """Separate checked mixtures; sources [B, J, C, T] of the channels [B, C, T]."""
+        masks, synthesised, parameters = self.estimate(mixture, f0, seed, sources)
+        # One channel at a time: the spectrograms of all would need more memory than the rest.
+        filtered = [self.apply(channel, masks) for channel in channels.unbind(1)]
+        return Separation(torch.stack(filtered, dim=2), masks, synthesised, parameters)
 
     @torch.inference_mode()
     def __call__(
@@ -84,6 +101,7 @@ class Separator(ABC):
         *,
         seed: Tensor | int = 0,
         sources: Tensor | None = None,
+        channels: Tensor | None = None,
     ) -> Separation:
         """Separate mixtures.
 
@@ -93,22 +111,28 @@ class Separator(ABC):
                 highest voice to the lowest.
             seed: [B] int64 or one number for all.
             sources: [B, J, T], read by oracles only.
+            channels: [B, C, T], what is filtered in place of the mixture, e.g. the channels whose
+                mean it is.
 
         Raises:
             ValueError: shapes do not fit, values are not finite, F0 is negative, or an oracle got
                 no sources.
         """
-        self._check(mixture, f0, sources)
+        self._check(mixture, f0, sources, channels)
         if isinstance(seed, int):
             seed = torch.full((len(mixture),), seed, dtype=torch.int64, device=mixture.device)
-        masks, synthesised, parameters = self.estimate(mixture, f0, seed, sources)
-        return Separation(self.apply(mixture, masks), masks, synthesised, parameters)
+        if channels is not None:
+            return self.separate(mixture, f0, seed, sources, channels)
+        result = self.separate(mixture, f0, seed, sources, mixture.unsqueeze(1))
+        return replace(result, sources=result.sources.squeeze(2))
 
     def apply(self, mixture: Tensor, masks: Tensor) -> Tensor:
         """Filter a mixture [..., T] with masks [..., J, F, N] of this method: [..., J, T]."""
         return apply_masks(mixture, masks, n_fft=self.n_fft, hop=self.mask_hop)
 
-    def _check(self, mixture: Tensor, f0: Tensor, sources: Tensor | None) -> None:
+    def _check(
+        self, mixture: Tensor, f0: Tensor, sources: Tensor | None, channels: Tensor | None
+    ) -> None:
         if mixture.ndim != 2 or not mixture.numel() or f0.ndim != 3 or len(f0) != len(mixture):
             raise ValueError(
                 "mixture must be [B, T], not empty, and f0 [B, J, N]; "
@@ -124,6 +148,17 @@ class Separator(ABC):
             raise ValueError("the mixture holds NaN or infinite samples")
         if not torch.isfinite(f0).all() or (f0 < 0).any():
             raise ValueError("F0 must be finite and not negative; use 0 where a singer is silent")
+        if channels is not None and (
+            channels.ndim != 3
+            or not channels.shape[1]
+            or (len(channels), channels.shape[-1]) != mixture.shape
+        ):
+            raise ValueError(
+                f"channels must be [B, C, T] of the mixtures {list(mixture.shape)}, got "
+                f"{list(channels.shape)}"
+            )
+        if channels is not None and not torch.isfinite(channels).all():
+            raise ValueError("the channels hold NaN or infinite samples")
         if not self.needs_sources:
             return
         if sources is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,11 +20,29 @@ from torch import Tensor
 
 from src.f0.contours import F0Contours
 from src.f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator
+from src.f0.network import VoiceSalience
 from src.f0.retune import retune
 from src.f0.tracker import VoiceTracker
 
+SECOND = Path(__file__).with_name("second_opinion.pt")
+
 # Semitones from which on one wrong pitch is as bad as another, or as a wrong silence.
 _FAR = 2.0
+
+
+class SecondVoiceSalience(VoiceSalience):
+    """The package's multi-F0 network, trained from other random weights: it errs elsewhere.
+
+    Args:
+        weights: file written by `python -m src.train_f0`; None = the one beside this module.
+        device: where the network runs.
+
+    Raises:
+        ValueError: the file is missing or holds no weights of this network.
+    """
+
+    def __init__(self, weights: str | Path | None = None, device: str = "cpu") -> None:
+        super().__init__(SECOND if weights is None else weights, device)
 
 
 class F0Opinions:
@@ -42,7 +61,7 @@ class F0Opinions:
         self,
         estimators: Mapping[str, F0Estimator],
         *,
-        readiness: Sequence[float] = (-0.5, 1.0, 2.5),
+        readiness: Sequence[float] = (0.0, 2.0),
     ) -> None:
         for name, value in (("estimators", estimators), ("readiness", readiness)):
             if not value:

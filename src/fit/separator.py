@@ -1,24 +1,32 @@
-"""`separator=fit`: masks from source models fitted to the mixture itself."""
+"""`separator=fit`: sources by models that are fitted to the mixture itself."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from src.baselines.pitch_model import without_glides
 from src.dsp.stft import soft_masks, stft
+from src.f0.retune import retune
 from src.fit.hypotheses import F0Opinions, opinion_weights
+from src.fit.partials import PartialSettings, partials
 from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
-from src.separator import MASK_POWERS, Separator
+from src.separator import MASK_POWERS, Separation, Separator
+
+_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class FitSeparator(Separator):
     """Harmonics under smooth envelopes, fitted to each mixture.
 
-    With `opinions`, the mixture is also explained with other F0 tracks than the given ones, and
-    the masks are averaged (`src.fit.hypotheses`).
+    With `partials`, what the partials' phases tell is taken out of the mixture first, and the masks
+    share out the rest (`src.fit.partials`). With `opinions`, the mixture is also explained with
+    other F0 tracks than the given ones, and the results are averaged (`src.fit.hypotheses`).
 
     Args:
         opinions: other F0 tracks; None = the given ones alone, and nothing at all is learned.
@@ -26,6 +34,8 @@ class FitSeparator(Separator):
             relative to the mixture's mean.
         evidence_frames: radius of its average in time, in frames.
         trust: weight of the given F0s before any evidence; every opinion has 1.
+        retune: move the given F0s to where the partials are (`src.f0.retune`).
+        partials: fields of `src.fit.partials.PartialSettings`; None = masks alone.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
         mask_hop: their hop in samples.
@@ -42,6 +52,8 @@ class FitSeparator(Separator):
         evidence: float = 0.03,
         evidence_frames: int = 2,
         trust: float = 4.0,
+        retune: bool = True,
+        partials: Mapping[str, Any] | None = _DEFAULTS,
         mask: str = "power",
         n_fft: int = 2048,
         mask_hop: int = 512,
@@ -58,54 +70,72 @@ class FitSeparator(Separator):
         self.evidence = evidence
         self.evidence_frames = evidence_frames
         self.trust = trust
+        self.retune = retune
+        self.partials = None if partials is None else PartialSettings(**partials)
         self.n_fft = n_fft
         self.mask_hop = mask_hop
         self.settings = FitSettings(**settings)
 
-    def estimate(
-        self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        domain = self.settings.domain
-        spectrum = stft(mixture, n_fft=self.n_fft, hop=self.mask_hop).abs().pow(domain)
-        fitted = self._fit(mixture, spectrum, f0)
-        frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
-        parameters = {
-            "envelope_cosines": fitted.envelope.transpose(2, 3)[:, :, frames],
-            "noise_cosines": _for_all(fitted.noise_envelope.transpose(1, 2)[:, frames], f0),
-        }
+    def separate(
+        self,
+        mixture: Tensor,
+        f0: Tensor,
+        seed: Tensor,
+        sources: Tensor | None,
+        channels: Tensor,
+    ) -> Separation:
+        if self.retune:
+            f0 = _retuned(mixture, f0)
+        tracks = [f0]
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
-            masks, weights = self._average(mixture, spectrum, f0, fitted)
-            parameters["f0_weights"] = _for_all(weights.permute(1, 2, 0)[:, frames], f0)
-        else:
-            masks = self._masks(fitted)
-        return masks, None, parameters
-
-    def _average(
-        self, mixture: Tensor, spectrum: Tensor, f0: Tensor, first: FittedSpectra
-    ) -> tuple[Tensor, Tensor]:
-        """Masks averaged over the given F0s and the opinions, and their weights [1 + K, B, N]."""
-        assert self.opinions is not None
-        all_masks = [self._masks(first)]
-        divergences = [first.divergence]
-        for opinion in self.opinions(mixture, f0):
-            # From scratch: from the first fit they would stay near it, and look too good.
-            fitted = self._fit(mixture, spectrum, opinion)
-            all_masks.append(self._masks(fitted))
-            divergences.append(fitted.divergence)
+            tracks += self.opinions(mixture, f0)
+        # Each from scratch: from the first fit the others would stay near it, and look too good.
+        fits = [self._fit(mixture, x) for x in tracks]
         weights = opinion_weights(
-            torch.stack(divergences),
+            torch.stack([fitted.divergence for fitted in fits]),
             evidence=self.evidence,
             frames=self.evidence_frames,
             trust=self.trust,
         )
-        mean = torch.zeros_like(all_masks[0])
-        for weight, part in zip(weights, all_masks, strict=True):
-            mean.addcmul_(part, weight[:, None, None])
-        return mean, weights
+        separated = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
+        mean = torch.zeros_like(fits[0].voices)
+        for weight, x, fitted in zip(weights, tracks, fits, strict=True):
+            masks = self._masks(fitted)
+            mean.addcmul_(masks, weight[:, None, None])
+            over_time = _at_samples(weight, self.mask_hop, channels.shape[-1])
+            separated.addcmul_(self._filter(channels, x, fitted, masks), over_time)
+        frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
+        parameters = {
+            "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
+            "noise_cosines": _for_all(fits[0].noise_envelope.transpose(1, 2)[:, frames], f0),
+            "tuned_f0": f0.unsqueeze(-1),
+        }
+        if len(tracks) > 1:
+            parameters["f0_weights"] = _for_all(weights.permute(1, 2, 0)[:, frames], f0)
+        return Separation(separated, mean, None, parameters)
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
-        """Fit to mixtures [B, T] and their spectrograms [B, F, N] with these F0s."""
+    def _filter(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra, masks: Tensor) -> Tensor:
+        """Sources [B, J, C, T]: partials, and the masks' share of what they leave."""
+        if self.partials is None:
+            found = torch.zeros_like(channels).unsqueeze(1)
+        else:
+            found = partials(
+                channels,
+                f0,
+                fitted,
+                self.partials,
+                domain=self.settings.domain,
+                rate=self.rate,
+                hop=self.hop,
+                mask_hop=self.mask_hop,
+            )
+        rest = channels - found.sum(dim=1)
+        shared = [self.apply(channel, masks) for channel in rest.unbind(1)]
+        return found + torch.stack(shared, dim=2)
+
+    def _fit(self, mixture: Tensor, f0: Tensor) -> FittedSpectra:
+        """Fit to mixtures [B, T] with these F0s."""
         combs = comb_spectra(
             without_glides(f0),
             mixture.shape[-1],
@@ -115,12 +145,36 @@ class FitSeparator(Separator):
             mask_hop=self.mask_hop,
             domain=self.settings.domain,
         )
-        return fit_spectra(spectrum, combs, self.settings, rate=self.rate)
+        return fit_spectra(self._spectrum(mixture), combs, self.settings, rate=self.rate)
+
+    def _spectrum(self, signal: Tensor) -> Tensor:
+        """What is compared: [..., T] to [..., F, N]."""
+        magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
+        return magnitude.pow(self.settings.domain)
 
     def _masks(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
         voices = fitted.voices + fitted.noise.unsqueeze(1) / fitted.voices.shape[1]
         return soft_masks(voices, power=MASK_POWERS[self.mask] / self.settings.domain)
+
+
+def _retuned(mixture: Tensor, f0: Tensor) -> Tensor:
+    """Tracks [B, J, N] tuned on the partials of mixtures [B, T]."""
+    tuned = [
+        retune(samples, tracks.T).T
+        for samples, tracks in zip(mixture.cpu().numpy(), f0.cpu().numpy(), strict=True)
+    ]
+    return torch.from_numpy(np.stack(tuned)).to(f0)
+
+
+def _at_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
+    """Weights [B, N] of frames centred on n * hop, as [B, 1, 1, T] in straight lines."""
+    size = (weights.shape[-1] - 1) * hop + 1
+    lines = torch.nn.functional.interpolate(
+        weights.unsqueeze(1), size=size, mode="linear", align_corners=True
+    )
+    held = torch.nn.functional.pad(lines, (0, max(0, n_samples - size)), mode="replicate")
+    return held[..., :n_samples].unsqueeze(1)
 
 
 def _for_all(x: Tensor, f0: Tensor) -> Tensor:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from src.baselines.pitch_model import without_glides
-from src.dsp.stft import stft
 from src.fit.separator import FitSeparator
 from src.fit.spectra import FittedSpectra, fit_spectra
-from src.models.umss import Estimate, UmssSeparator
+from src.models.umss import UmssSeparator
+from src.separator import Separation
 
 
 class UmssFitSeparator(FitSeparator):
@@ -45,13 +44,22 @@ class UmssFitSeparator(FitSeparator):
             checkpoint, device=device, finetune_steps=finetune_steps, finetune_lr=finetune_lr
         )
 
-    def estimate(
-        self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> Estimate:
-        fit = partial(super().estimate, sources=sources)
-        return self.network.fine_tuning(fit, mixture, f0, seed)
+    def separate(
+        self,
+        mixture: Tensor,
+        f0: Tensor,
+        seed: Tensor,
+        sources: Tensor | None,
+        channels: Tensor,
+    ) -> Separation:
+        def fit(mixture: Tensor, f0: Tensor, seed: Tensor, channels: Tensor) -> Separation:
+            return FitSeparator.separate(self, mixture, f0, seed, sources, channels)
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
+        return self.network.fine_tuning(fit, mixture, f0, seed, channels)
+
+    def _fit(self, mixture: Tensor, f0: Tensor) -> FittedSpectra:
         voices = self.network.harmonics(mixture, without_glides(f0))
-        combs = stft(voices, n_fft=self.n_fft, hop=self.mask_hop).abs().pow(self.settings.domain)
-        return fit_spectra(spectrum, combs, self.settings, rate=self.rate, rolled_off=True)
+        combs = self._spectrum(voices)
+        return fit_spectra(
+            self._spectrum(mixture), combs, self.settings, rate=self.rate, rolled_off=True
+        )

@@ -11,13 +11,10 @@ from torch import Tensor
 from src.models.finetuning import fine_tuned
 from src.models.lit import CheckpointError as CheckpointError
 from src.models.lit import SourceFilterTraining, load_module
-from src.separator import Separator
+from src.separator import Separation, Separator
 
 # Trained on singers that may be redistributed, see docs/model_card.md.
 SHIPPED = Path(__file__).parent / "voices.ckpt"
-
-# What `Separator.estimate` returns.
-Estimate = tuple[Tensor, Tensor | None, dict[str, Tensor]]
 
 
 def load_training_module(path: str | Path) -> SourceFilterTraining:
@@ -73,17 +70,18 @@ class UmssSeparator(Separator):
 
     def fine_tuning(
         self,
-        method: Callable[[Tensor, Tensor, Tensor], Estimate],
+        method: Callable[[Tensor, Tensor, Tensor, Tensor], Separation],
         mixture: Tensor,
         f0: Tensor,
         seed: Tensor,
-    ) -> Estimate:
-        """`method` of (mixture, f0, seed), the network fine-tuned on each mixture by itself."""
+        channels: Tensor,
+    ) -> Separation:
+        """`method` of these, the network fine-tuned on each mixture by itself."""
         if not self.finetune_steps:
-            return method(mixture, f0, seed)
-        parts: list[Estimate] = []
+            return method(mixture, f0, seed, channels)
+        parts: list[Separation] = []
         trained = self.model
-        for one in zip(*(x.split(1) for x in (mixture, f0, seed)), strict=True):
+        for one in zip(*(x.split(1) for x in (mixture, f0, seed, channels)), strict=True):
             heard, tracks, draw = (
                 x.to(self.device) for x in (one[0] / peak_of(one[0]), one[1], one[2])
             )
@@ -99,12 +97,12 @@ class UmssSeparator(Separator):
                 parts.append(method(*one))
             finally:
                 self.model = trained
-        masks, synthesised, parameters = zip(*parts, strict=True)
-        signals = [x for x in synthesised if x is not None]
-        return (
-            torch.cat(masks),
-            torch.cat(signals) if signals else None,
-            {name: torch.cat([p[name] for p in parameters]) for name in parameters[0]},
+        synthesised = [p.synthesised for p in parts if p.synthesised is not None]
+        return Separation(
+            torch.cat([p.sources for p in parts]),
+            torch.cat([p.masks for p in parts]),
+            torch.cat(synthesised) if synthesised else None,
+            {k: torch.cat([p.parameters[k] for p in parts]) for k in parts[0].parameters},
         )
 
     def harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
@@ -117,12 +115,22 @@ class UmssSeparator(Separator):
         voices: Tensor = self.model.voice(tracks, controls | silence, seed, heard.shape[-1])
         return voices.to(mixture.device) * scale.unsqueeze(1)
 
+    def separate(
+        self,
+        mixture: Tensor,
+        f0: Tensor,
+        seed: Tensor,
+        sources: Tensor | None,
+        channels: Tensor,
+    ) -> Separation:
+        def masked(mixture: Tensor, f0: Tensor, seed: Tensor, channels: Tensor) -> Separation:
+            return Separator.separate(self, mixture, f0, seed, None, channels)
+
+        return self.fine_tuning(masked, mixture, f0, seed, channels)
+
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> Estimate:
-        return self.fine_tuning(self._estimate, mixture, f0, seed)
-
-    def _estimate(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> Estimate:
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
         scale = peak_of(mixture)
         voices, parameters = self.model(
             (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)

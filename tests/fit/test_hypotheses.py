@@ -12,9 +12,10 @@ from torch import Tensor
 
 from src.f0.estimate import F0Estimator
 from src.f0.heuristic import PaperAssigner
+from src.f0.network import WEIGHTS, VoiceSalience
 from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
-from src.fit.hypotheses import F0Opinions, in_order_of, opinion_weights
+from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, in_order_of, opinion_weights
 from src.fit.separator import FitSeparator
 from src.fit.spectra import divergence
 from src.metrics.frames import si_sdr
@@ -83,7 +84,7 @@ def test_a_better_opinion_helps_and_a_worse_one_hardly_harms() -> None:
     wrong[:, 1, 60:80] = 0.0
 
     def quality(given: Tensor, opinions: F0Opinions | None) -> Tensor:
-        separator = FitSeparator(opinions=opinions, max_iterations=40)
+        separator = FitSeparator(opinions=opinions, retune=False, max_iterations=40)
         return si_sdr(separator(mixture, given).sources, sources).mean()
 
     right_alone, wrong_alone = quality(f0, None), quality(wrong, None)
@@ -95,7 +96,9 @@ def test_a_better_opinion_helps_and_a_worse_one_hardly_harms() -> None:
 
 def test_weights_are_reported() -> None:
     sources, f0 = voices(16_000)
-    result = FitSeparator(opinions=Said(f0, 1.5 * f0), max_iterations=20)(sources.sum(dim=1), f0)
+    result = FitSeparator(opinions=Said(f0, 1.5 * f0), retune=False, max_iterations=20)(
+        sources.sum(dim=1), f0
+    )
     weights = result.parameters["f0_weights"]
     assert weights.shape == (1, 2, f0.shape[-1], 3)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, f0.shape[-1]))
@@ -114,6 +117,7 @@ def test_opinions_of_a_model() -> None:
     assert found.shape == (2, 2, 2, 125)
     middle = found[..., 20:100]
     assert (12 * torch.log2(middle / given[..., 20:100])).abs().max() < 0.5
+
     class Sharp(ToneSalience):
         """Hears everything 80 cents sharp."""
 
@@ -135,7 +139,17 @@ def test_opinions_of_silence_are_the_given_ones() -> None:
     estimators = {name: F0Estimator(ToneSalience(), VoiceTracker()) for name in ("one", "two")}
     opinions = F0Opinions(estimators)
     found = opinions(torch.zeros(1, 2560), given)
-    torch.testing.assert_close(found, given.expand(6, -1, -1, -1))
+    torch.testing.assert_close(found, given.expand(4, -1, -1, -1))
+
+
+def test_the_second_network_is_another_one() -> None:
+    first, second = VoiceSalience(), SecondVoiceSalience()
+    tone = np.sin(2 * np.pi * 220 * np.arange(16_000) / 16_000).astype(np.float32)
+    a, b = first(tone).values, second(tone).values
+    assert np.abs(a - b).max() > 1e-3
+    np.testing.assert_array_equal(a, SecondVoiceSalience(WEIGHTS)(tone).values)
+    with pytest.raises(ValueError, match="no such weights"):
+        SecondVoiceSalience("none.pt")
 
 
 def test_refusals() -> None:
