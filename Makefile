@@ -23,11 +23,14 @@ setup: $(READY) ## Create .venv with the pinned packages
 demo: setup ## Sing, train, evaluate, separate, and write a page to listen to
 	$(BIN)/python -m src.demo
 
+# Two processes, one thread each.
+SPREAD := -n 2 --dist loadfile
+
 test: setup ## Run the tests (without the slow ones)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD)
 
 test-all: setup ## Run all tests
-	$(BIN)/python -m pytest -m 'slow or not slow' --timeout 1800
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD) -m 'slow or not slow' --timeout 1800
 
 lint: setup ## Check style and types
 	$(BIN)/ruff format --check src tests experiments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +35,10 @@ def choir(tmp_path: Path) -> Path:
 
 
 def run(*overrides: str) -> subprocess.CompletedProcess[str]:
+    threads = {"OMP_NUM_THREADS": str(os.cpu_count())}
     return subprocess.run(
         [sys.executable, "-m", "src.separate", *overrides],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT, env=os.environ | threads, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 

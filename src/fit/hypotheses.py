@@ -139,25 +139,22 @@ def in_order_of(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDAr
     return tracks[linear_sum_assignment(cost)[1]]
 
 
-def opinion_weights(
-    divergences: Tensor, *, evidence: float, frames: int, trust: float = 1.0
-) -> Tensor:
+def opinion_weights(against: Tensor, *, frames: int, trust: float = 1.0) -> Tensor:
     """How far to trust each opinion in each frame.
 
     Args:
-        divergences: [K, B, N] of the opinions' models from the mixtures.
-        evidence: weight of a unit of divergence, averaged over frames, as log-odds; 0 = all alike.
-        frames: radius of that average; 0 = every frame for itself.
+        against: [K, B, N] what speaks against each opinion, as log-odds.
+        frames: radius of its average in time; 0 = every frame for itself.
         trust: weight of the first opinion before any evidence; the others have 1.
 
     Returns:
         [K, B, N], sums to 1 over K.
     """
-    flat = divergences.flatten(0, 1).unsqueeze(1)
+    flat = against.flatten(0, 1).unsqueeze(1)
     radius = min(frames, flat.shape[-1] - 1)
     mean = torch.nn.functional.avg_pool1d(
         flat, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False
     )
-    odds = -evidence * mean.squeeze(1).view_as(divergences)
+    odds = -mean.squeeze(1).view_as(against)
     odds[0] += math.log(trust)
     return torch.softmax(odds, dim=0)

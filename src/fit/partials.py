@@ -22,7 +22,7 @@ _BLOCK = 16
 # Bounds of lambda, so that all systems can be solved.
 _LEAST, _MOST = 1e-6, 1e6
 # Hz; a track near zero would have any number of partials.
-_LOWEST = 40.0
+_LOWEST = 60.0
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,11 @@ def _sines(
         along = _interpolate(_without_gaps(track), place)
         count = int(highest / max(_LOWEST, float(track[track > 0].min())))
         order = torch.arange(1, count + 1, dtype=torch.float64, device=f0.device).unsqueeze(-1)
+        phase = (2.0 * math.pi / rate * along.cumsum(-1)).remainder(2.0 * math.pi).to(f0)
+        # Powers of e^(i phase), one product each, in place of a cosine and a sine.
+        partial = torch.polar(torch.ones_like(phase), phase).expand(count, -1).cumprod(dim=0)
         sounds = active & (order * along < highest)
-        phase = 2.0 * math.pi / rate * along.cumsum(-1)
-        angle = (order * phase).remainder(2.0 * math.pi).to(f0)
-        signals += [angle.cos() * sounds, angle.sin() * sounds]
+        signals += [x * sounds for x in (partial.real, partial.imag)]
         frequency += 2 * [(order * along[middle]).to(f0)]
         voice += 2 * count * [j]
     return _Sines(torch.cat(signals), torch.tensor(voice, device=f0.device), torch.cat(frequency))

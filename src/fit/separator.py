@@ -30,9 +30,10 @@ class FitSeparator(Separator):
 
     Args:
         opinions: other F0 tracks; None = the given ones alone, and nothing at all is learned.
-        evidence: how much a better explanation counts, see `opinion_weights`; spectrograms are
-            relative to the mixture's mean.
-        evidence_frames: radius of its average in time, in frames.
+        evidence: log-odds against an opinion per unit of the divergence of its fit; spectrograms
+            are relative to the mixture's mean.
+        residual_evidence: log-odds against it per factor e in the energy that its partials leave.
+        evidence_frames: radius of their average in time, in frames.
         trust: weight of the given F0s before any evidence; every opinion has 1.
         retune: move the given F0s to where the partials are (`src.f0.retune`).
         partials: fields of `src.fit.partials.PartialSettings`; None = masks alone.
@@ -50,8 +51,9 @@ class FitSeparator(Separator):
         *,
         opinions: F0Opinions | None = None,
         evidence: float = 0.03,
+        residual_evidence: float = 6.0,
         evidence_frames: int = 2,
-        trust: float = 4.0,
+        trust: float = 2.0,
         retune: bool = True,
         partials: Mapping[str, Any] | None = _DEFAULTS,
         mask: str = "power",
@@ -60,14 +62,16 @@ class FitSeparator(Separator):
         **settings: Any,
     ) -> None:
         super().__init__(mask=mask)
-        if evidence < 0 or evidence_frames < 0:
+        if min(evidence, residual_evidence, evidence_frames) < 0:
             raise ValueError(
-                f"evidence={evidence} and evidence_frames={evidence_frames} must not be negative"
+                f"evidence={evidence}, residual_evidence={residual_evidence} and "
+                f"evidence_frames={evidence_frames} must not be negative"
             )
         if trust <= 0:
             raise ValueError(f"trust must be positive, got {trust}")
         self.opinions = opinions
         self.evidence = evidence
+        self.residual_evidence = residual_evidence
         self.evidence_frames = evidence_frames
         self.trust = trust
         self.retune = retune
@@ -92,19 +96,23 @@ class FitSeparator(Separator):
             tracks += self.opinions(mixture, f0)
         # Each from scratch: from the first fit the others would stay near it, and look too good.
         fits = [self._fit(mixture, x) for x in tracks]
+        found = [self._partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
+        rests = [channels - x.sum(dim=1) for x in found]
+        against = [
+            self.evidence * fitted.divergence + self.residual_evidence * self._left(rest, channels)
+            for fitted, rest in zip(fits, rests, strict=True)
+        ]
         weights = opinion_weights(
-            torch.stack([fitted.divergence for fitted in fits]),
-            evidence=self.evidence,
-            frames=self.evidence_frames,
-            trust=self.trust,
+            torch.stack(against), frames=self.evidence_frames, trust=self.trust
         )
-        separated = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
+        separated = torch.zeros_like(found[0])
         mean = torch.zeros_like(fits[0].voices)
-        for weight, x, fitted in zip(weights, tracks, fits, strict=True):
+        for weight, fitted, parts, rest in zip(weights, fits, found, rests, strict=True):
             masks = self._masks(fitted)
             mean.addcmul_(masks, weight[:, None, None])
+            shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
             over_time = _at_samples(weight, self.mask_hop, channels.shape[-1])
-            separated.addcmul_(self._filter(channels, x, fitted, masks), over_time)
+            separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
         frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
         parameters = {
             "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
@@ -115,24 +123,34 @@ class FitSeparator(Separator):
             parameters["f0_weights"] = _for_all(weights.permute(1, 2, 0)[:, frames], f0)
         return Separation(separated, mean, None, parameters)
 
-    def _filter(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra, masks: Tensor) -> Tensor:
-        """Sources [B, J, C, T]: partials, and the masks' share of what they leave."""
+    def _partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
+        """Partials [B, J, C, T] of the voices in channels [B, C, T]."""
         if self.partials is None:
-            found = torch.zeros_like(channels).unsqueeze(1)
-        else:
-            found = partials(
-                channels,
-                f0,
-                fitted,
-                self.partials,
-                domain=self.settings.domain,
-                rate=self.rate,
-                hop=self.hop,
-                mask_hop=self.mask_hop,
-            )
-        rest = channels - found.sum(dim=1)
-        shared = [self.apply(channel, masks) for channel in rest.unbind(1)]
-        return found + torch.stack(shared, dim=2)
+            return channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
+        return partials(
+            channels,
+            without_glides(f0),
+            fitted,
+            self.partials,
+            domain=self.settings.domain,
+            rate=self.rate,
+            hop=self.hop,
+            mask_hop=self.mask_hop,
+        )
+
+    def _left(self, rest: Tensor, channels: Tensor) -> Tensor:
+        """Logarithm of the energy that partials leave where they may lie, [B, N]."""
+        if self.partials is None:
+            return torch.zeros((), device=rest.device)
+        last = 1 + round(self.partials.highest / self.rate * self.n_fft)
+
+        def energy(x: Tensor) -> Tensor:
+            spectrum = stft(x, n_fft=self.n_fft, hop=self.mask_hop)[..., :last, :]
+            return spectrum.abs().square().sum(dim=(1, 2))
+
+        # A thousandth is what even the right partials leave.
+        left = energy(rest) + 1e-3 * energy(channels)
+        return left.clamp(min=torch.finfo(left.dtype).tiny).log()
 
     def _fit(self, mixture: Tensor, f0: Tensor) -> FittedSpectra:
         """Fit to mixtures [B, T] with these F0s."""

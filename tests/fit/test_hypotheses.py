@@ -63,16 +63,16 @@ def test_divergence_is_kullback_leibler() -> None:
 
 def test_weights() -> None:
     generator = torch.Generator().manual_seed(0)
-    divergences = 30.0 * torch.rand(3, 2, 12, generator=generator)
-    weights = opinion_weights(divergences, evidence=0.1, frames=2)
+    against = 3.0 * torch.rand(3, 2, 12, generator=generator)
+    weights = opinion_weights(against, frames=2)
     torch.testing.assert_close(weights.sum(dim=0), torch.ones(2, 12))
     for k, b, n in itertools.product(range(3), range(2), range(12)):
         near = slice(max(0, n - 2), n + 3)
-        odds = torch.exp(-0.1 * divergences[:, b, near].mean(dim=-1))
+        odds = torch.exp(-against[:, b, near].mean(dim=-1))
         torch.testing.assert_close(weights[k, b, n], odds[k] / odds.sum())
-    trusting = opinion_weights(divergences, evidence=0.1, frames=2, trust=3.0)
+    trusting = opinion_weights(against, frames=2, trust=3.0)
     torch.testing.assert_close(trusting[0] / trusting[1], 3.0 * weights[0] / weights[1])
-    alike = opinion_weights(divergences, evidence=0.0, frames=100)
+    alike = opinion_weights(0.0 * against, frames=100)
     torch.testing.assert_close(alike, torch.full_like(alike, 1 / 3))
 
 
@@ -94,6 +94,21 @@ def test_a_better_opinion_helps_and_a_worse_one_hardly_harms() -> None:
     torch.testing.assert_close(quality(f0, Said(f0)), right_alone)
 
 
+def test_what_partials_leave_speaks_against_an_opinion() -> None:
+    sources, f0 = voices(16_000)
+    mixture = sources.sum(dim=1)
+    off = f0 * 2 ** (10 / 1200)
+    options = {"opinions": Said(off), "retune": False, "max_iterations": 20, "trust": 1.0}
+    without, by_partials = (
+        FitSeparator(evidence=0.0, residual_evidence=b, **options)(mixture, f0)
+        .parameters["f0_weights"][..., 0]
+        .mean()
+        for b in (0.0, 6.0)
+    )
+    assert without == 0.5
+    assert by_partials > 0.95
+
+
 def test_weights_are_reported() -> None:
     sources, f0 = voices(16_000)
     result = FitSeparator(opinions=Said(f0, 1.5 * f0), retune=False, max_iterations=20)(
@@ -102,7 +117,7 @@ def test_weights_are_reported() -> None:
     weights = result.parameters["f0_weights"]
     assert weights.shape == (1, 2, f0.shape[-1], 3)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, f0.shape[-1]))
-    torch.testing.assert_close(weights[..., 0], 4.0 * weights[..., 1])  # trust
+    torch.testing.assert_close(weights[..., 0], 2.0 * weights[..., 1])  # trust
     assert (weights[..., 2] < weights[..., 0]).all()
 
 
@@ -161,6 +176,8 @@ def test_refusals() -> None:
         F0Opinions({"tones": F0Estimator(ToneSalience(), PaperAssigner())})
     with pytest.raises(ValueError, match="evidence=-1"):
         FitSeparator(evidence=-1.0)
+    with pytest.raises(ValueError, match="residual_evidence=-1"):
+        FitSeparator(residual_evidence=-1.0)
     with pytest.raises(ValueError, match="trust must be positive"):
         FitSeparator(trust=0.0)
 
