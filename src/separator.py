@@ -28,8 +28,9 @@ class Separation:
     Attributes:
         sources: [B, J, T] estimates of the sources, filtered from the mixture; [B, J, C, T] where
             several channels were to be filtered.
-        masks: [B, J, F, N] the masks that were applied, on the separator's own STFT grid
-            (`Separator.n_fft`, `Separator.mask_hop`; `src.dsp.stft.stft`).
+        masks: [B, J, F, N] the masks that were applied (`src.fit`: to what partials leave), on the
+            separator's own STFT grid (`Separator.n_fft`, `Separator.mask_hop`;
+            `src.dsp.stft.stft`).
         synthesised: [B, J, T] signals of the source models, None for methods without a model.
         parameters: by name, [B, J, N, size] per frame or [B, J, size]; empty without a model.
     """

@@ -10,17 +10,21 @@ is none of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from src.dsp.stft import stft
 from src.fit.spectra import FittedSpectra
 
 # Frames that are solved at a time, with the sines that sound in them.
 _BLOCK = 16
 # Bounds of lambda, so that all systems can be solved.
 _LEAST, _MOST = 1e-6, 1e6
+# Bounds of the uncertainty, and the spectrogram's frames over which it is estimated.
+_UNCERTAINTIES, _AROUND = (0.01, 100.0), 9
 # Hz; a track near zero would have any number of partials.
 _LOWEST = 60.0
 
@@ -33,7 +37,10 @@ class PartialSettings:
         window: length of the least-squares frames, samples; F0 may move in them, levels do not.
         hop: their distance, samples.
         highest: Hz; partials above are left to the masks.
-        uncertainty: power of what the model does not know about, relative to the model's own.
+        uncertainty: power of what the model does not know about, relative to the model's own, as
+            guessed at first.
+        left: then it is this times the share of the energy that the partials have left; 0 = the
+            first guess stays.
 
     Raises:
         ValueError: a setting out of range.
@@ -43,6 +50,7 @@ class PartialSettings:
     hop: int = 1024
     highest: float = 1500.0
     uncertainty: float = 0.05
+    left: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.hop <= self.window // 2:
@@ -55,6 +63,8 @@ class PartialSettings:
                 f"partials.highest={self.highest} and partials.uncertainty={self.uncertainty} "
                 "must be positive"
             )
+        if self.left < 0:
+            raise ValueError(f"partials.left={self.left} must not be negative")
 
 
 @dataclass(frozen=True)
@@ -113,15 +123,58 @@ def partials(
         if not len(sines.voice):
             continue
         frame = (middle / mask_hop).round().long().clamp(max=noise.shape[-1] - 1)
-        powers = (x[..., frame].pow(2.0 / domain) for x in (voices, noise))
-        ratio = _surroundings(sines, *powers, rate=rate, uncertainty=settings.uncertainty)
-        amplitudes = _least_squares(heard, sines.signals, ratio, settings)
-        for j, voice in enumerate(result):
-            own = sines.voice == j
-            if bool(own.any()):
-                level = _over_time(amplitudes[own], settings, n_samples)
-                voice.copy_((sines.signals[own].unsqueeze(1) * level).sum(dim=0))
+        powers = [x[..., frame].pow(2.0 / domain) for x in (voices, noise)]
+        guess = torch.full_like(frame, settings.uncertainty, dtype=heard.dtype)
+        _fill(result, heard, sines, powers, guess, settings, rate)
+        if settings.left:
+            share = _share_left(heard, result, settings, rate=rate, hop=mask_hop)
+            better = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
+            _fill(result, heard, sines, powers, better, settings, rate)
     return sources
+
+
+def _fill(
+    result: Tensor,
+    heard: Tensor,
+    sines: _Sines,
+    powers: Sequence[Tensor],
+    uncertainty: Tensor,
+    settings: PartialSettings,
+    rate: int,
+) -> None:
+    """Partials of all voices, into `result` [J, C, T]."""
+    voices, noise = powers
+    ratio = _surroundings(sines, voices, noise, rate=rate, uncertainty=uncertainty)
+    amplitudes = _least_squares(heard, sines.signals, ratio, settings)
+    for j, voice in enumerate(result):
+        own = sines.voice == j
+        if bool(own.any()):
+            level = _over_time(amplitudes[own], settings, heard.shape[-1])
+            voice.copy_((sines.signals[own].unsqueeze(1) * level).sum(dim=0))
+
+
+def energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tensor:
+    """Energy of signals [..., C, T] below `highest` Hz, of all channels, at n * hop: [..., N]."""
+    n_fft = 4 * hop
+    spectrum = stft(signal, n_fft=n_fft, hop=hop)[..., : 1 + round(highest / rate * n_fft), :]
+    return spectrum.abs().square().sum(dim=(-3, -2))
+
+
+def _share_left(
+    heard: Tensor, found: Tensor, settings: PartialSettings, *, rate: int, hop: int
+) -> Tensor:
+    """Share of the energy [N] of channels [C, T] that partials [J, C, T] leave, where they lie."""
+    rest, all_ = (
+        torch.nn.functional.avg_pool1d(
+            energy_below(x, settings.highest, rate=rate, hop=hop).unsqueeze(0),
+            _AROUND,
+            stride=1,
+            padding=_AROUND // 2,
+            count_include_pad=False,
+        )[0]
+        for x in (heard - found.sum(dim=0), heard)
+    )
+    return rest / all_.clamp(min=torch.finfo(all_.dtype).tiny)
 
 
 def _sines(
@@ -167,11 +220,12 @@ def _interpolate(track: Tensor, place: Tensor) -> Tensor:
 
 
 def _surroundings(
-    sines: _Sines, voices: Tensor, noise: Tensor, *, rate: int, uncertainty: float
+    sines: _Sines, voices: Tensor, noise: Tensor, *, rate: int, uncertainty: Tensor
 ) -> Tensor:
     """Power around a partial, relative to its own: [frames, M].
 
-    From the fitted powers of the voices [J, F, frames] and of the noise [F, frames].
+    From the fitted powers of the voices [J, F, frames] and of the noise [F, frames], and the
+    uncertainty [frames].
     """
     n_bins, n_frames = noise.shape
     bins = (sines.frequency * (2 * (n_bins - 1) / rate)).round().long().clamp(1, n_bins - 2)

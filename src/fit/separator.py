@@ -14,7 +14,7 @@ from src.baselines.pitch_model import without_glides
 from src.dsp.stft import soft_masks, stft
 from src.f0.retune import retune
 from src.fit.hypotheses import F0Opinions, opinion_weights
-from src.fit.partials import PartialSettings, partials
+from src.fit.partials import PartialSettings, energy_below, partials
 from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
 from src.separator import MASK_POWERS, Separation, Separator
 
@@ -142,14 +142,12 @@ class FitSeparator(Separator):
         """Logarithm of the energy that partials leave where they may lie, [B, N]."""
         if self.partials is None:
             return torch.zeros((), device=rest.device)
-        last = 1 + round(self.partials.highest / self.rate * self.n_fft)
-
-        def energy(x: Tensor) -> Tensor:
-            spectrum = stft(x, n_fft=self.n_fft, hop=self.mask_hop)[..., :last, :]
-            return spectrum.abs().square().sum(dim=(1, 2))
-
+        left, all_ = (
+            energy_below(x, self.partials.highest, rate=self.rate, hop=self.mask_hop)
+            for x in (rest, channels)
+        )
         # A thousandth is what even the right partials leave.
-        left = energy(rest) + 1e-3 * energy(channels)
+        left = left + 1e-3 * all_
         return left.clamp(min=torch.finfo(left.dtype).tiny).log()
 
     def _fit(self, mixture: Tensor, f0: Tensor) -> FittedSpectra:

@@ -41,7 +41,7 @@ def test_amplitudes_solve_the_regularised_least_squares() -> None:
     """Against numpy, in double precision, for a frame in the middle; flat spectra as prior."""
     sources, f0 = tones(0.6)
     mixture = sources.sum(dim=1) + 0.1 * torch.randn(1, 9600, generator=_seeded())
-    settings = PartialSettings(window=2048, hop=1024, highest=900.0, uncertainty=0.2)
+    settings = PartialSettings(window=2048, hop=1024, highest=900.0, uncertainty=0.2, left=0.0)
     flat = FittedSpectra(
         torch.full((1, 2, 1025, 19), 2.0),
         torch.full((1, 1025, 19), 0.5),
@@ -100,6 +100,37 @@ def test_every_channel_has_amplitudes_of_its_own() -> None:
     torch.testing.assert_close(result.sources.mean(dim=2), alone, atol=1e-4, rtol=1e-3)
 
 
+def test_unisons_are_shared_in_proportion_to_the_fitted_power() -> None:
+    sources, f0 = tones()
+    f0 = f0[:, :1].expand(-1, 2, -1)
+    level = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)
+    flat = FittedSpectra(
+        level.expand(-1, -1, 1025, 32), torch.full((1, 1025, 32), 0.1), *[torch.zeros(1)] * 4
+    )
+    found = partials(sources[:, :1], f0, flat, PartialSettings(), **GRID)[0, :, 0]
+    torch.testing.assert_close(found[1], 4.0 * found[0], rtol=1e-2, atol=1e-3)
+    assert si_sdr(found.sum(dim=0, keepdim=True), sources[0, :1]) > 20.0
+
+
+def test_what_partials_leave_is_how_far_they_are_believed() -> None:
+    """Beside noise, sines are no excuse: what they leave makes the second estimate smaller."""
+    sources, f0 = tones()
+    noise = 3.0 * torch.randn(1, 16_000, generator=_seeded())
+    flat = FittedSpectra(
+        torch.ones(1, 2, 1025, 32), torch.full((1, 1025, 32), 1e-3), *[torch.zeros(1)] * 4
+    )
+
+    def energy(mixture: Tensor, left: float) -> Tensor:
+        settings = PartialSettings(uncertainty=0.05, left=left)
+        return partials(mixture.unsqueeze(1), f0, flat, settings, **GRID).sum(dim=1).square().sum()
+
+    assert energy(noise, 0.5) < 0.8 * energy(noise, 0.0)
+    # Where partials are all there is, they are believed all the more.
+    clean = sources.sum(dim=1)
+    target = clean.square().sum()
+    assert target > energy(clean, 0.5) > energy(clean, 0.0)
+
+
 def test_only_what_is_sung_has_partials() -> None:
     sources, f0 = voices(32_000)
     f0 = f0.clone()
@@ -123,7 +154,8 @@ def test_tracks_near_zero_are_no_burden() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("window", 512), ("hop", 0), ("highest", 0.0), ("uncertainty", -0.1)]
+    ("field", "value"),
+    [("window", 512), ("hop", 0), ("highest", 0.0), ("uncertainty", -0.1), ("left", -1.0)],
 )
 def test_bad_settings_are_named(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"partials.{field}"):
