@@ -209,7 +209,7 @@ def main(cfg: DictConfig) -> None:
             "comb (F0 only)": CombSeparator(),
             "trained model": separator,
             "fit (nothing trained here)": fit,
-            "oracle (upper bound)": OracleSeparator(),
+            "oracle masks (upper bound of masking)": OracleSeparator(),
         },
     )
     results |= evaluate_all(
