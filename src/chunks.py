@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from src.audio import resample
 from src.f0.contours import F0Contours
@@ -229,15 +228,16 @@ def _separate_windows(
     channels = np.stack([resample(window.audio, rate, separator.rate) for window in windows])
     frames = np.arange(-(-channels.shape[-1] // separator.hop)) * separator.hop / separator.rate
     f0 = np.stack([contours.resample(window.start + frames).f0.T for window in windows])
-    stems, parameters = _filter_windows(
-        torch.from_numpy(channels),
+    heard = torch.from_numpy(channels)
+    result = separator(
+        heard.mean(dim=1),
         torch.from_numpy(np.ascontiguousarray(f0)),
-        torch.tensor([seed + window.index for window in windows]),
-        separator,
+        seed=torch.tensor([seed + window.index for window in windows]),
+        channels=heard,
     )
     for b, window in enumerate(windows):
         n_samples = window.audio.shape[-1]
-        restored = resample(stems[b].numpy(), separator.rate, rate)
+        restored = resample(result.sources[b].numpy(), separator.rate, rate)
         missing = n_samples - restored.shape[-1]
         if missing > 0:
             restored = np.pad(restored, [(0, 0), (0, 0), (0, missing)])
@@ -246,15 +246,7 @@ def _separate_windows(
             restored[..., :n_samples].copy(),
             {
                 name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
-                for name, value in parameters.items()
+                for name, value in result.parameters.items()
             },
             f0[b],
         )
-
-
-def _filter_windows(
-    channels: Tensor, f0: Tensor, seed: Tensor, separator: Separator
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Stems [B, J, C, T] of windows [B, C, T], and the parameters."""
-    result = separator(channels.mean(dim=1), f0, seed=seed, channels=channels)
-    return result.sources, result.parameters

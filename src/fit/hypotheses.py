@@ -1,8 +1,8 @@
 """Several opinions about the F0s of one mixture, weighed by how well each explains it.
 
 F0 tracks of a mixture are wrong in places, and every estimate in other places. A separation under
-wrong F0s also explains the spectrogram worse. So the masks of several opinions are averaged with
-weights that follow their divergence from the mixture, frame by frame.
+wrong F0s also explains the mixture worse. So what several opinions separate is averaged with
+weights that follow how well each explains it, frame by frame.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from src.f0.contours import F0Contours
-from src.f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator
+from src.f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, singer_names
 from src.f0.network import VoiceSalience
 from src.f0.retune import retune
 from src.f0.tracker import VoiceTracker
+from src.fit.partials import mean_around
 
 SECOND = Path(__file__).with_name("second_opinion.pt")
 
@@ -111,7 +112,7 @@ class F0Opinions:
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         preprocess = estimator.preprocess
         salience = estimator.model(padded if preprocess is None else preprocess(padded))
-        names = tuple(f"singer{j + 1}" for j in range(n_singers))
+        names = singer_names(n_singers)
         opinions = []
         for bias in self.readiness:
             tracker = copy.copy(estimator.assigner)
@@ -150,11 +151,6 @@ def opinion_weights(against: Tensor, *, frames: int, trust: float = 1.0) -> Tens
     Returns:
         [K, B, N], sums to 1 over K.
     """
-    flat = against.flatten(0, 1).unsqueeze(1)
-    radius = min(frames, flat.shape[-1] - 1)
-    mean = torch.nn.functional.avg_pool1d(
-        flat, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False
-    )
-    odds = -mean.squeeze(1).view_as(against)
+    odds = -mean_around(against, frames)
     odds[0] += math.log(trust)
     return torch.softmax(odds, dim=0)

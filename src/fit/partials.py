@@ -9,13 +9,13 @@ is none of it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from src.dsp.harmonic import harmonic_phase, interpolate_f0
 from src.dsp.stft import stft
 from src.fit.spectra import FittedSpectra
 
@@ -23,8 +23,8 @@ from src.fit.spectra import FittedSpectra
 _BLOCK = 16
 # Bounds of lambda, so that all systems can be solved.
 _LEAST, _MOST = 1e-6, 1e6
-# Bounds of the uncertainty, and the spectrogram's frames over which it is estimated.
-_UNCERTAINTIES, _AROUND = (0.01, 100.0), 9
+# Bounds of the uncertainty, and the radius in frames of the spectrogram of its estimate.
+_UNCERTAINTIES, _AROUND = (0.01, 100.0), 4
 # Hz; a track near zero would have any number of partials.
 _LOWEST = 60.0
 
@@ -82,6 +82,23 @@ class _Sines:
     frequency: Tensor
 
 
+@dataclass(frozen=True)
+class _Equations:
+    """Normal equations of a few frames, without regularisation.
+
+    Attributes:
+        frames: which ones.
+        sound: [M] the m sines that sound in them.
+        matrix: [frames, m, m].
+        right: [frames, m, C] for the channels.
+    """
+
+    frames: slice
+    sound: Tensor
+    matrix: Tensor
+    right: Tensor
+
+
 def partials(
     channels: Tensor,
     f0: Tensor,
@@ -122,20 +139,21 @@ def partials(
         sines = _sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
         if not len(sines.voice):
             continue
+        equations = _normal_equations(heard, sines.signals, len(middle), settings)
         frame = (middle / mask_hop).round().long().clamp(max=noise.shape[-1] - 1)
         powers = [x[..., frame].pow(2.0 / domain) for x in (voices, noise)]
         guess = torch.full_like(frame, settings.uncertainty, dtype=heard.dtype)
-        _fill(result, heard, sines, powers, guess, settings, rate)
+        _fill(result, equations, sines, powers, guess, settings, rate)
         if settings.left:
             share = _share_left(heard, result, settings, rate=rate, hop=mask_hop)
             better = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
-            _fill(result, heard, sines, powers, better, settings, rate)
+            _fill(result, equations, sines, powers, better, settings, rate)
     return sources
 
 
 def _fill(
     result: Tensor,
-    heard: Tensor,
+    equations: Sequence[_Equations],
     sines: _Sines,
     powers: Sequence[Tensor],
     uncertainty: Tensor,
@@ -145,11 +163,11 @@ def _fill(
     """Partials of all voices, into `result` [J, C, T]."""
     voices, noise = powers
     ratio = _surroundings(sines, voices, noise, rate=rate, uncertainty=uncertainty)
-    amplitudes = _least_squares(heard, sines.signals, ratio, settings)
+    amplitudes = _solved(equations, ratio, settings, n_channels=result.shape[1])
     for j, voice in enumerate(result):
         own = sines.voice == j
         if bool(own.any()):
-            level = _over_time(amplitudes[own], settings, heard.shape[-1])
+            level = _over_time(amplitudes[own], settings, result.shape[-1])
             voice.copy_((sines.signals[own].unsqueeze(1) * level).sum(dim=0))
 
 
@@ -160,18 +178,25 @@ def energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tens
     return spectrum.abs().square().sum(dim=(-3, -2))
 
 
+def mean_around(x: Tensor, radius: int) -> Tensor:
+    """Means of [..., N] over the frames up to `radius` before and after, where there are any."""
+    radius = min(radius, x.shape[-1] - 1)
+    mean = torch.nn.functional.avg_pool1d(
+        x.reshape(-1, 1, x.shape[-1]),
+        2 * radius + 1,
+        stride=1,
+        padding=radius,
+        count_include_pad=False,
+    )
+    return mean.view_as(x)
+
+
 def _share_left(
     heard: Tensor, found: Tensor, settings: PartialSettings, *, rate: int, hop: int
 ) -> Tensor:
     """Share of the energy [N] of channels [C, T] that partials [J, C, T] leave, where they lie."""
     rest, all_ = (
-        torch.nn.functional.avg_pool1d(
-            energy_below(x, settings.highest, rate=rate, hop=hop).unsqueeze(0),
-            _AROUND,
-            stride=1,
-            padding=_AROUND // 2,
-            count_include_pad=False,
-        )[0]
+        mean_around(energy_below(x, settings.highest, rate=rate, hop=hop), _AROUND)
         for x in (heard - found.sum(dim=0), heard)
     )
     return rest / all_.clamp(min=torch.finfo(all_.dtype).tiny)
@@ -188,10 +213,10 @@ def _sines(
         if not bool((track > 0).any()):
             continue
         active = (track > 0)[nearest]
-        along = _interpolate(_without_gaps(track), place)
+        along = interpolate_f0(_without_gaps(track), hop=hop, n_samples=n_samples)
         count = int(highest / max(_LOWEST, float(track[track > 0].min())))
         order = torch.arange(1, count + 1, dtype=torch.float64, device=f0.device).unsqueeze(-1)
-        phase = (2.0 * math.pi / rate * along.cumsum(-1)).remainder(2.0 * math.pi).to(f0)
+        phase = harmonic_phase(along, rate=rate).to(f0)
         # Powers of e^(i phase), one product each, in place of a cosine and a sine.
         partial = torch.polar(torch.ones_like(phase), phase).expand(count, -1).cumprod(dim=0)
         sounds = active & (order * along < highest)
@@ -212,13 +237,6 @@ def _without_gaps(track: Tensor) -> Tensor:
     return track[left] + share.clamp(0.0, 1.0) * (track[right] - track[left])
 
 
-def _interpolate(track: Tensor, place: Tensor) -> Tensor:
-    """Values of a track [N] at fractional frames [T], held beyond the end."""
-    left = place.floor().long().clamp(max=len(track) - 1)
-    right = (left + 1).clamp(max=len(track) - 1)
-    return track[left] + (place - left) * (track[right] - track[left])
-
-
 def _surroundings(
     sines: _Sines, voices: Tensor, noise: Tensor, *, rate: int, uncertainty: Tensor
 ) -> Tensor:
@@ -237,28 +255,39 @@ def _surroundings(
     return (around / top.clamp(min=torch.finfo(top.dtype).tiny)).clamp(_LEAST, _MOST).T
 
 
-def _least_squares(
-    channels: Tensor, sines: Tensor, ratio: Tensor, settings: PartialSettings
-) -> Tensor:
-    """Amplitudes [M, C, frames] of sines [M, T] in channels [C, T]."""
+def _normal_equations(
+    channels: Tensor, sines: Tensor, n_frames: int, settings: PartialSettings
+) -> list[_Equations]:
+    """Equations of the amplitudes of sines [M, T] in channels [C, T]."""
     length, hop = settings.window, settings.hop
-    n_samples, n_frames = sines.shape[-1], len(ratio)
     window = torch.hann_window(length, dtype=sines.dtype, device=sines.device)
-    energy = 0.5 * float(window.square().sum())
-    margin = (length // 2, (n_frames - 1) * hop + length - length // 2 - n_samples)
+    margin = (length // 2, (n_frames - 1) * hop + length - length // 2 - sines.shape[-1])
     padded = torch.nn.functional.pad(sines, margin)
     heard = torch.nn.functional.pad(channels, margin)
-    amplitudes = sines.new_zeros(len(sines), len(channels), n_frames)
+    equations = []
     for first in range(0, n_frames, _BLOCK):
         last = min(first + _BLOCK, n_frames)
         stretch = slice(first * hop, (last - 1) * hop + length)
         sound = padded[:, stretch].any(dim=-1)
         columns = padded[sound, stretch].unfold(-1, length, hop).transpose(0, 1) * window
         target = heard[:, stretch].unfold(-1, length, hop).transpose(0, 1) * window
-        normal = columns @ columns.mT
-        normal.diagonal(dim1=-2, dim2=-1).add_(energy * ratio[first:last, sound])
-        solved = torch.cholesky_solve(columns @ target.mT, torch.linalg.cholesky(normal))
-        amplitudes[sound, :, first:last] = solved.permute(1, 2, 0)
+        matrix, right = columns @ columns.mT, columns @ target.mT
+        equations.append(_Equations(slice(first, last), sound, matrix, right))
+    return equations
+
+
+def _solved(
+    equations: Sequence[_Equations], ratio: Tensor, settings: PartialSettings, *, n_channels: int
+) -> Tensor:
+    """Amplitudes [M, C, frames], regularised by the ratio [frames, M]."""
+    window = torch.hann_window(settings.window, dtype=ratio.dtype, device=ratio.device)
+    energy = 0.5 * float(window.square().sum())
+    amplitudes = ratio.new_zeros(ratio.shape[1], n_channels, len(ratio))
+    for part in equations:
+        weights = energy * ratio[part.frames][:, part.sound]
+        factor = torch.linalg.cholesky(part.matrix + torch.diag_embed(weights))
+        solution = torch.cholesky_solve(part.right, factor)
+        amplitudes[part.sound, :, part.frames] = solution.permute(1, 2, 0)
     return amplitudes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -94,17 +94,16 @@ class FitSeparator(Separator):
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
             tracks += self.opinions(mixture, f0)
+        tracks = [without_glides(x) for x in tracks]
+        spectrum = self._spectrum(mixture)
         # Each from scratch: from the first fit the others would stay near it, and look too good.
-        fits = [self._fit(mixture, x) for x in tracks]
+        fits = [self._fit(mixture, spectrum, x) for x in tracks]
         found = [self._partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
         rests = [channels - x.sum(dim=1) for x in found]
-        against = [
-            self.evidence * fitted.divergence + self.residual_evidence * self._left(rest, channels)
-            for fitted, rest in zip(fits, rests, strict=True)
-        ]
-        weights = opinion_weights(
-            torch.stack(against), frames=self.evidence_frames, trust=self.trust
-        )
+        against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
+        if self.partials is not None:
+            against += self.residual_evidence * self._left(rests, channels, self.partials.highest)
+        weights = opinion_weights(against, frames=self.evidence_frames, trust=self.trust)
         separated = torch.zeros_like(found[0])
         mean = torch.zeros_like(fits[0].voices)
         for weight, fitted, parts, rest in zip(weights, fits, found, rests, strict=True):
@@ -129,7 +128,7 @@ class FitSeparator(Separator):
             return channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
         return partials(
             channels,
-            without_glides(f0),
+            f0,
             fitted,
             self.partials,
             domain=self.settings.domain,
@@ -138,22 +137,20 @@ class FitSeparator(Separator):
             mask_hop=self.mask_hop,
         )
 
-    def _left(self, rest: Tensor, channels: Tensor) -> Tensor:
-        """Logarithm of the energy that partials leave where they may lie, [B, N]."""
-        if self.partials is None:
-            return torch.zeros((), device=rest.device)
+    def _left(self, rests: Sequence[Tensor], channels: Tensor, highest: float) -> Tensor:
+        """Logarithm of the energy that partials leave where they may lie, [K, B, N]."""
         left, all_ = (
-            energy_below(x, self.partials.highest, rate=self.rate, hop=self.mask_hop)
-            for x in (rest, channels)
+            energy_below(x, highest, rate=self.rate, hop=self.mask_hop)
+            for x in (torch.stack(list(rests)), channels)
         )
         # A thousandth is what even the right partials leave.
         left = left + 1e-3 * all_
         return left.clamp(min=torch.finfo(left.dtype).tiny).log()
 
-    def _fit(self, mixture: Tensor, f0: Tensor) -> FittedSpectra:
-        """Fit to mixtures [B, T] with these F0s."""
+    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
+        """Fit to mixtures [B, T] and what is compared of them, [B, F, N], with these F0s."""
         combs = comb_spectra(
-            without_glides(f0),
+            f0,
             mixture.shape[-1],
             rate=self.rate,
             hop=self.hop,
@@ -161,7 +158,7 @@ class FitSeparator(Separator):
             mask_hop=self.mask_hop,
             domain=self.settings.domain,
         )
-        return fit_spectra(self._spectrum(mixture), combs, self.settings, rate=self.rate)
+        return fit_spectra(spectrum, combs, self.settings, rate=self.rate)
 
     def _spectrum(self, signal: Tensor) -> Tensor:
         """What is compared: [..., T] to [..., F, N]."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from src.baselines.pitch_model import without_glides
 from src.fit.separator import FitSeparator
 from src.fit.spectra import FittedSpectra, fit_spectra
 from src.models.umss import UmssSeparator
@@ -52,14 +51,8 @@ class UmssFitSeparator(FitSeparator):
         sources: Tensor | None,
         channels: Tensor,
     ) -> Separation:
-        def fit(mixture: Tensor, f0: Tensor, seed: Tensor, channels: Tensor) -> Separation:
-            return FitSeparator.separate(self, mixture, f0, seed, sources, channels)
+        return self.network.fine_tuning(super().separate, mixture, f0, seed, sources, channels)
 
-        return self.network.fine_tuning(fit, mixture, f0, seed, channels)
-
-    def _fit(self, mixture: Tensor, f0: Tensor) -> FittedSpectra:
-        voices = self.network.harmonics(mixture, without_glides(f0))
-        combs = self._spectrum(voices)
-        return fit_spectra(
-            self._spectrum(mixture), combs, self.settings, rate=self.rate, rolled_off=True
-        )
+    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
+        combs = self._spectrum(self.network.harmonics(mixture, f0))
+        return fit_spectra(spectrum, combs, self.settings, rate=self.rate, rolled_off=True)

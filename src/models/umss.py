@@ -70,15 +70,16 @@ class UmssSeparator(Separator):
 
     def fine_tuning(
         self,
-        method: Callable[[Tensor, Tensor, Tensor, Tensor], Separation],
+        method: Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor], Separation],
         mixture: Tensor,
         f0: Tensor,
         seed: Tensor,
+        sources: Tensor | None,
         channels: Tensor,
     ) -> Separation:
-        """`method` of these, the network fine-tuned on each mixture by itself."""
+        """`method` (a `separate`) of these, the network fine-tuned on each mixture by itself."""
         if not self.finetune_steps:
-            return method(mixture, f0, seed, channels)
+            return method(mixture, f0, seed, sources, channels)
         parts: list[Separation] = []
         trained = self.model
         for one in zip(*(x.split(1) for x in (mixture, f0, seed, channels)), strict=True):
@@ -94,7 +95,8 @@ class UmssSeparator(Separator):
                     steps=self.finetune_steps,
                     learning_rate=self.finetune_lr,
                 )
-                parts.append(method(*one))
+                # No oracle: sources are not read.
+                parts.append(method(one[0], one[1], one[2], None, one[3]))
             finally:
                 self.model = trained
         synthesised = [p.synthesised for p in parts if p.synthesised is not None]
@@ -123,10 +125,7 @@ class UmssSeparator(Separator):
         sources: Tensor | None,
         channels: Tensor,
     ) -> Separation:
-        def masked(mixture: Tensor, f0: Tensor, seed: Tensor, channels: Tensor) -> Separation:
-            return Separator.separate(self, mixture, f0, seed, None, channels)
-
-        return self.fine_tuning(masked, mixture, f0, seed, channels)
+        return self.fine_tuning(super().separate, mixture, f0, seed, sources, channels)
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
