@@ -76,6 +76,15 @@ def tiny_model(kind: str = "us", **options: Any) -> UnsupervisedTraining | Super
     return cls(voice={"order": 6}, estimator=dict(ESTIMATOR), fft_sizes=(512, 128), **options)
 
 
+def tiny_checkpoint(folder: Path) -> Path:
+    """File of a small US model with its initial weights."""
+    torch.manual_seed(0)
+    model = tiny_model()
+    path = folder / "best.ckpt"
+    torch.save({"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}, path)
+    return path
+
+
 class RankWeights(pl.Callback):
     """Saves the final weights of every process."""
 

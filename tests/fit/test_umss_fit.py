@@ -12,16 +12,12 @@ from src.fit.umss import UmssFitSeparator
 from src.metrics.frames import si_sdr
 from src.models.umss import CheckpointError, UmssSeparator
 from tests.fit.test_fit import voices
-from tests.tiny_training import tiny_model
+from tests.tiny_training import tiny_checkpoint
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    model = tiny_model()
-    path = tmp_path / "best.ckpt"
-    torch.save({"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}, path)
-    return path
+    return tiny_checkpoint(tmp_path)
 
 
 def test_harmonics_are_the_voices_without_noise(checkpoint: Path) -> None:

@@ -13,16 +13,12 @@ from src.models.finetuning import fine_tuned
 from src.models.lit import TrainingDivergedError
 from src.models.umss import UmssSeparator
 from tests.fit.test_fit import voices
-from tests.tiny_training import tiny_model
+from tests.tiny_training import tiny_checkpoint, tiny_model
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    model = tiny_model()
-    path = tmp_path / "best.ckpt"
-    torch.save({"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}, path)
-    return path
+    return tiny_checkpoint(tmp_path)
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from src.models.umss import CheckpointError, UmssSeparator, load_training_module
-from tests.tiny_training import tiny_model
+from tests.tiny_training import tiny_checkpoint
 
 
 class Payload:
@@ -24,12 +24,7 @@ class Payload:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    model = tiny_model()
-    path = tmp_path / "best.ckpt"
-    content = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
-    torch.save(content, path)
-    return path
+    return tiny_checkpoint(tmp_path)
 
 
 def test_checkpoint_restores_the_weights_and_separates(checkpoint: Path) -> None:
