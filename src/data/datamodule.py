@@ -37,7 +37,7 @@ class MixtureDataModule(pl.LightningDataModule):
             its own options; or just its name.
         n_singers: J.
         cache_dir: where prepared data lie.
-        root: folder of the data; `generated` needs none.
+        root: folder of the data; `generated` needs none, `several` has one per data set instead.
         parts: voice names from the highest to the lowest (reader `folder` only).
         size: "full" or "small": song lists of `split` and excerpts per epoch.
         f0: kind of F0, "cached" (lies with the data, or exact), "stems" (of isolated stems) or

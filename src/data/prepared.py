@@ -225,8 +225,6 @@ class _Preparation:
         return n_samples, silent, notes
 
     def _write_exact_f0(self, song: Song, scratch: Path, n_frames: int) -> bool:
-        if "exact" not in self.reader.f0_kinds:
-            return False
         for stem in song.stems:
             track = self.reader.exact_f0(song, stem)
             if track is None:

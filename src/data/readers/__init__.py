@@ -11,10 +11,18 @@ from src.data.readers.choralsynth import ChoralSynthReader
 from src.data.readers.csd import CsdReader
 from src.data.readers.folder import FolderReader
 from src.data.readers.generated import GeneratedReader
+from src.data.readers.several import SeveralReader
 
 READERS: dict[str, type[Reader]] = {
     reader.name: reader
-    for reader in (GeneratedReader, CsdReader, BcbqReader, ChoralSynthReader, FolderReader)
+    for reader in (
+        GeneratedReader,
+        CsdReader,
+        BcbqReader,
+        ChoralSynthReader,
+        FolderReader,
+        SeveralReader,
+    )
 }
 
 
@@ -23,7 +31,7 @@ def build_reader(name: str, root: str | Path | None = None, **options: Any) -> R
 
     Args:
         name: a key of `READERS`.
-        root: folder of the data; `generated` needs none.
+        root: folder of the data; `generated` needs none, `several` has one per data set instead.
         options: the reader's own options.
 
     Raises:
@@ -31,11 +39,9 @@ def build_reader(name: str, root: str | Path | None = None, **options: Any) -> R
     """
     if name not in READERS:
         raise DataError(f"data reader {name!r}: unknown; there are {', '.join(READERS)}")
-    if name != GeneratedReader.name:
-        if root is None:
-            raise DataError(f"data={name} needs data.root=FOLDER")
-        options["root"] = root
+    reader = READERS[name]
+    options |= reader.root_options(root)
     try:
-        return READERS[name](**options)
+        return reader(**options)
     except TypeError as error:
         raise DataError(f"data={name}: {error}") from error

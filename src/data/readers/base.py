@@ -90,6 +90,11 @@ class Reader(ABC):
     license: str
     f0_kinds: tuple[str, ...] = ("stems",)
 
+    @classmethod
+    def root_options(cls, root: str | Path | None) -> dict[str, Any]:
+        """The reader's options that stem from `data.root`; without files of its own it has none."""
+        return {}
+
     @abstractmethod
     def songs(self) -> list[Song]:
         """All songs, in a fixed order.
@@ -177,6 +182,17 @@ class FileReader(Reader):
             raise DataError(f"{self.root}: not a folder; set data.root to the folder of the data")
         if not any(self.root.iterdir()):
             raise DataError(f"{self.root}: the folder is empty (expected {self.layout})")
+
+    @classmethod
+    def root_options(cls, root: str | Path | None) -> dict[str, Any]:
+        """The root itself.
+
+        Raises:
+            DataError: there is none.
+        """
+        if root is None:
+            raise DataError(f"data={cls.name} needs data.root=FOLDER")
+        return {"root": root}
 
     def location(self) -> str:
         """The root folder."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.data.readers import READERS, build_reader
-from src.data.readers.base import DataError
+from src.data.readers.base import DataError, FileReader
 from src.data.readers.bcbq import BcbqReader
 from src.data.readers.choralsynth import ChoralSynthReader
 from src.data.readers.folder import FolderReader
@@ -137,7 +137,7 @@ def test_shared_choralsynth(shared_dir: Path) -> None:
     assert songs["08_Anima_nostra"].parts == ("CANTUS", "ALTUS", "TENOR_I", "TENOR_II", "BASSUS")
 
 
-@pytest.mark.parametrize("name", [name for name in READERS if name != "generated"])
+@pytest.mark.parametrize("name", [n for n, r in READERS.items() if issubclass(r, FileReader)])
 def test_unusable_roots(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="no such folder; set data.root"):
         build_reader(name, tmp_path / "nowhere")
