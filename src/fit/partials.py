@@ -15,18 +15,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.dsp.harmonic import harmonic_phase, interpolate_f0
 from src.dsp.stft import stft
+from src.fit.sines import Sines, framed, middles, sines_along, surroundings
 from src.fit.spectra import FittedSpectra
 
-# Frames that are solved at a time, with the sines that sound in them.
-_BLOCK = 16
-# Bounds of lambda, so that all systems can be solved.
-_LEAST, _MOST = 1e-6, 1e6
 # Bounds of the uncertainty, and the radius in frames of the spectrogram of its estimate.
 _UNCERTAINTIES, _AROUND = (0.01, 100.0), 4
-# Hz; a track near zero would have any number of partials.
-_LOWEST = 60.0
 
 
 @dataclass(frozen=True)
@@ -65,21 +59,6 @@ class PartialSettings:
             )
         if self.left < 0:
             raise ValueError(f"partials.left={self.left} must not be negative")
-
-
-@dataclass(frozen=True)
-class _Sines:
-    """Cosines and sines of the partials of one mixture.
-
-    Attributes:
-        signals: [M, T], zero where the voice is silent or the partial too high.
-        voice: [M] whose they are.
-        frequency: [M, frames] Hz, in the middle of the least-squares frames.
-    """
-
-    signals: Tensor
-    voice: Tensor
-    frequency: Tensor
 
 
 @dataclass(frozen=True)
@@ -129,41 +108,32 @@ def partials(
     Returns:
         [B, J, C, T].
     """
-    n_samples = channels.shape[-1]
-    middle = torch.arange(0, n_samples + settings.hop - 1, settings.hop, device=channels.device)
-    middle = middle.clamp(max=n_samples - 1)
+    middle = middles(channels.shape[-1], settings.hop, channels.device)
     sources = channels.new_zeros(len(f0), f0.shape[1], *channels.shape[1:])
-    for heard, tracks, voices, noise, result in zip(
-        channels, f0, fitted.voices, fitted.noise, sources, strict=True
-    ):
-        sines = _sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
+    powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
+    for heard, tracks, voices, noise, result in zip(channels, f0, *powers, sources, strict=True):
+        sines = sines_along(
+            tracks, middle, heard.shape[-1], rate=rate, hop=hop, highest=settings.highest
+        )
         if not len(sines.voice):
             continue
         equations = _normal_equations(heard, sines.signals, len(middle), settings)
-        frame = (middle / mask_hop).round().long().clamp(max=noise.shape[-1] - 1)
-        powers = [x[..., frame].pow(2.0 / domain) for x in (voices, noise)]
-        guess = torch.full_like(frame, settings.uncertainty, dtype=heard.dtype)
-        _fill(result, equations, sines, powers, guess, settings, rate)
-        if settings.left:
-            share = _share_left(heard, result, settings, rate=rate, hop=mask_hop)
-            better = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
-            _fill(result, equations, sines, powers, better, settings, rate)
+        uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
+        for again in (False, True) if settings.left else (False,):
+            if again:
+                share = _share_left(heard, result, settings, rate=rate, hop=mask_hop)
+                frame = (middle / mask_hop).round().long().clamp(max=len(share) - 1)
+                uncertainty = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
+            ratio = surroundings(
+                sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
+            )
+            amplitudes = _solved(equations, ratio, settings, n_channels=len(heard))
+            _sing(result, sines, amplitudes, settings)
     return sources
 
 
-def _fill(
-    result: Tensor,
-    equations: Sequence[_Equations],
-    sines: _Sines,
-    powers: Sequence[Tensor],
-    uncertainty: Tensor,
-    settings: PartialSettings,
-    rate: int,
-) -> None:
-    """Partials of all voices, into `result` [J, C, T]."""
-    voices, noise = powers
-    ratio = _surroundings(sines, voices, noise, rate=rate, uncertainty=uncertainty)
-    amplitudes = _solved(equations, ratio, settings, n_channels=result.shape[1])
+def _sing(result: Tensor, sines: Sines, amplitudes: Tensor, settings: PartialSettings) -> None:
+    """Sines with their amplitudes [M, C, frames], summed to the voices in `result` [J, C, T]."""
     for j, voice in enumerate(result):
         own = sines.voice == j
         if bool(own.any()):
@@ -202,78 +172,19 @@ def _share_left(
     return rest / all_.clamp(min=torch.finfo(all_.dtype).tiny)
 
 
-def _sines(
-    f0: Tensor, middle: Tensor, n_samples: int, *, rate: int, hop: int, highest: float
-) -> _Sines:
-    """Sines of all partials below `highest` of tracks [J, N]."""
-    signals, voice, frequency = [f0.new_zeros(0, n_samples)], [], [f0.new_zeros(0, len(middle))]
-    place = torch.arange(n_samples, device=f0.device, dtype=torch.float64) / hop
-    nearest = place.round().long().clamp(max=f0.shape[-1] - 1)
-    for j, track in enumerate(f0.double()):
-        if not bool((track > 0).any()):
-            continue
-        active = (track > 0)[nearest]
-        along = interpolate_f0(_without_gaps(track), hop=hop, n_samples=n_samples)
-        count = int(highest / max(_LOWEST, float(track[track > 0].min())))
-        order = torch.arange(1, count + 1, dtype=torch.float64, device=f0.device).unsqueeze(-1)
-        phase = harmonic_phase(along, rate=rate).to(f0)
-        # Powers of e^(i phase), one product each, in place of a cosine and a sine.
-        partial = torch.polar(torch.ones_like(phase), phase).expand(count, -1).cumprod(dim=0)
-        sounds = active & (order * along < highest)
-        signals += [x * sounds for x in (partial.real, partial.imag)]
-        frequency += 2 * [(order * along[middle]).to(f0)]
-        voice += 2 * count * [j]
-    return _Sines(torch.cat(signals), torch.tensor(voice, device=f0.device), torch.cat(frequency))
-
-
-def _without_gaps(track: Tensor) -> Tensor:
-    """A track [N] whose silences are bridged by straight lines, and held at both ends."""
-    frames = torch.arange(len(track), device=track.device)
-    known = torch.nonzero(track > 0)[:, 0]
-    after = torch.searchsorted(known, frames).clamp(max=len(known) - 1)
-    before = (torch.searchsorted(known, frames, right=True) - 1).clamp(min=0)
-    left, right = known[before], known[after]
-    share = (frames - left) / (right - left).clamp(min=1)
-    return track[left] + share.clamp(0.0, 1.0) * (track[right] - track[left])
-
-
-def _surroundings(
-    sines: _Sines, voices: Tensor, noise: Tensor, *, rate: int, uncertainty: Tensor
-) -> Tensor:
-    """Power around a partial, relative to its own: [frames, M].
-
-    From the fitted powers of the voices [J, F, frames] and of the noise [F, frames], and the
-    uncertainty [frames].
-    """
-    n_bins, n_frames = noise.shape
-    bins = (sines.frequency * (2 * (n_bins - 1) / rate)).round().long().clamp(1, n_bins - 2)
-    frame = torch.arange(n_frames, device=noise.device)
-    around = (noise + uncertainty * (voices.sum(dim=0) + noise))[bins, frame]
-    # The top of the partial may be a bin beside.
-    tops = [voices[sines.voice.unsqueeze(-1), bins + k, frame] for k in (-1, 0, 1)]
-    top = torch.stack(tops).amax(dim=0)
-    return (around / top.clamp(min=torch.finfo(top.dtype).tiny)).clamp(_LEAST, _MOST).T
-
-
 def _normal_equations(
     channels: Tensor, sines: Tensor, n_frames: int, settings: PartialSettings
 ) -> list[_Equations]:
     """Equations of the amplitudes of sines [M, T] in channels [C, T]."""
-    length, hop = settings.window, settings.hop
-    window = torch.hann_window(length, dtype=sines.dtype, device=sines.device)
-    margin = (length // 2, (n_frames - 1) * hop + length - length // 2 - sines.shape[-1])
-    padded = torch.nn.functional.pad(sines, margin)
-    heard = torch.nn.functional.pad(channels, margin)
-    equations = []
-    for first in range(0, n_frames, _BLOCK):
-        last = min(first + _BLOCK, n_frames)
-        stretch = slice(first * hop, (last - 1) * hop + length)
-        sound = padded[:, stretch].any(dim=-1)
-        columns = padded[sound, stretch].unfold(-1, length, hop).transpose(0, 1) * window
-        target = heard[:, stretch].unfold(-1, length, hop).transpose(0, 1) * window
-        matrix, right = columns @ columns.mT, columns @ target.mT
-        equations.append(_Equations(slice(first, last), sound, matrix, right))
-    return equations
+    return [
+        _Equations(
+            part.where,
+            part.sound,
+            part.columns @ part.columns.mT,
+            part.columns @ part.heard.mT,
+        )
+        for part in framed(channels, sines, n_frames, window=settings.window, hop=settings.hop)
+    ]
 
 
 def _solved(

@@ -16,6 +16,7 @@ from src.f0.retune import retune
 from src.fit.hypotheses import F0Opinions, opinion_weights
 from src.fit.partials import PartialSettings, energy_below, partials
 from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
+from src.fit.tuning import TuningSettings, tuned
 from src.separator import MASK_POWERS, Separation, Separator
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({})
@@ -37,6 +38,8 @@ class FitSeparator(Separator):
         trust: weight of the given F0s before any evidence; every opinion has 1.
         retune: move the given F0s to where the partials are (`src.f0.retune`).
         partials: fields of `src.fit.partials.PartialSettings`; None = masks alone.
+        tuning: fields of `src.fit.tuning.TuningSettings`: all tracks, the opinions' too, move to
+            where the phases of the partials are; None = they stay. Without effect on masks alone.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
         mask_hop: their hop in samples.
@@ -56,6 +59,7 @@ class FitSeparator(Separator):
         trust: float = 2.0,
         retune: bool = True,
         partials: Mapping[str, Any] | None = _DEFAULTS,
+        tuning: Mapping[str, Any] | None = _DEFAULTS,
         mask: str = "power",
         n_fft: int = 2048,
         mask_hop: int = 512,
@@ -76,6 +80,7 @@ class FitSeparator(Separator):
         self.trust = trust
         self.retune = retune
         self.partials = None if partials is None else PartialSettings(**partials)
+        self.tuning = None if tuning is None else TuningSettings(**tuning)
         self.n_fft = n_fft
         self.mask_hop = mask_hop
         self.settings = FitSettings(**settings)
@@ -98,6 +103,7 @@ class FitSeparator(Separator):
         spectrum = self._spectrum(mixture)
         # Each from scratch: from the first fit the others would stay near it, and look too good.
         fits = [self._fit(mixture, spectrum, x) for x in tracks]
+        tracks = [self._tuned(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
         found = [self._partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
@@ -116,26 +122,32 @@ class FitSeparator(Separator):
         parameters = {
             "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
             "noise_cosines": _for_all(fits[0].noise_envelope.transpose(1, 2)[:, frames], f0),
-            "tuned_f0": f0.unsqueeze(-1),
+            "tuned_f0": tracks[0].unsqueeze(-1),
         }
         if len(tracks) > 1:
             parameters["f0_weights"] = _for_all(weights.permute(1, 2, 0)[:, frames], f0)
         return Separation(separated, mean, None, parameters)
 
+    def _tuned(self, mixture: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
+        """Tracks [B, J, N] moved to where the phases of the partials are."""
+        if self.partials is None or self.tuning is None:
+            return f0
+        return tuned(mixture, f0, fitted, self.tuning, **self._grid())
+
     def _partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
         """Partials [B, J, C, T] of the voices in channels [B, C, T]."""
         if self.partials is None:
             return channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
-        return partials(
-            channels,
-            f0,
-            fitted,
-            self.partials,
-            domain=self.settings.domain,
-            rate=self.rate,
-            hop=self.hop,
-            mask_hop=self.mask_hop,
-        )
+        return partials(channels, f0, fitted, self.partials, **self._grid())
+
+    def _grid(self) -> dict[str, Any]:
+        """What relates the fit's spectrograms to samples and F0 frames."""
+        return {
+            "domain": self.settings.domain,
+            "rate": self.rate,
+            "hop": self.hop,
+            "mask_hop": self.mask_hop,
+        }
 
     def _left(self, rests: Sequence[Tensor], channels: Tensor, highest: float) -> Tensor:
         """Logarithm of the energy that partials leave where they may lie, [K, B, N]."""

@@ -98,7 +98,9 @@ def test_what_partials_leave_speaks_against_an_opinion() -> None:
     sources, f0 = voices(16_000)
     mixture = sources.sum(dim=1)
     off = f0 * 2 ** (10 / 1200)
-    options = {"opinions": Said(off), "retune": False, "max_iterations": 20, "trust": 1.0}
+    options = {
+        "opinions": Said(off), "retune": False, "tuning": None, "max_iterations": 20, "trust": 1.0,
+    }  # fmt: skip
     without, by_partials = (
         FitSeparator(evidence=0.0, residual_evidence=b, **options)(mixture, f0)
         .parameters["f0_weights"][..., 0]

@@ -1,0 +1,165 @@
+"""Partials as sines along F0 tracks, and how strong a fit expects each of them to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from src.dsp.harmonic import harmonic_phase, interpolate_f0
+
+# Frames that are looked at together, with the sines that sound in them.
+_BLOCK = 16
+# Bounds of what surrounds a partial, so that all systems can be solved.
+_LEAST, _MOST = 1e-6, 1e6
+# Hz; a track near zero would have any number of partials.
+_LOWEST = 60.0
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A few least-squares frames of a recording, under a Hann window w.
+
+    Attributes:
+        where: which ones.
+        sound: [M] the m sines that sound in them.
+        columns: [frames, m, window] these sines, times w.
+        heard: [frames, C, window] the recording, times w.
+    """
+
+    where: slice
+    sound: Tensor
+    columns: Tensor
+    heard: Tensor
+
+
+@dataclass(frozen=True)
+class Sines:
+    """Cosines and sines of the partials of one mixture.
+
+    Attributes:
+        signals: [M, T], zero where the voice is silent or the partial too high.
+        voice: [M] whose they are.
+        order: [M] number of the partial, negative for sines.
+        other: [M] place of the sine of a cosine, and the other way round.
+        frequency: [M, frames] Hz, in the middle of the least-squares frames.
+    """
+
+    signals: Tensor
+    voice: Tensor
+    order: Tensor
+    other: Tensor
+    frequency: Tensor
+
+
+def middles(n_samples: int, hop: int, device: torch.device) -> Tensor:
+    """Middle samples of the frames of a recording; the last one is at its end."""
+    return torch.arange(0, n_samples + hop - 1, hop, device=device).clamp(max=n_samples - 1)
+
+
+def sines_along(
+    f0: Tensor, middle: Tensor, n_samples: int, *, rate: int, hop: int, highest: float
+) -> Sines:
+    """Sines of all partials below `highest` Hz of tracks.
+
+    Args:
+        f0: [J, N] Hz, 0 = silent.
+        middle: [frames] of the least-squares frames, samples.
+        n_samples: T.
+        rate: sample rate in Hz.
+        hop: samples per F0 frame.
+        highest: Hz.
+    """
+    signals, frequency = [f0.new_zeros(0, n_samples)], [f0.new_zeros(0, len(middle))]
+    voice: list[int] = []
+    orders: list[int] = []
+    other: list[int] = []
+    place = torch.arange(n_samples, device=f0.device, dtype=torch.float64) / hop
+    nearest = place.round().long().clamp(max=f0.shape[-1] - 1)
+    for j, track in enumerate(f0.double()):
+        if not bool((track > 0).any()):
+            continue
+        active = (track > 0)[nearest]
+        along = interpolate_f0(_without_gaps(track), hop=hop, n_samples=n_samples)
+        count = int(highest / max(_LOWEST, float(track[track > 0].min())))
+        order = torch.arange(1, count + 1, dtype=torch.float64, device=f0.device).unsqueeze(-1)
+        phase = harmonic_phase(along, rate=rate).to(f0)
+        # Powers of e^(i phase), one product each, in place of a cosine and a sine.
+        partial = torch.polar(torch.ones_like(phase), phase).expand(count, -1).cumprod(dim=0)
+        sounds = active & (order * along < highest)
+        signals += [x * sounds for x in (partial.real, partial.imag)]
+        frequency += 2 * [(order * along[middle]).to(f0)]
+        cosines = range(len(voice), len(voice) + count)
+        other += [*(i + count for i in cosines), *cosines]
+        voice += 2 * count * [j]
+        orders += [*range(1, count + 1), *range(-1, -count - 1, -1)]
+    whose, number, partner = (
+        torch.tensor(x, dtype=torch.int64, device=f0.device) for x in (voice, orders, other)
+    )
+    return Sines(torch.cat(signals), whose, number, partner, torch.cat(frequency))
+
+
+def framed(
+    channels: Tensor, sines: Tensor, n_frames: int, *, window: int, hop: int
+) -> Iterator[Frames]:
+    """Frames of channels [C, T] and of sines [M, T], a block after the other."""
+    hann = torch.hann_window(window, dtype=sines.dtype, device=sines.device)
+    margin = (window // 2, (n_frames - 1) * hop + window - window // 2 - sines.shape[-1])
+    padded = torch.nn.functional.pad(sines, margin)
+    heard = torch.nn.functional.pad(channels, margin)
+    for first in range(0, n_frames, _BLOCK):
+        last = min(first + _BLOCK, n_frames)
+        stretch = slice(first * hop, (last - 1) * hop + window)
+        sound = padded[:, stretch].any(dim=-1)
+        columns, target = (
+            x.unfold(-1, window, hop).transpose(0, 1) * hann
+            for x in (padded[sound, stretch], heard[:, stretch])
+        )
+        yield Frames(slice(first, last), sound, columns, target)
+
+
+def _without_gaps(track: Tensor) -> Tensor:
+    """A track [N] whose silences are bridged by straight lines, and held at both ends."""
+    frames = torch.arange(len(track), device=track.device)
+    known = torch.nonzero(track > 0)[:, 0]
+    after = torch.searchsorted(known, frames).clamp(max=len(known) - 1)
+    before = (torch.searchsorted(known, frames, right=True) - 1).clamp(min=0)
+    left, right = known[before], known[after]
+    share = (frames - left) / (right - left).clamp(min=1)
+    return track[left] + share.clamp(0.0, 1.0) * (track[right] - track[left])
+
+
+def surroundings(
+    sines: Sines,
+    fitted: tuple[Tensor, Tensor],
+    middle: Tensor,
+    uncertainty: Tensor,
+    *,
+    rate: int,
+    mask_hop: int,
+) -> Tensor:
+    """Power around each partial, relative to its own.
+
+    Args:
+        sines: M of them.
+        fitted: powers of the voices, [J, F, N], and of the noise, [F, N].
+        middle: [frames] of the least-squares frames, samples.
+        uncertainty: [frames] power of what the fit does not know about, relative to its own.
+        rate: sample rate in Hz.
+        mask_hop: samples per frame of the fit.
+
+    Returns:
+        [frames, M].
+    """
+    frame = (middle / mask_hop).round().long().clamp(max=fitted[1].shape[-1] - 1)
+    voices, noise = (x[..., frame] for x in fitted)
+    n_bins = len(noise)
+    bins = (sines.frequency * (2 * (n_bins - 1) / rate)).round().long().clamp(1, n_bins - 2)
+    column = torch.arange(len(middle), device=noise.device)
+    around = (noise + uncertainty * (voices.sum(dim=0) + noise))[bins, column]
+    # The top of the partial may be a bin beside.
+    tops = [voices[sines.voice.unsqueeze(-1), bins + k, column] for k in (-1, 0, 1)]
+    top = torch.stack(tops).amax(dim=0)
+    return (around / top.clamp(min=torch.finfo(top.dtype).tiny)).clamp(_LEAST, _MOST).T

@@ -1,0 +1,154 @@
+"""F0 tracks moved to where the phases of the partials are, of all voices at once.
+
+A track that is off by delta Hz turns the phase of partial h by 2 pi h delta tau within a window,
+tau seconds from its middle. Where a least-squares frame (`src.fit.partials`) has found the partials
+under the given tracks, the harmonic source's derivative with respect to F0 says what such a turn
+adds to them, so that delta follows together with all amplitudes: a step of Gauss and Newton.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from src.fit.sines import Frames, Sines, framed, middles, sines_along, surroundings
+from src.fit.spectra import FittedSpectra
+
+# Cents by which a track is moved at most.
+_REACH = 40.0
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """How tracks are tuned on the phases.
+
+    Attributes:
+        window: length of the frames, samples.
+        hop: their distance, samples.
+        highest: Hz; partials above are not looked at.
+        uncertainty: power of what the fit does not know about, relative to its own.
+        deviation: cents; the larger, the less evidence is asked for.
+
+    Raises:
+        ValueError: a setting out of range.
+    """
+
+    window: int = 2048
+    hop: int = 512
+    highest: float = 1500.0
+    uncertainty: float = 0.05
+    deviation: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hop <= self.window // 2:
+            raise ValueError(
+                f"tuning.hop={self.hop} must be positive and at most half of "
+                f"tuning.window={self.window}"
+            )
+        for name in ("highest", "uncertainty", "deviation"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"tuning.{name} must be positive, got {getattr(self, name)}")
+
+
+def tuned(
+    mixture: Tensor,
+    f0: Tensor,
+    fitted: FittedSpectra,
+    settings: TuningSettings,
+    *,
+    domain: float,
+    rate: int,
+    hop: int,
+    mask_hop: int,
+) -> Tensor:
+    """Tracks moved by at most 40 cents.
+
+    In every frame the offsets delta of the J tracks and the amplitudes a of the sines S minimise
+    |w (x - S a - D delta)|^2 + sum lambda a^2 + sum r (delta / sigma)^2, where D is the derivative
+    of S a with respect to F0, lambda as in `src.fit.partials.partials`, r the power that S a
+    leaves, and sigma the deviation in Hz.
+
+    Args:
+        mixture: [B, T].
+        f0: [B, J, N] Hz, 0 = silent.
+        fitted: the mixtures as explained by these F0s.
+        settings: see `TuningSettings`.
+        domain: exponent of the magnitudes that were fitted.
+        rate: sample rate in Hz.
+        hop: samples per F0 frame.
+        mask_hop: samples per frame of the fit.
+
+    Returns:
+        [B, J, N], silent where `f0` is.
+    """
+    n_samples = mixture.shape[-1]
+    middle = middles(n_samples, settings.hop, mixture.device)
+    weights = _frame_weights(f0, len(middle), settings, hop=hop)
+    nearest = (middle / hop).round().long().clamp(max=f0.shape[-1] - 1)
+    powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
+    results = []
+    for heard, tracks, voices, noise in zip(mixture, f0, *powers, strict=True):
+        sines = sines_along(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
+        uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
+        ratio = surroundings(
+            sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
+        )
+        deviation = (2.0 ** (settings.deviation / 1200.0) - 1.0) * tracks[:, nearest]
+        offsets = torch.zeros_like(deviation)
+        for frames in framed(
+            heard[None],
+            sines.signals,
+            len(middle),
+            window=settings.window,
+            hop=settings.hop,
+        ):
+            if bool(frames.sound.any()):
+                offsets[:, frames.where] = _offsets(
+                    frames, sines, ratio[frames.where], deviation[:, frames.where], rate=rate
+                )
+        results.append(tracks + torch.where(tracks > 0, offsets @ weights, 0.0))
+    reach = 2.0 ** (_REACH / 1200.0)
+    return torch.stack(results).clamp(min=f0 / reach, max=f0 * reach)
+
+
+def _offsets(
+    frames: Frames, sines: Sines, ratio: Tensor, deviation: Tensor, *, rate: int
+) -> Tensor:
+    """Offsets [J, frames] in Hz, from ratio [frames, M] and deviation [J, frames] in Hz."""
+    columns, heard = frames.columns, frames.heard
+    window = columns.shape[-1]
+    energy = torch.hann_window(window, dtype=columns.dtype, device=columns.device).square().sum()
+    factor = torch.linalg.cholesky(
+        columns @ columns.mT + torch.diag_embed(0.5 * energy * ratio[:, frames.sound])
+    )
+    amplitudes = torch.cholesky_solve(columns @ heard.mT, factor)
+    left = heard - amplitudes.mT @ columns
+
+    # d/dphi of a cos(h phi) + b sin(h phi) is h b cos(h phi) - h a sin(h phi).
+    of_all = torch.zeros_like(ratio)
+    of_all[:, frames.sound] = amplitudes[..., 0]
+    turned = (of_all[:, sines.other] * sines.order)[:, frames.sound]
+    whose = sines.voice[frames.sound] == torch.arange(len(deviation)).to(sines.voice)[:, None]
+    seconds = (torch.arange(window, device=columns.device) - window // 2).to(columns) / rate
+    derivative = (turned.unsqueeze(1) * whose) @ columns * (2.0 * math.pi * seconds)
+
+    # The amplitudes are eliminated; what remains is J equations per frame.
+    shared = columns @ derivative.mT
+    matrix = derivative @ derivative.mT - shared.mT @ torch.cholesky_solve(shared, factor)
+    penalty = (left.square().sum(dim=-1) / energy).T / deviation.square().clamp(min=1e-6)
+    tiny = torch.finfo(matrix.dtype).tiny
+    matrix = matrix + torch.diag_embed(penalty.T.clamp(min=tiny**0.5))
+    offsets: Tensor = torch.linalg.solve(matrix.double(), (derivative @ left.mT).double())
+    return offsets[..., 0].T.to(columns)
+
+
+def _frame_weights(f0: Tensor, n_frames: int, settings: TuningSettings, *, hop: int) -> Tensor:
+    """Share of each frame in each frame of F0, [frames, N]: the square of the Hann window."""
+    place = torch.arange(f0.shape[-1], device=f0.device) * hop
+    middle = torch.arange(n_frames, device=f0.device) * settings.hop
+    distance = (place - middle.unsqueeze(-1)).abs() / settings.window
+    shares = torch.cos(math.pi * distance.clamp(max=0.5)).pow(4).to(f0)
+    return shares / shares.sum(dim=0)
