@@ -44,7 +44,7 @@ class PartialSettings:
     hop: int = 1024
     highest: float = 1500.0
     uncertainty: float = 0.05
-    left: float = 0.5
+    left: float = 0.3
 
     def __post_init__(self) -> None:
         if not 0 < self.hop <= self.window // 2:

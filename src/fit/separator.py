@@ -54,7 +54,7 @@ class FitSeparator(Separator):
         *,
         opinions: F0Opinions | None = None,
         evidence: float = 0.03,
-        residual_evidence: float = 6.0,
+        residual_evidence: float = 8.0,
         evidence_frames: int = 2,
         trust: float = 2.0,
         retune: bool = True,
