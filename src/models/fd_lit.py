@@ -19,7 +19,7 @@ from src.dsp.spectral_loss import FFT_SIZES
 from src.models.fd_decisions import straight_through
 from src.models.lit import Batch, SourceFilterTraining, UnsupervisedTraining, load_module
 from src.models.salience_f0 import SalienceF0, VoiceF0, f0_losses
-from src.models.umss import peak_of
+from src.models.umss import sung
 from src.separator import Separator
 
 F0_WEIGHTS = {"salience": 1e4, "range": 1e5, "commitment": 1e4}
@@ -248,10 +248,5 @@ class FdSeparator(Separator):
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        scale = peak_of(mixture)
-        inputs = (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)
         sing = self.model if self.own_f0 else self.model.sing_given
-        voices, parameters = sing(*inputs)
-        masks = self._soft_masks(voices).to(mixture.device)
-        parameters = {name: value.to(mixture.device) for name, value in parameters.items()}
-        return masks, voices.to(mixture.device) * scale.unsqueeze(1), parameters
+        return sung(sing, mixture, f0, seed, device=self.device, masks=self._soft_masks)

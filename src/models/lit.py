@@ -148,7 +148,7 @@ def load_module(path: str | Path, kind: type[Trained], *, experiment: str) -> Tr
     Raises:
         CheckpointError: missing file, not a checkpoint, or one of another model.
     """
-    hyper_parameters, state = _read(Path(path), experiment)
+    hyper_parameters, state = _read(Path(path), experiment, "separator.checkpoint")
     try:
         model = kind(**hyper_parameters)
         model.load_state_dict(state)
@@ -160,12 +160,12 @@ def load_module(path: str | Path, kind: type[Trained], *, experiment: str) -> Tr
     return model.eval().requires_grad_(False)
 
 
-def _read(path: Path, experiment: str) -> tuple[Any, Any]:
-    """Hyper-parameters and weights of a checkpoint file."""
+def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
+    """Hyper-parameters and weights of a checkpoint file, named by a field of the configuration."""
     if not path.is_file():
         raise CheckpointError(
             f"{path}: no such checkpoint; train one with `python -m src.train "
-            f"experiment={experiment}` or set separator.checkpoint"
+            f"experiment={experiment}` or set {field}"
         )
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -185,7 +185,7 @@ def begin_with(model: SeparationTraining, path: str | Path) -> None:
     Raises:
         CheckpointError: missing file, not a checkpoint, or weights of another network.
     """
-    _, state = _read(Path(path), "us_small")
+    _, state = _read(Path(path), "us_small", "init")
     try:
         model.load_state_dict(state)
     except (TypeError, RuntimeError) as error:

@@ -130,13 +130,24 @@ class UmssSeparator(Separator):
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        scale = peak_of(mixture)
-        voices, parameters = self.model(
-            (mixture / scale).to(self.device), f0.to(self.device), seed.to(self.device)
-        )
-        masks = self._soft_masks(voices).to(mixture.device)
-        parameters = {name: value.to(mixture.device) for name, value in parameters.items()}
-        return masks, voices.to(mixture.device) * scale.unsqueeze(1), parameters
+        return sung(self.model, mixture, f0, seed, device=self.device, masks=self._soft_masks)
+
+
+def sung(
+    model: Callable[..., tuple[Tensor, dict[str, Tensor]]],
+    mixture: Tensor,
+    f0: Tensor,
+    seed: Tensor,
+    *,
+    device: torch.device,
+    masks: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Masks, voices as loud as the mixtures, and parameters of a model on a device."""
+    scale = peak_of(mixture)
+    voices, parameters = model((mixture / scale).to(device), f0.to(device), seed.to(device))
+    at_home = {name: value.to(mixture.device) for name, value in parameters.items()}
+    loud = voices.to(mixture.device) * scale.unsqueeze(1)
+    return masks(voices).to(mixture.device), loud, at_home
 
 
 def peak_of(mixture: Tensor) -> Tensor:
