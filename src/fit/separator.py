@@ -14,7 +14,7 @@ from src.baselines.pitch_model import without_glides
 from src.dsp.stft import soft_masks, stft
 from src.f0.retune import retune
 from src.fit.hypotheses import F0Opinions, opinion_weights
-from src.fit.partials import PartialSettings, energy_below, partials
+from src.fit.partials import PartialSettings, energy_below, mean_around, partials
 from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
 from src.fit.tuning import TuningSettings, tuned
 from src.separator import MASK_POWERS, Separation, Separator
@@ -34,6 +34,8 @@ class FitSeparator(Separator):
         evidence: log-odds against an opinion per unit of the divergence of its fit; spectrograms
             are relative to the mixture's mean.
         residual_evidence: log-odds against it per factor e in the energy that its partials leave.
+        doubt: share of the energy that the best opinion's partials may leave; where they leave more,
+            evidence counts less, by the square of the ratio.
         evidence_frames: radius of their average in time, in frames.
         trust: weight of the given F0s before any evidence; every opinion has 1.
         retune: move the given F0s to where the partials are (`src.f0.retune`).
@@ -55,6 +57,7 @@ class FitSeparator(Separator):
         opinions: F0Opinions | None = None,
         evidence: float = 0.03,
         residual_evidence: float = 8.0,
+        doubt: float = 0.1,
         evidence_frames: int = 2,
         trust: float = 2.0,
         retune: bool = True,
@@ -71,11 +74,12 @@ class FitSeparator(Separator):
                 f"evidence={evidence}, residual_evidence={residual_evidence} and "
                 f"evidence_frames={evidence_frames} must not be negative"
             )
-        if trust <= 0:
-            raise ValueError(f"trust must be positive, got {trust}")
+        if min(trust, doubt) <= 0:
+            raise ValueError(f"trust={trust} and doubt={doubt} must be positive")
         self.opinions = opinions
         self.evidence = evidence
         self.residual_evidence = residual_evidence
+        self.doubt = doubt
         self.evidence_frames = evidence_frames
         self.trust = trust
         self.retune = retune
@@ -108,7 +112,9 @@ class FitSeparator(Separator):
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
         if self.partials is not None:
-            against += self.residual_evidence * self._left(rests, channels, self.partials.highest)
+            left = self._left(rests, channels, self.partials.highest)
+            against += self.residual_evidence * left
+            against *= self._credit(left)
         weights = opinion_weights(against, frames=self.evidence_frames, trust=self.trust)
         separated = torch.zeros_like(found[0])
         mean = torch.zeros_like(fits[0].voices)
@@ -150,14 +156,23 @@ class FitSeparator(Separator):
         }
 
     def _left(self, rests: Sequence[Tensor], channels: Tensor, highest: float) -> Tensor:
-        """Logarithm of the energy that partials leave where they may lie, [K, B, N]."""
+        """Logarithm of the share of the energy that partials leave where they may lie, [K, B, N]."""
         left, all_ = (
             energy_below(x, highest, rate=self.rate, hop=self.mask_hop)
             for x in (torch.stack(list(rests)), channels)
         )
         # A thousandth is what even the right partials leave.
-        left = left + 1e-3 * all_
-        return left.clamp(min=torch.finfo(left.dtype).tiny).log()
+        tiny = torch.finfo(left.dtype).tiny
+        return (left / all_.clamp(min=tiny) + 1e-3).log()
+
+    def _credit(self, left: Tensor) -> Tensor:
+        """Share of the evidence that counts, [B, N], from what opinions leave [K, B, N].
+
+        Where nothing explains the mixture, as in much reverberation, what explains it least badly
+        is no truer than the rest.
+        """
+        best = mean_around(left.exp(), self.evidence_frames).amin(dim=0)
+        return (self.doubt / best).clamp(max=1.0).square()
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
         """Fit to mixtures [B, T] and what is compared of them, [B, F, N], with these F0s."""
