@@ -34,7 +34,7 @@ class FitSeparator(Separator):
         evidence: log-odds against an opinion per unit of the divergence of its fit; spectrograms
             are relative to the mixture's mean.
         residual_evidence: log-odds against it per factor e in the energy that its partials leave.
-        doubt: share of the energy that the best opinion's partials may leave; where they leave more,
+        doubt: share of the energy that the best opinion's partials may leave; where it is more,
             evidence counts less, by the square of the ratio.
         evidence_frames: radius of their average in time, in frames.
         trust: weight of the given F0s before any evidence; every opinion has 1.
@@ -156,7 +156,7 @@ class FitSeparator(Separator):
         }
 
     def _left(self, rests: Sequence[Tensor], channels: Tensor, highest: float) -> Tensor:
-        """Logarithm of the share of the energy that partials leave where they may lie, [K, B, N]."""
+        """Logarithm of the share of the energy that partials leave where they lie, [K, B, N]."""
         left, all_ = (
             energy_below(x, highest, rate=self.rate, hop=self.mask_hop)
             for x in (torch.stack(list(rests)), channels)

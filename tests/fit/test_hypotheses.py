@@ -111,6 +111,20 @@ def test_what_partials_leave_speaks_against_an_opinion() -> None:
     assert by_partials > 0.95
 
 
+def test_evidence_counts_less_where_nothing_explains_the_mixture() -> None:
+    sources, f0 = voices(16_000)
+    noise = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
+    mixture = sources.sum(dim=1) + 0.5 * sources.std() * noise
+    options = {"opinions": Said(1.3 * f0), "tuning": None, "max_iterations": 20, "trust": 1.0}
+    credulous, cautious = (
+        FitSeparator(doubt=d, **options)(mixture, f0).parameters["f0_weights"][..., 0]
+        for d in (1.0, 0.01)
+    )
+    assert (credulous > 0.9).all()
+    assert (cautious < credulous).all()
+    assert (cautious >= 0.5).all()
+
+
 def test_weights_are_reported() -> None:
     sources, f0 = voices(16_000)
     result = FitSeparator(opinions=Said(f0, 1.5 * f0), retune=False, max_iterations=20)(
@@ -180,8 +194,10 @@ def test_refusals() -> None:
         FitSeparator(evidence=-1.0)
     with pytest.raises(ValueError, match="residual_evidence=-1"):
         FitSeparator(residual_evidence=-1.0)
-    with pytest.raises(ValueError, match="trust must be positive"):
+    with pytest.raises(ValueError, match="trust=0.0.*must be positive"):
         FitSeparator(trust=0.0)
+    with pytest.raises(ValueError, match="doubt=0 must be positive"):
+        FitSeparator(doubt=0)
 
 
 def test_one_singer_needs_no_opinion() -> None:
