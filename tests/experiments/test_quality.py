@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from scipy import stats
 
-from experiments.quality import ablation, f0_errors
+from experiments.quality import ablation, f0_errors, reverberation
 from experiments.quality.plan import (
     DataSet,
     Evaluations,
@@ -280,6 +281,30 @@ def test_errors_in_f0(plan_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (out / "f0_errors.csv").read_bytes() == before
     with pytest.raises(ValueError, match="evaluate first"):
         f0_errors.curves([])
+
+
+@pytest.mark.slow
+def test_reverberation(plan_file: Path) -> None:
+    arguments = ("--data", "one", "--methods", "comb", "mixture")
+    out = call(plan_file, *arguments, program=reverberation)
+    table = pd.read_csv(out / "reverberation.csv")
+    means = table.pivot(index="decay", columns="method", values="mean")
+    assert list(means.index) == [0.8, 1.8, 3.0]
+    assert means["comb"][0.8] > means["comb"][1.8:].max()
+
+
+def test_rooms_are_the_same_for_every_method() -> None:
+    sources = torch.randn(2, 3, 16_000, generator=torch.Generator().manual_seed(0))
+    batches = [{"mixture": sources.sum(dim=1), "sources": sources, "start": torch.zeros(2)}] * 2
+    once, again = (
+        list(reverberation.in_rooms(batches, decay=0.5, direct=0.0, seed=0)) for _ in range(2)
+    )
+    for first, second in zip(once, again, strict=True):
+        assert torch.equal(first["mixture"], second["mixture"])
+        torch.testing.assert_close(first["sources"].sum(dim=1), first["mixture"])
+        # As much energy again as the direct sound's, and not the same in every mixture.
+        assert 1.4 < first["sources"].square().sum() / sources.square().sum() < 2.2
+    assert not torch.equal(once[0]["mixture"], once[1]["mixture"])
 
 
 def test_a_reference_without_its_frames_leaves_no_old_difference(tmp_path: Path) -> None:
