@@ -26,7 +26,7 @@ from experiments.quality.results import Results
 from src.data.room import impulse_responses
 
 KEYS = ("data", "decay", "direct_db", "method")
-METHODS = ("comb", "comb-power", "fit", "fit-alone", "umss", "umss_fit")
+METHODS = ("comb", "comb-power", "fit", "fit-alone", "umss-power", "umss_fit")
 # Seconds in which the reverberation falls by 60 dB, and dB of the direct sound over it.
 ROOMS = ((0.8, 6.0), (1.8, 0.0), (3.0, -3.0))
 
