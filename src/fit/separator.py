@@ -161,9 +161,10 @@ class FitSeparator(Separator):
             energy_below(x, highest, rate=self.rate, hop=self.mask_hop)
             for x in (torch.stack(list(rests)), channels)
         )
-        # A thousandth is what even the right partials leave.
-        tiny = torch.finfo(left.dtype).tiny
-        return (left / all_.clamp(min=tiny) + 1e-3).log()
+        share = left / all_.clamp(min=torch.finfo(left.dtype).tiny)
+        # A thousandth is what even the right partials leave; where the recording is silent, any
+        # partial leaves more than it found.
+        return (share + 1e-3).clamp(max=1e3).log()
 
     def _credit(self, left: Tensor) -> Tensor:
         """Share of the evidence that counts, [B, N], from what opinions leave [K, B, N].

@@ -111,6 +111,17 @@ def test_what_partials_leave_speaks_against_an_opinion() -> None:
     assert by_partials > 0.95
 
 
+def test_digital_silence_inside_a_note_stays_finite() -> None:
+    sources, f0 = voices(32_000)
+    sources = 1e3 * sources
+    sources[..., 12_000:24_000] = 0.0
+    mixture = sources.sum(dim=1)
+    options = {"opinions": Said(1.3 * f0), "max_iterations": 5, "retune": False}
+    result = FitSeparator(**options)(mixture, f0)
+    assert result.sources.isfinite().all()
+    torch.testing.assert_close(result.sources.sum(dim=1), mixture, atol=0.5, rtol=1e-3)
+
+
 def test_evidence_counts_less_where_nothing_explains_the_mixture() -> None:
     sources, f0 = voices(16_000)
     noise = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
