@@ -57,6 +57,22 @@ class Row:
     change: Callable[[Batches], Batches] = lambda batches: batches
 
 
+@dataclass(frozen=True)
+class Condition:
+    """Something that is done to all mixtures of a data set.
+
+    Attributes:
+        key: what names its rows, besides data set and method.
+        folder: of the frames, after the names of table and data set.
+        errors, change: see `Row`.
+    """
+
+    key: Mapping[str, Any]
+    folder: str
+    errors: Mapping[str, float] = field(default_factory=dict)
+    change: Callable[[Batches], Batches] = lambda batches: batches
+
+
 def evaluate_row(
     evaluations: Evaluations,
     method: Method,
@@ -109,15 +125,42 @@ def run(plan: Plan, options: argparse.Namespace) -> None:
     methods = select(plan.methods, options.methods, "--methods")
     results = Results(options.output / "results.csv", KEYS, plan.references)
     order = order_of(plan)
-    roots = {"csd": options.csd, "choralsynth": options.choralsynth}
     # All of them first: a folder that is not there should end this now, not after hours.
-    opened = [Evaluations(entry, plan.common, roots, options.checkpoint) for entry in data]
+    opened = [
+        Evaluations(entry, plan.common, roots_of(options), options.checkpoint) for entry in data
+    ]
     for evaluations in opened:
         for method in methods:
             key = {"data": evaluations.entry.name, "method": method.name}
             row = Row(key, evaluations.entry.name)
             if evaluate_row(evaluations, method, row, results, options.frames, again=options.again):
                 results.write(order)
+
+
+def run_conditions(
+    plan: Plan,
+    options: argparse.Namespace,
+    results: Results,
+    methods: Sequence[str],
+    conditions: Iterable[Condition],
+    order: Callable[[dict[str, Any]], Any],
+) -> None:
+    """Evaluate the chosen methods, or these, under all conditions on one data set."""
+    (entry,) = select(plan.data, [options.data], "--data")
+    chosen = select(plan.methods, options.methods or methods, "--methods")
+    evaluations = Evaluations(entry, plan.common, roots_of(options), options.checkpoint)
+    for condition in conditions:
+        folder = f"{results.path.stem}-{entry.name}-{condition.folder}"
+        for method in chosen:
+            key = {"data": entry.name, **condition.key, "method": method.name}
+            row = Row(key, folder, condition.errors, condition.change)
+            if evaluate_row(evaluations, method, row, results, options.frames, again=options.again):
+                results.write(order)
+
+
+def roots_of(options: argparse.Namespace) -> dict[str, str | None]:
+    """Folders of the data sets."""
+    return {"csd": options.csd, "choralsynth": options.choralsynth}
 
 
 def order_of(plan: Plan) -> Callable[[dict[str, Any]], Any]:

@@ -21,8 +21,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from experiments.quality.ablation import Row, evaluate_row, guarded, parser_of
-from experiments.quality.plan import Evaluations, Plan, read_plan, select
+from experiments.quality.ablation import Condition, guarded, parser_of, run_conditions
+from experiments.quality.plan import Plan, read_plan, select
 from experiments.quality.results import Results
 from src.f0.errors import F0Errors, perturb_batches
 from src.reporting.figures import SI_SDR, robustness_figure
@@ -47,22 +47,14 @@ def conditions() -> list[tuple[str, float]]:
 
 def run(plan: Plan, options: argparse.Namespace) -> None:
     """Evaluate the chosen methods with all errors on one data set."""
-    (entry,) = select(plan.data, [options.data], "--data")
-    methods = select(plan.methods, options.methods or METHODS, "--methods")
     results = Results(options.output / "f0_errors.csv", KEYS, plan.references)
-    roots = {"csd": options.csd, "choralsynth": options.choralsynth}
-    evaluations = Evaluations(entry, plan.common, roots, options.checkpoint)
-    order = order_of(plan)
+    all_ = []
     for kind, size in conditions():
         sizes = {} if kind == NONE[0] else {kind: size}
-        errors = F0Errors(**sizes)
-        change = partial(perturb_batches, errors=errors, seed=0)
-        folder = f"f0_errors-{entry.name}-{kind}-{size:g}"
-        for method in methods:
-            key = {"data": entry.name, "kind": kind, "size": size, "method": method.name}
-            row = Row(key, folder, sizes, change) if sizes else Row(key, folder)
-            if evaluate_row(evaluations, method, row, results, options.frames, again=options.again):
-                results.write(order)
+        change = partial(perturb_batches, errors=F0Errors(**sizes), seed=0)
+        key, folder = {"kind": kind, "size": size}, f"{kind}-{size:g}"
+        all_.append(Condition(key, folder, sizes, change) if sizes else Condition(key, folder))
+    run_conditions(plan, options, results, METHODS, all_, order_of(plan))
 
 
 def order_of(plan: Plan) -> Callable[[dict[str, Any]], Any]:

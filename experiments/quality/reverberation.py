@@ -20,8 +20,8 @@ import torch
 from scipy.signal import fftconvolve
 from torch import Tensor
 
-from experiments.quality.ablation import Batches, Row, evaluate_row, guarded, parser_of
-from experiments.quality.plan import Evaluations, Plan, read_plan, select
+from experiments.quality.ablation import Batches, Condition, guarded, parser_of, run_conditions
+from experiments.quality.plan import Plan, read_plan
 from experiments.quality.results import Results
 from src.data.room import impulse_responses
 
@@ -50,21 +50,13 @@ def in_rooms(
 
 def run(plan: Plan, options: argparse.Namespace) -> None:
     """Evaluate the chosen methods in all rooms on one data set."""
-    (entry,) = select(plan.data, [options.data], "--data")
-    methods = select(plan.methods, options.methods or METHODS, "--methods")
     results = Results(options.output / "reverberation.csv", KEYS, plan.references)
-    roots = {"csd": options.csd, "choralsynth": options.choralsynth}
-    evaluations = Evaluations(entry, plan.common, roots, options.checkpoint)
-    order = order_of(plan)
+    rooms = []
     for decay, direct in ROOMS:
         room = {"decay": decay, "direct_db": direct}
         change = partial(in_rooms, decay=decay, direct=direct, seed=0)
-        folder = f"reverberation-{entry.name}-{decay:g}-{direct:g}"
-        for method in methods:
-            key = {"data": entry.name, **room, "method": method.name}
-            row = Row(key, folder, room, change)
-            if evaluate_row(evaluations, method, row, results, options.frames, again=options.again):
-                results.write(order)
+        rooms.append(Condition(room, f"{decay:g}-{direct:g}", room, change))
+    run_conditions(plan, options, results, METHODS, rooms, order_of(plan))
 
 
 def order_of(plan: Plan) -> Callable[[dict[str, Any]], Any]:
