@@ -113,7 +113,7 @@ class FitSeparator(Separator):
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
         if self.partials is not None:
             left = self._left(rests, channels, self.partials.highest)
-            against += self.residual_evidence * left
+            against += self.residual_evidence * left.log()
             against *= self._credit(left)
         weights = opinion_weights(against, frames=self.evidence_frames, trust=self.trust)
         separated = torch.zeros_like(found[0])
@@ -156,7 +156,7 @@ class FitSeparator(Separator):
         }
 
     def _left(self, rests: Sequence[Tensor], channels: Tensor, highest: float) -> Tensor:
-        """Logarithm of the share of the energy that partials leave where they lie, [K, B, N]."""
+        """Share of the energy that partials leave where they may lie, [K, B, N]."""
         left, all_ = (
             energy_below(x, highest, rate=self.rate, hop=self.mask_hop)
             for x in (torch.stack(list(rests)), channels)
@@ -164,7 +164,7 @@ class FitSeparator(Separator):
         share = left / all_.clamp(min=torch.finfo(left.dtype).tiny)
         # A thousandth is what even the right partials leave; where the recording is silent, any
         # partial leaves more than it found.
-        return (share + 1e-3).clamp(max=1e3).log()
+        return (share + 1e-3).clamp(max=1e3)
 
     def _credit(self, left: Tensor) -> Tensor:
         """Share of the evidence that counts, [B, N], from what opinions leave [K, B, N].
@@ -172,7 +172,7 @@ class FitSeparator(Separator):
         Where nothing explains the mixture, as in much reverberation, what explains it least badly
         is no truer than the rest.
         """
-        best = mean_around(left.exp(), self.evidence_frames).amin(dim=0)
+        best = mean_around(left, self.evidence_frames).amin(dim=0)
         return (self.doubt / best).clamp(max=1.0).square()
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
