@@ -128,17 +128,36 @@ def partials(
                 sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
             )
             amplitudes = _solved(equations, ratio, settings, n_channels=len(heard))
-            _sing(result, sines, amplitudes, settings)
+            result.copy_(_sung(sines, amplitudes, settings, len(result)))
     return sources
 
 
-def _sing(result: Tensor, sines: Sines, amplitudes: Tensor, settings: PartialSettings) -> None:
-    """Sines with their amplitudes [M, C, frames], summed to the voices in `result` [J, C, T]."""
-    for j, voice in enumerate(result):
-        own = sines.voice == j
-        if bool(own.any()):
-            level = _over_time(amplitudes[own], settings, result.shape[-1])
-            voice.copy_((sines.signals[own].unsqueeze(1) * level).sum(dim=0))
+def _sung(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices: int) -> Tensor:
+    """Sines with their amplitudes [M, C, frames], summed to the voices: [J, C, T]."""
+    hop, n_samples = settings.hop, sines.signals.shape[-1]
+    n_frames = amplitudes.shape[-1]
+    # Every block of `hop` samples lies in the same few windows, each with another part of w^2.
+    n_parts = -(-settings.window // hop)
+    n_blocks = n_frames + n_parts - 1
+    weights = torch.hann_window(settings.window, dtype=amplitudes.dtype, device=amplitudes.device)
+    padding = n_parts * hop - settings.window
+    parts = torch.nn.functional.pad(weights.square(), (0, padding)).view(n_parts, hop)
+    before = settings.window // 2
+    blocks = torch.nn.functional.pad(sines.signals, (before, n_blocks * hop - before - n_samples))
+    voices = torch.arange(n_voices, device=sines.voice.device)
+    own = amplitudes * (sines.voice == voices.unsqueeze(-1))[..., None, None]
+    # Part p of the window around frame n is block n + p: [J, M, C, frames] to [..., blocks, parts].
+    around = (
+        torch.nn.functional.pad(own, (n_parts - 1, n_parts - 1)).unfold(-1, n_parts, 1).flip(-1)
+    )
+    levels = around.permute(3, 0, 2, 4, 1).flatten(1, 3)
+    summed = levels @ blocks.view(-1, n_blocks, hop).transpose(0, 1)
+    summed = (summed.view(n_blocks, n_voices, -1, n_parts, hop) * parts).sum(dim=-2)
+    present = torch.ones(n_frames, dtype=parts.dtype, device=parts.device)
+    counted = torch.nn.functional.pad(present, (n_parts - 1, n_parts - 1)).unfold(0, n_parts, 1)
+    total = counted.flip(-1) @ parts
+    sung = (summed.permute(1, 2, 0, 3) / total).flatten(-2)
+    return sung[..., before : before + n_samples]
 
 
 def energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tensor:
@@ -200,16 +219,3 @@ def _solved(
         solution = torch.cholesky_solve(part.right, factor)
         amplitudes[part.sound, :, part.frames] = solution.permute(1, 2, 0)
     return amplitudes
-
-
-def _over_time(amplitudes: Tensor, settings: PartialSettings, n_samples: int) -> Tensor:
-    """Amplitudes [M, C, frames] of frames centred on n * hop, at every sample: [M, C, T]."""
-    window = torch.hann_window(settings.window, dtype=amplitudes.dtype, device=amplitudes.device)
-    kernel = window.square().view(1, 1, -1)
-    kept = slice(settings.window // 2, settings.window // 2 + n_samples)
-    flat = amplitudes.reshape(-1, 1, amplitudes.shape[-1])
-    total, weight = (
-        torch.nn.functional.conv_transpose1d(x, kernel, stride=settings.hop)[..., kept]
-        for x in (flat, torch.ones_like(flat[:1]))
-    )
-    return (total / weight).view(*amplitudes.shape[:2], n_samples)
