@@ -16,7 +16,15 @@ import torch
 from torch import Tensor
 
 from src.dsp.stft import stft
-from src.fit.sines import Sines, framed, middles, sines_along, surroundings
+from src.fit.sines import (
+    Sines,
+    SineSettings,
+    framed,
+    middles,
+    nearest_frames,
+    sines_along,
+    surroundings,
+)
 from src.fit.spectra import FittedSpectra
 
 # Bounds of the uncertainty, and the radius in frames of the spectrogram of its estimate.
@@ -24,15 +32,13 @@ _UNCERTAINTIES, _AROUND = (0.01, 100.0), 4
 
 
 @dataclass(frozen=True)
-class PartialSettings:
+class PartialSettings(SineSettings):
     """How partials are estimated.
 
     Attributes:
-        window: length of the least-squares frames, samples; F0 may move in them, levels do not.
-        hop: their distance, samples.
-        highest: Hz; partials above are left to the masks.
-        uncertainty: power of what the model does not know about, relative to the model's own, as
-            guessed at first.
+        window, hop, highest: see `SineSettings`; F0 may move in a window, levels do not. Partials
+            above `highest` are left to the masks.
+        uncertainty: its first guess.
         left: then it is this times the share of the energy that the partials have left; 0 = the
             first guess stays.
 
@@ -42,21 +48,12 @@ class PartialSettings:
 
     window: int = 4096
     hop: int = 1024
-    highest: float = 1500.0
-    uncertainty: float = 0.05
     left: float = 0.3
 
+    section = "partials"
+
     def __post_init__(self) -> None:
-        if not 0 < self.hop <= self.window // 2:
-            raise ValueError(
-                f"partials.hop={self.hop} must be positive and at most half of "
-                f"partials.window={self.window}"
-            )
-        if self.highest <= 0 or self.uncertainty <= 0:
-            raise ValueError(
-                f"partials.highest={self.highest} and partials.uncertainty={self.uncertainty} "
-                "must be positive"
-            )
+        super().__post_init__()
         if self.left < 0:
             raise ValueError(f"partials.left={self.left} must not be negative")
 
@@ -121,8 +118,11 @@ def partials(
         uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
         for again in (False, True) if settings.left else (False,):
             if again:
-                share = _share_left(heard, result, settings, rate=rate, hop=mask_hop)
-                frame = (middle / mask_hop).round().long().clamp(max=len(share) - 1)
+                rest = heard - result.sum(dim=0)
+                share = share_left(
+                    rest, heard, settings.highest, rate=rate, hop=mask_hop, around=_AROUND
+                )
+                frame = nearest_frames(middle, mask_hop, len(share))
                 uncertainty = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
             ratio = surroundings(
                 sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
@@ -160,7 +160,29 @@ def _sung(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices:
     return sung[..., before : before + n_samples]
 
 
-def energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tensor:
+def share_left(
+    rest: Tensor, whole: Tensor, highest: float, *, rate: int, hop: int, around: int = 0
+) -> Tensor:
+    """Share of the energy below `highest` Hz that is in the rest, at n * hop.
+
+    Args:
+        rest: [..., C, T] what is left of the channels; leading dimensions broadcast.
+        whole: [..., C, T].
+        highest: Hz.
+        rate: sample rate in Hz.
+        hop: samples.
+        around: radius in frames of the averages of both energies.
+
+    Returns:
+        [..., N].
+    """
+    left, all_ = (
+        mean_around(_energy_below(x, highest, rate=rate, hop=hop), around) for x in (rest, whole)
+    )
+    return left / all_.clamp(min=torch.finfo(all_.dtype).tiny)
+
+
+def _energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tensor:
     """Energy of signals [..., C, T] below `highest` Hz, of all channels, at n * hop: [..., N]."""
     n_fft = 4 * hop
     spectrum = stft(signal, n_fft=n_fft, hop=hop)[..., : 1 + round(highest / rate * n_fft), :]
@@ -178,17 +200,6 @@ def mean_around(x: Tensor, radius: int) -> Tensor:
         count_include_pad=False,
     )
     return mean.view_as(x)
-
-
-def _share_left(
-    heard: Tensor, found: Tensor, settings: PartialSettings, *, rate: int, hop: int
-) -> Tensor:
-    """Share of the energy [N] of channels [C, T] that partials [J, C, T] leave, where they lie."""
-    rest, all_ = (
-        mean_around(energy_below(x, settings.highest, rate=rate, hop=hop), _AROUND)
-        for x in (heard - found.sum(dim=0), heard)
-    )
-    return rest / all_.clamp(min=torch.finfo(all_.dtype).tiny)
 
 
 def _normal_equations(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ from src.baselines.pitch_model import without_glides
 from src.dsp.stft import soft_masks, stft
 from src.f0.retune import retune
 from src.fit.hypotheses import F0Opinions, opinion_weights
-from src.fit.partials import PartialSettings, energy_below, mean_around, partials
+from src.fit.partials import PartialSettings, mean_around, partials, share_left
 from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
 from src.fit.tuning import TuningSettings, tuned
 from src.separator import MASK_POWERS, Separation, Separator
@@ -112,7 +112,16 @@ class FitSeparator(Separator):
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
         if self.partials is not None:
-            left = self._left(rests, channels, self.partials.highest)
+            left = share_left(
+                torch.stack(rests),
+                channels,
+                self.partials.highest,
+                rate=self.rate,
+                hop=self.mask_hop,
+            )
+            # A thousandth is what even the right partials leave; where the recording is silent,
+            # any partial leaves more than it found.
+            left = (left + 1e-3).clamp(max=1e3)
             against += self.residual_evidence * left.log()
             against *= self._credit(left)
         weights = opinion_weights(against, frames=self.evidence_frames, trust=self.trust)
@@ -154,17 +163,6 @@ class FitSeparator(Separator):
             "hop": self.hop,
             "mask_hop": self.mask_hop,
         }
-
-    def _left(self, rests: Sequence[Tensor], channels: Tensor, highest: float) -> Tensor:
-        """Share of the energy that partials leave where they may lie, [K, B, N]."""
-        left, all_ = (
-            energy_below(x, highest, rate=self.rate, hop=self.mask_hop)
-            for x in (torch.stack(list(rests)), channels)
-        )
-        share = left / all_.clamp(min=torch.finfo(left.dtype).tiny)
-        # A thousandth is what even the right partials leave; where the recording is silent, any
-        # partial leaves more than it found.
-        return (share + 1e-3).clamp(max=1e3)
 
     def _credit(self, left: Tensor) -> Tensor:
         """Share of the evidence that counts, [B, N], from what opinions leave [K, B, N].

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,44 @@ _BLOCK = 16
 _LEAST, _MOST = 1e-6, 1e6
 # Hz; a track near zero would have any number of partials.
 _LOWEST = 60.0
+
+
+@dataclass(frozen=True)
+class SineSettings:
+    """How the partials of least-squares frames are found.
+
+    Attributes:
+        window: length of the frames, samples.
+        hop: their distance, samples.
+        highest: Hz; partials above are left out.
+        uncertainty: power of what the fit does not know about, relative to its own.
+
+    Raises:
+        ValueError: a setting out of range.
+    """
+
+    window: int
+    hop: int
+    highest: float = 1500.0
+    uncertainty: float = 0.05
+
+    section: ClassVar[str] = "sines"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hop <= self.window // 2:
+            raise ValueError(
+                f"{self.section}.hop={self.hop} must be positive and at most half of "
+                f"{self.section}.window={self.window}"
+            )
+        self.require_positive("highest", "uncertainty")
+
+    def require_positive(self, *names: str) -> None:
+        """Raise a ValueError that names the first of these settings that is not positive."""
+        for name in names:
+            if getattr(self, name) <= 0:
+                raise ValueError(
+                    f"{self.section}.{name} must be positive, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -57,6 +96,11 @@ class Sines:
 def middles(n_samples: int, hop: int, device: torch.device) -> Tensor:
     """Middle samples of the frames of a recording; the last one is at its end."""
     return torch.arange(0, n_samples + hop - 1, hop, device=device).clamp(max=n_samples - 1)
+
+
+def nearest_frames(middle: Tensor, hop: int, n_frames: int) -> Tensor:
+    """Of frames centred on n * hop, the ones nearest to samples `middle`."""
+    return (middle / hop).round().long().clamp(max=n_frames - 1)
 
 
 def sines_along(
@@ -153,7 +197,7 @@ def surroundings(
     Returns:
         [frames, M].
     """
-    frame = (middle / mask_hop).round().long().clamp(max=fitted[1].shape[-1] - 1)
+    frame = nearest_frames(middle, mask_hop, fitted[1].shape[-1])
     voices, noise = (x[..., frame] for x in fitted)
     n_bins = len(noise)
     bins = (sines.frequency * (2 * (n_bins - 1) / rate)).round().long().clamp(1, n_bins - 2)

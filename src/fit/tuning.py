@@ -14,7 +14,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.fit.sines import Frames, Sines, framed, middles, sines_along, surroundings
+from src.fit.sines import (
+    Frames,
+    Sines,
+    SineSettings,
+    framed,
+    middles,
+    nearest_frames,
+    sines_along,
+    surroundings,
+)
 from src.fit.spectra import FittedSpectra
 
 # Cents by which a track is moved at most.
@@ -22,14 +31,11 @@ _REACH = 40.0
 
 
 @dataclass(frozen=True)
-class TuningSettings:
+class TuningSettings(SineSettings):
     """How tracks are tuned on the phases.
 
     Attributes:
-        window: length of the frames, samples.
-        hop: their distance, samples.
-        highest: Hz; partials above are not looked at.
-        uncertainty: power of what the fit does not know about, relative to its own.
+        window, hop, highest, uncertainty: see `SineSettings`.
         deviation: cents; the larger, the less evidence is asked for.
 
     Raises:
@@ -38,19 +44,13 @@ class TuningSettings:
 
     window: int = 2048
     hop: int = 512
-    highest: float = 1500.0
-    uncertainty: float = 0.05
     deviation: float = 4.0
 
+    section = "tuning"
+
     def __post_init__(self) -> None:
-        if not 0 < self.hop <= self.window // 2:
-            raise ValueError(
-                f"tuning.hop={self.hop} must be positive and at most half of "
-                f"tuning.window={self.window}"
-            )
-        for name in ("highest", "uncertainty", "deviation"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"tuning.{name} must be positive, got {getattr(self, name)}")
+        super().__post_init__()
+        self.require_positive("deviation")
 
 
 def tuned(
@@ -87,7 +87,7 @@ def tuned(
     n_samples = mixture.shape[-1]
     middle = middles(n_samples, settings.hop, mixture.device)
     weights = _frame_weights(f0, len(middle), settings, hop=hop)
-    nearest = (middle / hop).round().long().clamp(max=f0.shape[-1] - 1)
+    nearest = nearest_frames(middle, hop, f0.shape[-1])
     powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
     results = []
     for heard, tracks, voices, noise in zip(mixture, f0, *powers, strict=True):
