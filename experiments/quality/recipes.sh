@@ -24,10 +24,9 @@ recipe() {
 recipe shipped
 recipe other_seed seed=1
 recipe no_mask_loss model.mask_weight=0
-recipe five_times_the_mask_loss model.mask_weight=1
 recipe one_number_of_singers 'data.mixing.n_singers=[4]'
 recipe no_transposition data.mixing.pitch_semitones=0
 recipe mixtures_of_the_song data.mixing.n_singers=null
 recipe f0_errors data.f0_augmentation.probability=0.5
 recipe rooms data.mixing.room.share=0.5
-python -m src.report "tables=[$out/evaluation]" output="$out/report" overwrite=true
+python -m experiments.quality.recipes "$out/evaluation"

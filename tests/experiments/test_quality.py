@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 from scipy import stats
 
-from experiments.quality import ablation, f0_errors, reverberation
+from experiments.quality import ablation, f0_errors, recipes, reverberation
 from experiments.quality.plan import (
     DataSet,
     Evaluations,
@@ -105,6 +107,16 @@ def test_the_plan_composes() -> None:
             assert any(separator[k] != default[k] for k in default), f"{name} changes nothing"
         for setting in smoothness if name in factors else ():
             assert separator[setting] == pytest.approx(factors[name] * default[setting], rel=1e-3)
+
+
+def test_every_recipe_composes_and_is_another() -> None:
+    script = Path(ablation.__file__).with_name("recipes.sh").read_text()
+    lines = [shlex.split(x)[1:] for x in script.splitlines() if x.startswith("recipe ")]
+    fixed = ["experiment=shipped", "data.root=/", "data.singers=[1]"]
+    base = compose_config("train", fixed)
+    found = [compose_config("train", [*fixed, *overrides]) for _, *overrides in lines]
+    assert found[0] == base
+    assert len({yaml.safe_dump(OmegaConf.to_container(x)) for x in found}) == len(lines) > 5
 
 
 def test_unknown_names_and_missing_folders() -> None:
@@ -332,3 +344,18 @@ def test_digests(plan_file: Path) -> None:
         Evaluations(other, plan.common).digest(comb),
     }  # fmt: skip
     assert len(digests) == 4
+
+
+def test_recipes_are_compared_with_the_shipped_one(tmp_path: Path) -> None:
+    for name, more in (("shipped", 0.0), ("another", 0.5)):
+        (tmp_path / name).mkdir()
+        frames = frames_table({("a", i): [i + more, 2.0 * i] for i in range(4)})
+        frames.to_csv(tmp_path / name / "frames.csv", index=False)
+    found = recipes.table(tmp_path).set_index("recipe")
+    assert list(found.index) == ["shipped", "another"]
+    assert found["mean"].tolist() == pytest.approx([2.25, 2.5])
+    assert found.loc["another", "minus_shipped"] == pytest.approx(0.25)
+    assert math.isnan(found.loc["shipped", "minus_shipped"])
+    (tmp_path / "shipped" / "frames.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"run recipes\.sh"):
+        recipes.table(tmp_path)
