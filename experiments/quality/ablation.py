@@ -37,6 +37,8 @@ from src.metrics.speed import Stopwatch
 log = logging.getLogger(__name__)
 
 KEYS = ("data", "method")
+# Methods of the experiments with errors in F0 and with reverberation.
+UNDER_CONDITIONS = ("comb", "comb-power", "fit", "fit-alone", "umss-power", "umss_fit")
 Batches = Iterable[dict[str, Any]]
 
 
@@ -141,13 +143,12 @@ def run_conditions(
     plan: Plan,
     options: argparse.Namespace,
     results: Results,
-    methods: Sequence[str],
     conditions: Iterable[Condition],
     order: Callable[[dict[str, Any]], Any],
 ) -> None:
-    """Evaluate the chosen methods, or these, under all conditions on one data set."""
+    """Evaluate the chosen methods, or the usual ones, under all conditions on one data set."""
     (entry,) = select(plan.data, [options.data], "--data")
-    chosen = select(plan.methods, options.methods or methods, "--methods")
+    chosen = select(plan.methods, options.methods or UNDER_CONDITIONS, "--methods")
     evaluations = Evaluations(entry, plan.common, roots_of(options), options.checkpoint)
     for condition in conditions:
         folder = f"{results.path.stem}-{entry.name}-{condition.folder}"

@@ -30,7 +30,6 @@ from src.reporting.figures import SI_SDR, robustness_figure
 log = logging.getLogger(__name__)
 
 KEYS = ("data", "kind", "size", "method")
-METHODS = ("comb", "comb-power", "fit", "fit-alone", "umss", "umss_fit")
 SIZES: dict[str, tuple[float, ...]] = {
     "offset_hz": (1.0, 2.0, 5.0, 10.0),
     "octave_rate": (0.05, 0.1, 0.2),
@@ -54,7 +53,7 @@ def run(plan: Plan, options: argparse.Namespace) -> None:
         change = partial(perturb_batches, errors=F0Errors(**sizes), seed=0)
         key, folder = {"kind": kind, "size": size}, f"{kind}-{size:g}"
         all_.append(Condition(key, folder, sizes, change) if sizes else Condition(key, folder))
-    run_conditions(plan, options, results, METHODS, all_, order_of(plan))
+    run_conditions(plan, options, results, all_, order_of(plan))
 
 
 def order_of(plan: Plan) -> Callable[[dict[str, Any]], Any]:

@@ -26,7 +26,6 @@ from experiments.quality.results import Results
 from src.data.room import impulse_responses
 
 KEYS = ("data", "decay", "direct_db", "method")
-METHODS = ("comb", "comb-power", "fit", "fit-alone", "umss-power", "umss_fit")
 # Seconds in which the reverberation falls by 60 dB, and dB of the direct sound over it.
 ROOMS = ((0.8, 6.0), (1.8, 0.0), (3.0, -3.0))
 
@@ -56,7 +55,7 @@ def run(plan: Plan, options: argparse.Namespace) -> None:
         room = {"decay": decay, "direct_db": direct}
         change = partial(in_rooms, decay=decay, direct=direct, seed=0)
         rooms.append(Condition(room, f"{decay:g}-{direct:g}", room, change))
-    run_conditions(plan, options, results, METHODS, rooms, order_of(plan))
+    run_conditions(plan, options, results, rooms, order_of(plan))
 
 
 def order_of(plan: Plan) -> Callable[[dict[str, Any]], Any]:
