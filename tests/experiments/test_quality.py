@@ -347,15 +347,16 @@ def test_digests(plan_file: Path) -> None:
 
 
 def test_recipes_are_compared_with_the_shipped_one(tmp_path: Path) -> None:
-    for name, more in (("shipped", 0.0), ("another", 0.5)):
-        (tmp_path / name).mkdir()
-        frames = frames_table({("a", i): [i + more, 2.0 * i] for i in range(4)})
-        frames.to_csv(tmp_path / name / "frames.csv", index=False)
-    found = recipes.table(tmp_path).set_index("recipe")
-    assert list(found.index) == ["shipped", "another"]
-    assert found["mean"].tolist() == pytest.approx([2.25, 2.5])
-    assert found.loc["another", "minus_shipped"] == pytest.approx(0.25)
-    assert math.isnan(found.loc["shipped", "minus_shipped"])
-    (tmp_path / "shipped" / "frames.csv").unlink()
+    levels = {"shipped": 0.0, "another": 0.5}
+    for data, (name, level) in itertools.product(recipes.DATA, levels.items()):
+        (tmp_path / data / name).mkdir(parents=True)
+        frames = frames_table({("a", i): [i + level, 2.0 * i] for i in range(4)})
+        frames.to_csv(tmp_path / data / name / "frames.csv", index=False)
+    found = recipes.table(tmp_path).set_index(["data", "recipe"])
+    assert found.index.tolist()[1::2] == [("singer_2", "another"), ("generated", "another")]
+    assert found["mean"].tolist() == pytest.approx([2.25, 2.5] * 2)
+    assert found["minus_shipped"].tolist()[1::2] == pytest.approx([0.25] * 2)
+    assert found["minus_shipped"].isna().tolist() == [True, False] * 2
+    (tmp_path / "generated" / "shipped" / "frames.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"run recipes\.sh"):
         recipes.table(tmp_path)
