@@ -146,16 +146,16 @@ def _sung(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices:
     blocks = torch.nn.functional.pad(sines.signals, (before, n_blocks * hop - before - n_samples))
     voices = torch.arange(n_voices, device=sines.voice.device)
     own = amplitudes * (sines.voice == voices.unsqueeze(-1))[..., None, None]
-    # Part p of the window around frame n is block n + p: [J, M, C, frames] to [..., blocks, parts].
-    around = (
-        torch.nn.functional.pad(own, (n_parts - 1, n_parts - 1)).unfold(-1, n_parts, 1).flip(-1)
-    )
-    levels = around.permute(3, 0, 2, 4, 1).flatten(1, 3)
+
+    def around(x: Tensor) -> Tensor:
+        """Of [..., frames] those in whose windows a block lies: [..., blocks, parts]."""
+        # Part p of the window around frame n is block n + p.
+        return torch.nn.functional.pad(x, 2 * [n_parts - 1]).unfold(-1, n_parts, 1).flip(-1)
+
+    levels = around(own).permute(3, 0, 2, 4, 1).flatten(1, 3)
     summed = levels @ blocks.view(-1, n_blocks, hop).transpose(0, 1)
     summed = (summed.view(n_blocks, n_voices, -1, n_parts, hop) * parts).sum(dim=-2)
-    present = torch.ones(n_frames, dtype=parts.dtype, device=parts.device)
-    counted = torch.nn.functional.pad(present, (n_parts - 1, n_parts - 1)).unfold(0, n_parts, 1)
-    total = counted.flip(-1) @ parts
+    total = around(torch.ones_like(amplitudes[0, 0])) @ parts
     sung = (summed.permute(1, 2, 0, 3) / total).flatten(-2)
     return sung[..., before : before + n_samples]
 
