@@ -12,23 +12,20 @@ evaluate() {
     name=$1
     set_=$2
     shift 2
-    if [ ! -e "$out/$set_/$name/summary.json" ]; then
-        python -m src.evaluate separator=umss name="$name" n_singers=4 f0=cached seeds=[0] "$@" \
-            output="$out/$set_/$name" separator.checkpoint="$out/train/$name/checkpoints/best.ckpt"
-    fi
+    python -m src.evaluate separator=umss name="$name" n_singers=4 f0=cached seeds=[0] "$@" \
+        output="$out/$set_/$name" skip_existing=true \
+        separator.checkpoint="$out/train/$name/checkpoints/best.ckpt"
 }
 
 recipe() {
     name=$1
     shift
-    if [ ! -e "$out/generated/$name/summary.json" ]; then
-        python -m src.train experiment=shipped name="$name" "data.root=$csd" 'data.singers=[1]' \
-            data.batch_size=4 'data.mixing.n_singers=[2,3,4]' output="$out/train/$name" \
-            trainer=cpu threads=1 trainer.max_steps="$steps" +trainer.limit_val_batches=2 \
-            +trainer.check_val_every_n_epoch=20 "$@"
-        evaluate "$name" singer_2 data=csd "data.root=$csd" 'data.singers=[2]'
-        evaluate "$name" generated data=generated
-    fi
+    python -m src.train experiment=shipped name="$name" "data.root=$csd" 'data.singers=[1]' \
+        data.batch_size=4 'data.mixing.n_singers=[2,3,4]' output="$out/train/$name" \
+        trainer=cpu threads=1 trainer.max_steps="$steps" +trainer.limit_val_batches=2 \
+        +trainer.check_val_every_n_epoch=20 "$@"
+    evaluate "$name" singer_2 data=csd "data.root=$csd" 'data.singers=[2]'
+    evaluate "$name" generated data=generated
 }
 
 recipe shipped
