@@ -15,7 +15,7 @@ from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
 from src.f0.contours import ContourError, F0Contours, read_f0, read_singers, write_f0
 from src.outputs import output_paths
-from src.separate import main, separate_file
+from src.separate_file import main, separate_file
 from tests.tiny_training import compose_config
 
 ROOT = Path(__file__).parents[1]
@@ -224,7 +224,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from src.baselines.masks import CombSeparator\n"
         "from src.f0.contours import F0Contours\n"
-        "from src.separate import separate_file\n"
+        "from src.separate_file import separate_file\n"
         "p = Path(sys.argv[1]); n = int(sys.argv[2])\n"
         "f0 = np.full((n, 4), 200.0, np.float32) * np.array([4, 3, 2, 1], np.float32)\n"
         "c = F0Contours.on_grid(f0, ('s', 'a', 't', 'b'))\n"
