@@ -1,4 +1,4 @@
-"""From nothing to separated singers: `make demo`, or `python -m src.demo`."""
+"""From nothing to separated singers: `make demo`, or `umss demo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m src.separate`: files in, files out, nothing lost."""
+"""`umss separate`: files in, files out, nothing lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m src.f0`: tracks that the separator reads, a picture, one message per mistake."""
+"""`umss f0`: tracks that the separator reads, a picture, one message per mistake."""
 
 from __future__ import annotations
 
@@ -82,5 +82,5 @@ def test_mistakes_end_in_one_message(choir: Path, tmp_path: Path) -> None:
 def test_help_explains_the_settings() -> None:
     done = run("--help", fake=False)
     assert done.returncode == 0, done.stderr
-    assert "python -m src.f0 input=choir.wav n_singers=4" in done.stdout
+    assert "umss f0 input=choir.wav n_singers=4" in done.stdout
     assert "score_alignment" in done.stdout
