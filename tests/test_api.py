@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import umss
 from numpy.typing import NDArray
 
 from src.cli import main as umss_command
+from tests.processes import run_python
 
 RATE = 44_100
 
@@ -159,10 +158,7 @@ def test_load_model_is_the_shipped_network() -> None:
 
 
 def in_a_new_process(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
-    )
-    return done.stdout
+    return run_python("-c", code, check=True).stdout
 
 
 def test_import_is_lazy_and_both_names_are_one_package() -> None:

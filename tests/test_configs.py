@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from src.train import _build_trainer
+from tests.processes import run_python
 from tests.tiny_training import ROOT, compose_config
 
 CONF = ROOT / "conf"
@@ -156,8 +155,6 @@ def test_other_entry_points_compose(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", ["train", "evaluate", "separate", "prepare", "f0"])
 def test_help(entry: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", f"src.{entry}", "--help"], cwd=ROOT, capture_output=True, text=True
-    )
+    result = run_python("-m", f"src.{entry}", "--help")
     assert result.returncode == 0, result.stderr
     assert "data" in result.stdout or "separator" in result.stdout

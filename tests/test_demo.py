@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +10,19 @@ import soundfile as sf
 from omegaconf import DictConfig, OmegaConf
 
 from src.demo import user_recording
+from tests.processes import Done, run_python
 
-ROOT = Path(__file__).parents[1]
 
-
-def run(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable, "-m", "src.demo", f"output={tmp_path / 'demo'}",
-            f"paths.cache_dir={tmp_path / 'cache'}", "data.reader.options.max_seconds=12",
-            "data.split.full.train=[bwv253_ach_bleib_bei_uns]",
-            "data.split.full.val=[bwv386_nun_danket_alle_gott]",
-            "data.split.full.test=[bwv434_wer_nur_den_lieben_gott]",
-            "model.estimator.encoder_width=16", "model.estimator.decoder_width=16",
-            "data.batch_size=2", "trainer.max_time=null", "+trainer.max_steps=2", "threads=1",
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | environment,
+def run(tmp_path: Path, **environment: str) -> Done:
+    return run_python(
+        "-m", "src.demo", f"output={tmp_path / 'demo'}",
+        f"paths.cache_dir={tmp_path / 'cache'}", "data.reader.options.max_seconds=12",
+        "data.split.full.train=[bwv253_ach_bleib_bei_uns]",
+        "data.split.full.val=[bwv386_nun_danket_alle_gott]",
+        "data.split.full.test=[bwv434_wer_nur_den_lieben_gott]",
+        "model.estimator.encoder_width=16", "model.estimator.decoder_width=16",
+        "data.batch_size=2", "trainer.max_time=null", "+trainer.max_steps=2", "threads=1",
+        **environment,
     )  # fmt: skip
 
 

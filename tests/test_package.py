@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.processes import run_python
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,8 +43,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "-w", str(folder), str(copy)], check=True, timeout=600)
+    pip = ("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
+    run_python(*pip, "-w", str(folder), str(copy), check=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
@@ -66,16 +65,9 @@ def test_the_wheel_holds_one_package(installed: Path) -> None:
 def test_the_wheel_works_beside_a_package_called_src(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "__init__.py").write_text("raise RuntimeError('not ours')\n")
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
 
     def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600,
-            check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run_python(*arguments, cwd=tmp_path, check=True, PYTHONPATH=str(installed)).stdout
 
     code = (
         "import numpy as np, soundfile as sf\n"

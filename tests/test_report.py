@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from src.report import run
+from tests.processes import Done, run_python
 from tests.reporting.fake_tables import frames_of, two_methods, write_table
-from tests.tiny_training import ROOT, compose_config
+from tests.tiny_training import compose_config
 
 
-def call(*overrides: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "src.report", *overrides],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def call(*overrides: str) -> Done:
+    return run_python("-m", "src.report", *overrides)
 
 
 def test_configuration_composes() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,9 @@ from src.baselines.masks import CombSeparator
 from src.f0.contours import ContourError, F0Contours, read_f0, read_singers, write_f0
 from src.outputs import output_paths
 from src.separate_file import main, separate_file
-from tests.processes import PATIENCE, ROUNDING, own_threads
+from tests.processes import ROOT, Done, assert_same_sound, run_python
 from tests.tiny_training import compose_config
 
-ROOT = Path(__file__).parents[1]
 CONF = ROOT / "tests" / "f0" / "conf"
 FAKE = (f"hydra.searchpath=[file://{CONF}]", "multif0=tones")
 
@@ -35,11 +32,8 @@ def choir(tmp_path: Path) -> Path:
     return tmp_path / "choir.wav"
 
 
-def run(*overrides: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "src.separate", *overrides],
-        cwd=ROOT, env=own_threads(), capture_output=True, text=True, check=False, timeout=PATIENCE,
-    )  # fmt: skip
+def run(*overrides: str) -> Done:
+    return run_python("-m", "src.separate", *overrides)
 
 
 def test_command_writes_one_file_per_singer(choir: Path, tmp_path: Path) -> None:
@@ -103,10 +97,7 @@ def test_without_f0_it_is_estimated_and_written_beside_the_stems(
     given = [*arguments[:3], f"f0={out / 'choir_f0.csv'}", f"output={tmp_path / 'given'}"]
     main(compose_config("separate", given))
     for name in ("choir_bass.wav", "choir_soprano.wav"):
-        np.testing.assert_allclose(
-            load_audio(out / name)[0], load_audio(tmp_path / "given" / name)[0], rtol=0,
-            atol=ROUNDING,
-        )  # fmt: skip
+        assert_same_sound(load_audio(out / name)[0], load_audio(tmp_path / "given" / name)[0])
     assert not (tmp_path / "given" / "choir_f0.csv").exists()
 
     (out / "choir_bass.wav").unlink()
@@ -220,8 +211,9 @@ def test_garbage_input_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     """Ten minutes need no more memory than one."""
     script = (
-        "import resource, sys, numpy as np\n"
+        "import sys, numpy as np\n"
         "from pathlib import Path\n"
+        "from experiments.bench.cases import peak_gb\n"
         "from src.baselines.masks import CombSeparator\n"
         "from src.f0.contours import F0Contours\n"
         "from src.separate_file import separate_file\n"
@@ -229,18 +221,15 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
         "f0 = np.full((n, 4), 200.0, np.float32) * np.array([4, 3, 2, 1], np.float32)\n"
         "c = F0Contours.on_grid(f0, ('s', 'a', 't', 'b'))\n"
         "separate_file(p, c, CombSeparator(), p.parent / p.stem, progress=False)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(peak_gb())\n"
     )
     peak = {}
     for minutes in (1, 10):
         path = tmp_path / f"{minutes}.wav"
         rng = np.random.default_rng(0)
         sf.write(path, 0.1 * rng.normal(size=minutes * 60 * 16_000), 16_000)
-        done = subprocess.run(
-            [sys.executable, "-c", script, str(path), str(minutes * 3750)],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        peak[minutes] = int(done.stdout)
+        done = run_python("-c", script, str(path), str(minutes * 3750), check=True)
+        peak[minutes] = float(done.stdout)
     assert peak[10] < 1.3 * peak[1], peak
 
 
@@ -258,6 +247,4 @@ def test_two_runs_write_the_same_samples(choir: Path, tmp_path: Path) -> None:
         assert files
         for path in files:
             twin = tmp_path / method / "two" / path.relative_to(tmp_path / method / "one")
-            np.testing.assert_allclose(
-                load_audio(path)[0], load_audio(twin)[0], rtol=0, atol=ROUNDING, err_msg=str(path)
-            )
+            assert_same_sound(load_audio(path)[0], load_audio(twin)[0], str(path))

@@ -15,15 +15,12 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from src.sweeps import JOB, SweepSummary, read_job
+from tests.processes import Done, run_python
 from tests.tiny_training import ROOT, overrides, write_choir
 
 
-def run_train(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "src.train", "-m", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "COLUMNS": "200", **environment},
-    )  # fmt: skip
+def run_train(*arguments: str, **environment: str) -> Done:
+    return run_python("-m", "src.train", "-m", *arguments, COLUMNS="200", **environment)
 
 
 def tiny_sweep(tmp_path: Path, *more: str) -> list[str]:

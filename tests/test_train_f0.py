@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +9,12 @@ import pytest
 import torch
 
 from src.f0.network import VoiceSalience
-from tests.tiny_training import ROOT, write_choir
+from tests.processes import Done, assert_same_learning, run_python
+from tests.tiny_training import write_choir
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
-
-def run(output: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "src.train_f0", f"output={output}", *more],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
+def run(output: Path, *more: str) -> Done:
+    return run_python("-m", "src.train_f0", f"output={output}", *more)
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +49,14 @@ def test_weights_learn_are_reproducible_and_resume(settings, tmp_path):
 
     assert run(tmp_path / "b", "epochs=2", *settings).returncode == 0
     second = torch.load(tmp_path / "b" / "voice_salience.pt", weights_only=True)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert_same_learning(second, first)
 
     # Interrupted after the first epoch: the schedule is that of two epochs.
     (tmp_path / "b" / "voice_salience.pt").unlink()
     continued = run(tmp_path / "b", "epochs=2", *settings)
     assert continued.returncode == 0, continued.stderr
     third = torch.load(tmp_path / "b" / "voice_salience.pt", weights_only=True)
-    assert all(torch.equal(first[name], third[name]) for name in first)
+    assert_same_learning(third, first)
 
 
 def test_a_missing_song_is_named(settings, tmp_path):

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.data.songs import WriteStem
+from tests.processes import Done, run_python
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 
-
-def run(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "src.prepare", *arguments],
-        cwd=REPOSITORY,
-        env={**os.environ, "UMSS_CACHE": str(cache), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def run(cache: Path, *arguments: str) -> Done:
+    return run_python("-m", "src.prepare", *arguments, UMSS_CACHE=str(cache), COLUMNS="200")
 
 
 def test_prepare_and_its_messages(tmp_path: Path, write_stem: WriteStem) -> None:

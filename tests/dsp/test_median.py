@@ -46,6 +46,7 @@ def test_median_is_scipys(size: int, shape: tuple[int, ...], device: torch.devic
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_many_lanes_any_thread_count_and_strides(threads: int) -> None:
+    # Exactly, whatever the threads: a median is one of the numbers, nothing is computed.
     x = torch.randn(3, 150, 201, generator=torch.Generator().manual_seed(0))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import run_python
 
 # Start of a script that draws inputs and compares two modules of kernels.
 PREAMBLE = """
@@ -50,27 +47,15 @@ print("compiled", compiled.metadata.shared)
 """
 
 
-def _run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
-
-
 def check_interpreted(code: str) -> None:
     """Run `code` after PREAMBLE under Triton's interpreter; it must not raise."""
-    result = _run_python(PREAMBLE + code + '\nprint("same")\n', TRITON_INTERPRET="1")
+    result = run_python("-c", PREAMBLE + code + '\nprint("same")\n', TRITON_INTERPRET="1")
     assert result.stdout.strip() == "same", result.stderr[-3000:]
 
 
 def check_compiles(module: str, kernel: str, cache: Path) -> None:
     """Triton brings its own assembler, so code generation is checked on any Linux machine."""
     code = COMPILED.format(module=module, kernel=kernel)
-    result = _run_python(code, TRITON_CACHE_DIR=str(cache))
+    result = run_python("-c", code, TRITON_CACHE_DIR=str(cache))
     # Lanes share nothing, so no shared memory is used and no barrier is needed.
     assert result.stdout.strip() == "compiled 0", result.stderr[-3000:]

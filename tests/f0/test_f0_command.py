@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +11,15 @@ import soundfile as sf
 from src.cli import entry_point
 from src.estimate_f0 import main
 from src.f0.contours import read_f0
+from tests.processes import Done, run_python
 from tests.tiny_training import compose_config
 
-ROOT = Path(__file__).parents[2]
 CONF = Path(__file__).parent / "conf"
 FAKE = (f"hydra.searchpath=[file://{CONF}]", "multif0=tones")
 
 
-def run(*overrides: str, fake: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "src.f0", *overrides, *(FAKE if fake else ())],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def run(*overrides: str, fake: bool = True) -> Done:
+    return run_python("-m", "src.f0", *overrides, *(FAKE if fake else ()))
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_what_partials_leave_speaks_against_an_opinion() -> None:
         .mean()
         for b in (0.0, 6.0)
     )
-    assert without == 0.5
+    assert without == pytest.approx(0.5)
     assert by_partials > 0.95
 
 
@@ -133,7 +133,7 @@ def test_evidence_counts_less_where_nothing_explains_the_mixture() -> None:
     )
     assert (credulous > 0.9).all()
     assert (cautious < credulous).all()
-    assert (cautious >= 0.5).all()
+    assert (cautious > 0.5 - 1e-6).all()
 
 
 def test_weights_are_reported() -> None:

@@ -21,7 +21,7 @@ from src.models.salience_f0 import RANGES, THRESHOLDS, SalienceF0, VoiceF0, f0_l
 from tests.f0 import random_weights
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tiny() -> SalienceF0:
     torch.manual_seed(0)
     return SalienceF0()

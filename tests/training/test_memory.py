@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-import subprocess
-import sys
 
 import pytest
+
+from tests.processes import run_python
 
 SCRIPT = """
 import resource, torch
@@ -24,9 +24,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone can be told so")
 def test_freed_tensors_are_used_again() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", SCRIPT, check=True)
     known, faults = done.stdout.split()
     # Three fresh blocks of 36 MB would touch about 8 800 pages each.
     assert known == "True"
