@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import umss
 from numpy.typing import NDArray
 
 from src.cli import main as umss_command
-from tests.processes import run_python
+from tests.processes import ROOT, run_python
 
 RATE = 44_100
 
@@ -165,15 +166,27 @@ def test_import_is_lazy_and_both_names_are_one_package() -> None:
     heavy = "{'torch', 'pytorch_lightning', 'librosa', 'matplotlib', 'pandas'} & set(sys.modules)"
     assert in_a_new_process(f"import sys, umss; print({heavy})") == "set()\n"
     assert in_a_new_process(f"import sys, umss.cli; print({heavy})") == "set()\n"
-    root = Path(__file__).parents[1]
     code = (
-        f"import sys; sys.path.insert(0, {str(root)!r})\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "import src.separator, umss\n"
         "from src.baselines.masks import CombSeparator\n"
         "same = src.separator.Separator is umss.Separator\n"
         "print(same, issubclass(CombSeparator, umss.Separator))"
     )
     assert in_a_new_process(code) == "True True\n"
+
+
+def test_modules_do_not_hide_functions_of_their_name() -> None:
+    """Python puts every imported module into its package."""
+    modules = [module.name for module in pkgutil.iter_modules([str(ROOT / "src")])]
+    modules = [name for name in modules if not name.startswith("_")]
+    code = (
+        "import importlib, umss\n"
+        f"for name in {sorted(modules)}: importlib.import_module('umss.' + name)\n"
+        "names = [n for n in umss.__all__ if n != 'dsp']\n"
+        "print([n for n in names if not callable(getattr(umss, n))])"
+    )
+    assert run_python("-c", code, check=True).stdout == "[]\n"
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
