@@ -59,11 +59,12 @@ def assert_same_learning(
     """Weights differ by no more than rounding in the steps that led to them.
 
     All weights together: a gradient that is nothing but rounding moves its weight by a whole step
-    of Adam in one process and by none in another.
+    of Adam in one process and by none in another. Two instead of one thread change a training of
+    tests by 0.1 % of its weights, a lost epoch by 2 %, a lost schedule by 10 %.
     """
     assert found.keys() == expected.keys()
     numbers = [
         torch.cat([w[name].double().flatten() for name in expected]) for w in (found, expected)
     ]
     distance = float((numbers[0] - numbers[1]).norm() / numbers[1].norm())
-    assert distance < 1e-3, distance
+    assert distance < 5e-3, distance

@@ -130,7 +130,7 @@ def test_killed_and_continued_equals_never_stopped(choir: Path, tmp_path: Path) 
     for key in ("epochs", "steps"):
         assert result[key] == straight[key]
     for key in ("val_loss", "best_val_loss"):
-        assert result[key] == pytest.approx(straight[key], rel=1e-4)
+        assert result[key] == pytest.approx(straight[key], rel=5e-3)
     best = [torch.load(o / "checkpoints/best.ckpt", weights_only=True) for o in (whole, broken)]
     assert best[0]["epoch"] == best[1]["epoch"]
     assert_same_learning(best[1]["state_dict"], best[0]["state_dict"])

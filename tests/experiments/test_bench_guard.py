@@ -96,11 +96,25 @@ def test_command_stores_then_compares(
     content = json.loads(stored.read_text())
     content["machine"]["cpu"] = "another"
     stored.write_text(json.dumps(content))
-    now[0]["min_s"] = 0.01  # the literal form is much faster here: it says nothing about the step
+    now[0]["min_s"] = 2.0  # the literal form is much faster here: it says nothing about the step
+    now[1]["peak_gb"] = 2.0
     assert guard.main(arguments) == 1  # 32 % above the network alone
+    out = capsys.readouterr().out
+    assert "Worse than stored: time of umss / network is 1.656, 32 % above" in out
     now[1]["min_s"] = 0.2
-    capsys.readouterr()
     assert guard.main(arguments) == 0
     out = capsys.readouterr().out
-    assert "was another" in out and "not judged" in out
-    assert "only the ratios to the network alone" in out
+    (sentence,) = [line for line in out.splitlines() if "another" in line]
+    assert sentence.startswith("This is another processor (")
+    assert sentence.endswith(
+        ") than the stored one (another): only time of umss / network is judged."
+    )
+    # The others are shown: twice the time of the literal form, and much more memory.
+    rows = [line for line in out.splitlines() if " umss / " in line and "%" in line]
+    assert [row.rsplit("%", 1)[1].strip() for row in rows] == [
+        "not judged", "as before", "not judged", "not judged",
+    ]  # fmt: skip
+    assert "+100" in rows[0] and out.endswith("No worse than stored.\n")
+    now[1]["min_s"] = 0.12
+    assert guard.main(arguments) == 0  # better, but not what the stored processor is held to
+    assert "--update" not in capsys.readouterr().out
