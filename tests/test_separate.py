@@ -10,6 +10,7 @@ import soundfile as sf
 
 from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
+from src.cli import entry_point
 from src.f0.contours import ContourError, F0Contours, read_f0, read_singers, write_f0
 from src.outputs import output_paths
 from src.separate_file import main, separate_file
@@ -104,8 +105,9 @@ def test_without_f0_it_is_estimated_and_written_beside_the_stems(
     for path in (*out.glob("*.wav"), *out.glob("*.npz")):
         path.unlink()
     caplog.clear()
+    caplog.set_level("INFO")
     with pytest.raises(SystemExit, match=r"choir_f0\.csv: exists.*overwrite=true"):
-        main(compose_config("separate", [*arguments, "names=[soprano,bass]"]))
+        entry_point(main)(compose_config("separate", [*arguments, "names=[soprano,bass]"]))
     assert "estimating" not in caplog.text  # said before the long part
 
 
