@@ -21,7 +21,7 @@ def run(tmp_path: Path, **environment: str) -> Done:
         "data.split.full.val=[bwv386_nun_danket_alle_gott]",
         "data.split.full.test=[bwv434_wer_nur_den_lieben_gott]",
         "model.estimator.encoder_width=16", "model.estimator.decoder_width=16",
-        "data.batch_size=2", "trainer.max_time=null", "+trainer.max_steps=2", "threads=1",
+        "data.batch_size=2", "trainer.max_time=null", "trainer.max_steps=2", "threads=1",
         **environment,
     )  # fmt: skip
 

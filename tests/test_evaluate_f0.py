@@ -215,7 +215,7 @@ def test_separators_are_evaluated_with_estimated_tracks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["f0"] == "estimated"
-    assert summary["multif0"]["_target_"] == "tests.fake_f0.ByName"
+    assert summary["protocol"]["multif0"]["_target_"] == "tests.fake_f0.ByName"
     assert len(list((tmp_path / "cache").rglob("f0_estimated_*.npy"))) == 12
 
 
