@@ -33,7 +33,7 @@ test: setup ## Run the tests (without the slow ones)
 test-all: setup ## Run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD) -m 'slow or not slow'
 
-test-conditions: setup ## Run the tests with other threads, cores, load and order (an hour)
+test-conditions: setup ## Run the tests with other threads, cores, load and order (an hour or more)
 	sh tests/conditions.sh $(BIN)/python
 
 lint: setup ## Check style and types
