@@ -1,0 +1,82 @@
+"""Role of `name` in docstrings: a link where this documentation has the name, else plain code.
+
+A name that begins with the package's own must exist: if it can neither be linked nor imported, the
+build warns (and with -W fails).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.roles import XRefRole
+from sphinx.util import logging
+
+PACKAGE = "umss"
+CHECKOUT_NAME = "src"  # the same package in a checkout
+
+log = logging.getLogger(__name__)
+
+
+class SoftRole(XRefRole):
+    """`name` as a reference to any Python object."""
+
+    def __init__(self) -> None:
+        super().__init__(innernodeclass=nodes.literal)
+
+    def process_link(
+        self,
+        env: BuildEnvironment,
+        refnode: nodes.Element,
+        has_explicit_title: bool,
+        title: str,
+        target: str,
+    ) -> tuple[str, str]:
+        refnode["refdomain"] = "py"
+        refnode["reftype"] = "obj"
+        refnode["soft"] = True
+        refnode["py:module"] = env.ref_context.get("py:module")
+        refnode["py:class"] = env.ref_context.get("py:class")
+        name = target.strip().removesuffix("()")
+        if name.startswith(f"{CHECKOUT_NAME}."):
+            name = PACKAGE + name.removeprefix(CHECKOUT_NAME)
+            title = name
+        return title, name
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a module or something in one."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:cut]))
+        except ImportError:
+            continue
+        for part in parts[cut:]:
+            if not hasattr(found, part) and part not in getattr(found, "__annotations__", {}):
+                return False
+            found = getattr(found, part, None)
+        return True
+    return False
+
+
+def as_code(
+    app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, content: nodes.Element
+) -> nodes.Element | None:
+    """What has no page of its own stays code."""
+    if not node.get("soft"):
+        return None
+    target = node["reftarget"]
+    if target.startswith(f"{PACKAGE}.") and not exists(target):
+        log.warning("%r does not exist", target, location=node, type="ref", subtype="soft")
+    return content
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_role("soft", SoftRole())
+    app.connect("missing-reference", as_code)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
