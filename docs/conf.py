@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
@@ -21,6 +22,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "configuration",
+    "docstrings",
     "soft_references",
 ]
 exclude_patterns = ["_build", "figures/README.md"]
@@ -29,12 +31,12 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(torch|numpy|np|pandas|pathlib|collections|types|typing|numbers|matplotlib|omegaconf"
+        r"(abc|torch|numpy|np|pandas|pathlib|collections|types|typing|numbers|matplotlib|omegaconf"
         r"|pytorch_lightning|soundfile|functools|os)(\..*)?",
     ),
     (r"py:.*", r"(Tensor|NDArray|ArrayLike|Path|Any|Callable|Mapping|Sequence|Iterable|Iterator)"),
     # Private aliases of types, and type variables.
-    (r"py:.*", r"(.*\.)?_\w+"),
+    (r"py:.*", r"(.*\.)?(_\w+|Trained)"),
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
@@ -45,10 +47,11 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
+autodoc_inherit_docstrings = False  # Lightning's and PyTorch's methods are theirs to explain
 napoleon_numpy_docstring = False
-napoleon_use_rtype = False
-napoleon_use_ivar = True
-napoleon_custom_sections = ["Shape"]
+# One bullet may name several parameters, "window, hop: samples".
+napoleon_use_param = False
+napoleon_custom_sections = ["Shape", ("Attributes", "params_style")]
 # `name` in a docstring becomes a link where this documentation has the name (soft_references.py).
 default_role = "soft"
 
@@ -71,3 +74,33 @@ html_theme_options = {
         "color-brand-content": "#8ecae6",
     },
 }
+
+# Tables beside the experiments are linked where they lie, and are pages of the site.
+RESULTS = {
+    "experiments/quality/README.md": "results/quality.md",
+    "experiments/quality/RESULTS.md": "results/quality_table.md",
+    "experiments/f0/RESULTS.md": "results/f0_table.md",
+    "experiments/bench/README.md": "results/benchmarks.md",
+}
+# Files at the top of the repository that are pages of the site, too.
+TOP = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
+
+
+def link_pages(app: Any, page: str, source: list[str]) -> None:
+    """Links to files that are pages of the site lead to these pages."""
+    up = "../" * page.count("/")
+    for path, target in {**RESULTS, **TOP}.items():
+        source[0] = source[0].replace(f"](../{up}{path}", f"]({up or './'}{target}")
+
+
+def link_included(app: Any, path: Path, page: str, source: list[str]) -> None:
+    """Links in an included file, written from the top of the repository."""
+    source[0] = source[0].replace("](docs/", "](./").replace("](conf)", "](configuration/index.md)")
+
+
+def setup(app: Any) -> None:
+    app.connect("source-read", link_pages)
+    app.connect("include-read", link_included)

@@ -160,13 +160,7 @@ def describe(head: list[str]) -> list[str]:
         if block and not shown:
             lines += ["```", ""]
         block = shown
-        lines.append(
-            line.strip()
-            if shown and not line.startswith("   ")
-            else line
-            if shown
-            else sentence([line])
-        )
+        lines.append(line.strip() if shown else sentence([line]))
     return [*lines, *(["```"] if block else []), ""] if lines else []
 
 

@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
 from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
 
 PACKAGE = "umss"
 CHECKOUT_NAME = "src"  # the same package in a checkout
@@ -64,13 +65,23 @@ def exists(name: str) -> bool:
     return False
 
 
-def as_code(
+def resolve(
     app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, content: nodes.Element
 ) -> nodes.Element | None:
-    """What has no page of its own stays code."""
+    """A name without its module, if only one object has it; what has no page stays code."""
+    target = node["reftarget"]
+    if node.get("refdomain") == "py" and "." not in target:
+        objects = env.domains.python_domain.objects
+        found = {
+            entry.node_id: entry.docname
+            for name, entry in objects.items()
+            if name.endswith(f".{target}") and entry.objtype in ("class", "exception", "function")
+        }
+        if len(found) == 1:
+            ((node_id, page),) = found.items()
+            return make_refnode(app.builder, node["refdoc"], page, node_id, content)
     if not node.get("soft"):
         return None
-    target = node["reftarget"]
     if target.startswith(f"{PACKAGE}.") and not exists(target):
         log.warning("%r does not exist", target, location=node, type="ref", subtype="soft")
     return content
@@ -78,5 +89,5 @@ def as_code(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_role("soft", SoftRole())
-    app.connect("missing-reference", as_code)
+    app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
