@@ -55,9 +55,7 @@ def convert(lines: list[str]) -> list[str]:
     return [escape(line) for line in result]
 
 
-def process(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
-) -> None:
+def process(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     lines[:] = convert(lines)
     if what in ("attribute", "data") and lines:
         # Napoleon takes what stands before a colon of the first line for a type.
