@@ -176,7 +176,8 @@ def render(file: File, *, literal: bool, prefix: str = "") -> list[str]:
             body = body.partition("\n")[2]
         return [*lines, "```yaml", body.strip(), "```", ""] if body.strip() else lines
     if file.target:
-        lines += [f"Settings of `{file.target}`.", ""]
+        target = re.sub(r"^src\.", "umss.", file.target)
+        lines += [f"Settings of {{soft}}`{target}`.", ""]
     based = [d for d in file.defaults if d != "_self_"]
     if based:
         lines += ["Begins with " + ", ".join(f"`{d}`" for d in based) + ".", ""]
@@ -188,9 +189,10 @@ def render(file: File, *, literal: bool, prefix: str = "") -> list[str]:
         and (s.value or s.comments)
     ]
     if rows:
-        lines += ["| setting | default | |", "|---|---|---|"]
+        lines += ["| setting = default | |", "|---|---|"]
         lines += [
-            f"| {code(prefix + s.name)} | {code(s.value)} | {sentence(s.comments)} |" for s in rows
+            f"| {code(f'{prefix}{r.name}={r.value}'.rstrip('='))} | {sentence(r.comments)} |"
+            for r in rows
         ]
         lines.append("")
     return lines

@@ -123,7 +123,7 @@ def test_configuration_reference_has_a_page_for_every_command_and_group() -> Non
     conf = configuration.folder()
     assert {f"command_{p.stem}" for p in conf.glob("*.yaml")} <= set(pages)
     assert all(f"`separator={p.stem}`" in pages["separator"] for p in conf.glob("separator/*"))
-    row = "| `separator.mask` | `magnitude` | or power |"
+    row = "| `separator.mask=magnitude` | or power |"
     assert row in pages["separator"]
 
 
