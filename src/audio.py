@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import librosa
@@ -11,10 +9,13 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from .errors import OutputExistsError, UmssError
+from .files import replace_when_complete
+
 BLOCK = 1 << 20  # samples that are read at once
 
 
-class AudioError(ValueError):
+class AudioError(UmssError):
     """An audio file that cannot be used; the message names the file and the remedy."""
 
 
@@ -111,13 +112,6 @@ def write_wav_atomic(
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path}: exists; choose another output or set overwrite=true")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".wav")
-    os.close(handle)
-    try:
-        sf.write(name, np.asarray(audio).T, rate, subtype="FLOAT", format="WAV")
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        raise OutputExistsError(f"{path}: exists; choose another output or set overwrite=true")
+    with replace_when_complete(path) as temporary:
+        sf.write(temporary, np.asarray(audio).T, rate, subtype="FLOAT", format="WAV")

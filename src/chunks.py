@@ -21,11 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from src.audio import resample
-from src.f0.contours import F0Contours
+from .audio import resample
+from .errors import UmssError
+from .f0.contours import F0Contours
 
 if TYPE_CHECKING:
-    from src.separator import Separator
+    from .separator import Separator
 
 STEP = 2  # seconds: whole samples at every sample rate and whole frames of 16 ms
 
@@ -84,12 +85,12 @@ class Grid:
                 a positive number.
         """
         if overlap_seconds < 0 or not overlap_seconds < window_seconds < math.inf:
-            raise ValueError(
+            raise UmssError(
                 f"window_seconds={window_seconds} must exceed overlap_seconds={overlap_seconds}, "
                 "which must not be negative"
             )
         if not 0 < chunk_seconds < math.inf:
-            raise ValueError(
+            raise UmssError(
                 f"chunk_seconds={chunk_seconds} must be a positive number of seconds; 9 needs "
                 "little memory"
             )
@@ -221,7 +222,7 @@ def _separate_windows(
     """Of each of B equally long windows: stems [J, C, n], parameters and F0 [J, frames]."""
     for window in windows:
         if not np.isfinite(window.audio).all():
-            raise ValueError(
+            raise UmssError(
                 f"the audio holds NaN or infinite samples after {window.start} s; export it again"
             )
     # Each window by itself: its samples depend neither on the chunk nor on what was read before.

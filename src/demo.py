@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hydra
 import jinja2
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
@@ -19,20 +18,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from src.audio import load_mono, write_wav_atomic
-from src.baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
-from src.cli import entry_point
-from src.data.datamodule import MixtureDataModule
-from src.data.prepared import F0Kind, PreparedSong
-from src.f0.contours import HOP, RATE, F0Contours, write_csv
-from src.f0.estimate import F0Estimate, F0Estimator, estimate_file, singer_names
-from src.files import write_text
-from src.metrics.evaluation import evaluate, summarise
-from src.models.umss import UmssSeparator
-from src.plots import salience_figure, save_figure, spectrogram_figure
-from src.separate import read_contours, separate_file
-from src.separator import Separator
-from src.train import train
+from .audio import load_mono, write_wav_atomic
+from .baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
+from .cli import launch
+from .data.datamodule import MixtureDataModule
+from .data.prepared import F0Kind, PreparedSong
+from .dsp.tracks import HOP, RATE
+from .f0.contours import F0Contours, read_singers, write_f0
+from .f0.estimate import F0Estimate, F0Estimator, estimate_file, singer_names
+from .files import write_text
+from .metrics.evaluation import evaluate, summarise
+from .models.umss import UmssSeparator
+from .plots import salience_figure, save_figure, spectrogram_figure
+from .separate import separate_file
+from .separator import Separator
+from .train import train
 
 # Peak below which a residual is rounding, not sound: -90 dB of full scale.
 INAUDIBLE = 10 ** (-90 / 20)
@@ -93,7 +93,7 @@ def held_out_recording(song: PreparedSong, kind: F0Kind, folder: Path) -> tuple[
     contours = F0Contours.on_grid(f0, tuple(part for part, _ in song.keys))
     path = folder / f"{song.name}.wav"
     write_wav_atomic(path, mix / np.abs(mix).max(), RATE, overwrite=True)
-    write_csv(path.with_suffix(".csv"), contours, overwrite=True)
+    write_f0(path.with_suffix(".csv"), contours, overwrite=True)
     return path, contours
 
 
@@ -148,7 +148,7 @@ def user_recording(cfg: DictConfig) -> tuple[Path, F0Contours | None] | None:
     path = Path(cfg.input)
     load_mono(path, RATE)
     if cfg.f0 is not None or path.with_suffix(".csv").is_file():
-        return path, read_contours(Path(cfg.f0 or path.with_suffix(".csv")))
+        return path, read_singers(Path(cfg.f0 or path.with_suffix(".csv")))
     singer_names(cfg.input_singers)
     return path, None
 
@@ -181,8 +181,6 @@ def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> 
     write_text(path, page)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="demo")
-@entry_point
 def main(cfg: DictConfig) -> None:
     console = Console()
     output = Path(HydraConfig.get().runtime.output_dir)
@@ -256,4 +254,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    launch("demo")

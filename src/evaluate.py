@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pandas as pd
 import torch
 from hydra.utils import instantiate
@@ -21,17 +20,18 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from src.cli import entry_point
-from src.data.datamodule import MixtureDataModule
-from src.data.readers.base import RATE
-from src.f0.errors import F0Errors, perturb_batches
-from src.files import write_json, write_text
-from src.metrics.bss import bss_engine
-from src.metrics.evaluation import evaluate, summarise
-from src.metrics.speed import Stopwatch
-from src.metrics.tables import FRAMES, SUMMARY, difference_of
-from src.separator import Separator
-from src.sharding import Task, evaluate_sharded
+from .cli import launch
+from .data.datamodule import MixtureDataModule
+from .data.readers.base import RATE
+from .errors import OutputExistsError, UmssError
+from .f0.errors import F0Errors, perturb_batches
+from .files import write_json, write_text
+from .metrics.bss import bss_engine
+from .metrics.evaluation import evaluate, summarise
+from .metrics.sharding import Task, evaluate_sharded
+from .metrics.speed import Stopwatch
+from .metrics.tables import FRAMES, SUMMARY, difference_of
+from .separator import Separator
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict[str,
     frames, summary = output / FRAMES, output / SUMMARY
     if not skip:
         if frames.exists() or summary.exists():
-            raise FileExistsError(
+            raise OutputExistsError(
                 f"{output}: holds an evaluation; set overwrite=true or choose another output"
             )
         return None
@@ -118,13 +118,13 @@ def existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict[str,
     try:
         content = dict(json.loads(summary.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise FileExistsError(
+        raise OutputExistsError(
             f"{summary}: not readable ({error}); set overwrite=true or choose another output"
         ) from error
     stored = {key: content[key] for key in IDENTITY if key in content}
     difference = difference_of(stored, identity, names=("that one", "this one"))
     if difference is not None:
-        raise FileExistsError(
+        raise OutputExistsError(
             f"{output}: holds another evaluation ({difference}); set overwrite=true or choose "
             "another output"
         )
@@ -175,16 +175,16 @@ def check_processes(cfg: DictConfig) -> None:
         ValueError: names the setting.
     """
     if not isinstance(cfg.workers, int) or cfg.workers < 1:
-        raise ValueError(f"workers={cfg.workers}: give the number of processes, 1 or more")
+        raise UmssError(f"workers={cfg.workers}: give the number of processes, 1 or more")
     known = (None, *multiprocessing.get_all_start_methods())
     if cfg.workers > 1 and multiprocessing.get_start_method(allow_none=True) not in known:
         # Processes of joblib's own kind cannot start ordinary ones.
-        raise ValueError(
+        raise UmssError(
             f"workers={cfg.workers} does not work inside hydra/launcher=joblib; set workers=1 and "
             "let hydra.launcher.n_jobs share the jobs out, or leave that launcher away"
         )
     if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):
-        raise ValueError(f"threads={cfg.threads}: give 1 or more, or null for PyTorch's choice")
+        raise UmssError(f"threads={cfg.threads}: give 1 or more, or null for PyTorch's choice")
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -230,8 +230,6 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     return summary
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
-@entry_point
 def main(cfg: DictConfig) -> float:
     """Returns the mean SI-SDR in dB, NaN if no frame was kept; a sweeper may maximise it."""
     mean = run(cfg)["si_sdr"]["mean"]
@@ -239,4 +237,4 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    launch("evaluate")

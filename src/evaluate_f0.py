@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
 import pandas as pd
 import torch
@@ -21,19 +20,20 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from src.baselines.masks import CombSeparator
-from src.cli import entry_point
-from src.data.datamodule import MixtureDataModule
-from src.data.estimated import StoredTracks
-from src.data.excerpts import Item, collate, excerpt_starts, load_item
-from src.data.mixtures import Mixture, mixed
-from src.data.prepared import F0Kind
-from src.data.readers.base import HOP, RATE, DataError
-from src.data.store import PreparedSong
-from src.f0.estimate import F0Estimator
-from src.files import write_json, write_text
-from src.metrics.evaluation import evaluate, summarise
-from src.metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, multipitch_scores, voice_scores
+from .baselines.masks import CombSeparator
+from .cli import launch
+from .data.datamodule import MixtureDataModule
+from .data.estimated import StoredTracks
+from .data.excerpts import Item, collate, excerpt_starts, load_item
+from .data.mixtures import Mixture, mixed
+from .data.prepared import F0Kind
+from .data.readers.base import HOP, RATE, DataError
+from .data.store import PreparedSong
+from .errors import OutputExistsError
+from .f0.estimate import F0Estimator
+from .files import write_json, write_text
+from .metrics.evaluation import evaluate, summarise
+from .metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, multipitch_scores, voice_scores
 
 log = logging.getLogger(__name__)
 
@@ -250,13 +250,11 @@ def show(summary: dict[str, Any], title: str) -> None:
                 )
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate_f0")
-@entry_point
 def main(cfg: DictConfig) -> None:
     output = Path(cfg.output)
     paths = [output / name for name in ("voices.csv", "mixtures.csv", "summary.json")]
     if any(path.exists() for path in paths) and not cfg.overwrite:
-        raise FileExistsError(
+        raise OutputExistsError(
             f"{output}: holds an evaluation; set overwrite=true or choose another output"
         )
     data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
@@ -298,4 +296,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    launch("evaluate-f0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +14,10 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from src.f0.contours import F0Contours
-from src.f0.salience import Salience
+from .errors import OutputExistsError, UmssError
+from .f0.contours import F0Contours
+from .f0.salience import Salience
+from .files import replace_when_complete
 
 FRAME_SECONDS = 0.016
 LOWEST_HZ, HIGHEST_HZ = 60.0, 4000.0
@@ -82,15 +83,15 @@ def spectrogram_figure(
     """
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(f"audio must be [T] and not empty, got {list(samples.shape)}")
+        raise UmssError(f"audio must be [T] and not empty, got {list(samples.shape)}")
     if not np.isfinite(samples).all():
-        raise ValueError("audio holds NaN or infinite samples")
+        raise UmssError("audio holds NaN or infinite samples")
     tracks = np.zeros((0, 0)) if f0 is None else np.atleast_2d(np.asarray(f0, dtype=np.float64))
     if tracks.ndim != 2:
-        raise ValueError(f"f0 must be [J, N] or [N], got {list(tracks.shape)}")
+        raise UmssError(f"f0 must be [J, N] or [N], got {list(tracks.shape)}")
     names = tuple(names) or tuple(f"singer{j + 1}" for j in range(len(tracks)))
     if f0 is not None and len(names) != len(tracks):
-        raise ValueError(f"{len(tracks)} F0 tracks need as many names, got {list(names)}")
+        raise UmssError(f"{len(tracks)} F0 tracks need as many names, got {list(names)}")
 
     # `Figure` with its own canvas: no global state, works in threads and without a display.
     figure = Figure(figsize=(10.0, 4.2), dpi=120, layout="constrained")
@@ -231,11 +232,6 @@ def save_figure(path: str | Path, figure: Figure, overwrite: bool = False) -> No
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path}: exists; choose another output or set overwrite=true")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    try:
+        raise OutputExistsError(f"{path}: exists; choose another output or set overwrite=true")
+    with replace_when_complete(path) as temporary:
         figure.savefig(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

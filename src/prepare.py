@@ -6,14 +6,14 @@ at once. They prepare what is missing themselves; this entry point shows all pro
 
 from __future__ import annotations
 
-import hydra
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from src.cli import entry_point
-from src.data.datamodule import MixtureDataModule
-from src.data.prepared import PreparedSet, PreparedSong
+from .cli import launch
+from .data.datamodule import MixtureDataModule
+from .data.prepared import PreparedSet, PreparedSong
 
 
 def summary(prepared: PreparedSet) -> Table:
@@ -45,11 +45,9 @@ def _f0(song: PreparedSong) -> str:
     return ", ".join(f"cached ({sizes})" if kind == "cached" else kind for kind in song.f0_kinds)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")
-@entry_point
 def main(config: DictConfig) -> None:
     """Prepare the data of `config.data` and print what there is."""
-    module: MixtureDataModule = hydra.utils.instantiate(config.data)
+    module: MixtureDataModule = instantiate(config.data)
     prepared = module.prepare()
     console = Console()
     console.print(summary(prepared))
@@ -60,4 +58,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    launch("prepare")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from src.cli import entry_point
-from src.metrics.tables import read_tables
-from src.reporting.provenance import command_line
-from src.reporting.write import write_report
+from .cli import launch
+from .metrics.tables import read_tables
+from .reporting.provenance import command_line
+from .reporting.write import write_report
 
 log = logging.getLogger(__name__)
 
@@ -36,17 +35,17 @@ def run(cfg: DictConfig) -> Path:
     )
     log.info("wrote %s from %d evaluations", page, len(tables))
     if cfg.wandb:
-        from src.wandb_logging import log_report  # brings Lightning: seconds for W&B's users only
+        from .training.wandb_logging import (
+            log_report,  # brings Lightning: seconds for W&B's users only
+        )
 
         log_report(page.parent, name=cfg.title)
     return page
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="report")
-@entry_point
 def main(cfg: DictConfig) -> None:
     run(cfg)
 
 
 if __name__ == "__main__":
-    main()
+    launch("report")

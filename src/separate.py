@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-import hydra
 import numpy as np
 import soundfile as sf
 from hydra.utils import instantiate
@@ -17,64 +15,18 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.progress import track
 
-from src.audio import open_audio
-from src.chunks import Grid, Piece, separate_chunks
-from src.cli import entry_point
-from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
-from src.f0.estimate import F0Estimator, estimate_file, singer_names
-from src.f0.score import SCORE_SUFFIXES, read_score
-from src.files import check_existing
-from src.separator import Separator
+from .audio import open_audio
+from .chunks import Grid, Piece, separate_chunks
+from .cli import launch
+from .errors import UmssError
+from .f0.contours import ContourError, F0Contours, read_singers, write_f0
+from .f0.estimate import F0Estimator, estimate_file, singer_names
+from .f0.score.reading import SCORE_SUFFIXES, read_score
+from .files import check_existing
+from .outputs import output_paths, write_parameters
+from .separator import Separator
 
 log = logging.getLogger(__name__)
-
-
-def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
-    """F0 tracks of the singers; columns without a header are put in order from high to low.
-
-    Raises:
-        ContourError: malformed file, another number of singers, or no pitch at all.
-    """
-    contours = read_csv(path)
-    if n_singers is not None and contours.n_singers != n_singers:
-        raise ContourError(
-            f"{path}: holds {contours.n_singers} singers ({', '.join(contours.names)}), but "
-            f"n_singers={n_singers}; set n_singers={contours.n_singers} or give another file"
-        )
-    if not contours.voiced.any():
-        raise ContourError(f"{path}: every singer is silent throughout; nothing to separate")
-    for name, voiced in zip(contours.names, contours.voiced.T, strict=True):
-        if not voiced.any():
-            log.warning("%s: %s is silent throughout; its stem will be nearly empty", path, name)
-    unnamed = tuple(f"singer{j + 1}" for j in range(contours.n_singers))
-    if contours.names == unnamed:
-        ordered = contours.sorted_high_to_low()
-        return F0Contours(ordered.times, ordered.f0, unnamed)
-    return contours
-
-
-def output_paths(
-    folder: Path, stem: str, names: Sequence[str], *, with_f0: bool = False
-) -> dict[str, Path]:
-    """Output files by singer name, plus "residual", "parameters" and, if wanted, "f0".
-
-    Raises:
-        ContourError: two singers whose names lead to the same file name.
-    """
-    slugs = [re.sub(r"[^\w.-]+", "_", name).strip("._").lower() or "singer" for name in names]
-    others = {
-        "residual": folder / f"{stem}_residual.wav",
-        "parameters": folder / f"{stem}_parameters.npz",
-    }
-    if with_f0:
-        others["f0"] = folder / f"{stem}_f0.csv"
-    if len({*slugs, *others}) < len(slugs) + len(others):
-        raise ContourError(
-            f"the singers' names ({', '.join(names)}) do not give different file names; rename "
-            "the columns of the F0 file, or give other names"
-        )
-    stems = {n: folder / f"{stem}_{slug}.wav" for n, slug in zip(names, slugs, strict=True)}
-    return stems | others
 
 
 def separate_file(
@@ -133,7 +85,7 @@ def separate_file(
         temporary = {name: Path(scratch) / p.name for name, p in paths.items()}
         _write(pieces, temporary, contours, source, separator)
         if with_f0:
-            write_csv(temporary["f0"], contours)
+            write_f0(temporary["f0"], contours)
         for name, target in paths.items():
             os.replace(temporary[name], target)
     return paths
@@ -163,13 +115,12 @@ def _write(
     finally:
         for output in outputs:
             output.close()
-    with paths["parameters"].open("wb") as handle:
-        np.savez_compressed(
-            handle,
-            names=np.array(contours.names),
-            frames_per_second=np.array(separator.rate / separator.hop),
-            **spool.joined(),  # type: ignore[arg-type]
-        )
+    write_parameters(
+        paths["parameters"],
+        contours.names,
+        spool.joined(),
+        frames_per_second=separator.rate / separator.hop,
+    )
 
 
 class _Spool:
@@ -243,19 +194,17 @@ def estimated_contours(cfg: DictConfig) -> F0Contours:
     return estimate.contours
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="separate")
-@entry_point
 def main(cfg: DictConfig) -> None:
     if not 1 <= cfg.n_singers <= 32:
-        raise ValueError(f"n_singers={cfg.n_singers}: give a number from 1 to 32")
+        raise UmssError(f"n_singers={cfg.n_singers}: give a number from 1 to 32")
     separator: Separator = instantiate(cfg.separator)
     if separator.needs_sources:
-        raise ValueError(
+        raise UmssError(
             "an oracle needs the true stems and cannot separate a recording; use "
             "separator=fit or separator=umss"
         )
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
-    contours = read_contours(Path(cfg.f0), cfg.n_singers) if given else estimated_contours(cfg)
+    contours = read_singers(Path(cfg.f0), cfg.n_singers) if given else estimated_contours(cfg)
     paths = separate_file(
         Path(cfg.input),
         contours,
@@ -273,4 +222,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    launch("separate")

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from src.files import write_json
+from .files import write_json
 
 log = logging.getLogger(__name__)
 

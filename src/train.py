@@ -8,7 +8,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -19,13 +18,14 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
-from src.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
-from src.cli import entry_point
-from src.files import write_json, write_text
-from src.memory import keep_freed_memory
-from src.models.lit import begin_with
-from src.sweeps import is_sweep
-from src.wandb_logging import finish_runs
+from .cli import launch
+from .errors import OutputExistsError, UmssError
+from .files import write_json, write_text
+from .models.loading import begin_with
+from .sweeps import is_sweep
+from .training.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
+from .training.memory import keep_freed_memory
+from .training.wandb_logging import finish_runs
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +58,13 @@ def last_checkpoint(output: Path, config: dict[str, Any]) -> Path | None:
         stored = OmegaConf.to_container(OmegaConf.load(output / "config.yaml"))
         assert isinstance(stored, dict)
     except Exception as error:  # YAML and OmegaConf have no common base class
-        raise ValueError(
+        raise UmssError(
             f"{output / 'config.yaml'}: not readable ({type(error).__name__}), so it is unknown "
             "what the checkpoint beside it was trained on; set overwrite=true to start afresh"
         ) from error
     changed = _differences(stored, config)
     if changed:
-        raise FileExistsError(
+        raise OutputExistsError(
             f"{output}: holds a run with another {', '.join(changed)}; set overwrite=true to "
             "replace it, or output=DIR to train elsewhere"
         )
@@ -132,7 +132,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
 def _build_trainer(cfg: DictConfig) -> pl.Trainer:
     if is_sweep() and cfg.trainer.get("strategy") == "ddp":
         # Each further process is this command again: it would start a sweep of its own.
-        raise ValueError(
+        raise UmssError(
             "trainer.strategy=ddp does not work in a multirun; start the runs one by one"
         )
     callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
@@ -149,7 +149,7 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
         )
     except InstantiationException as error:
         if isinstance(error.__cause__, MisconfigurationException):
-            raise ValueError(f"trainer: {error.__cause__}") from error
+            raise UmssError(f"trainer: {error.__cause__}") from error
         raise
     return trainer
 
@@ -221,8 +221,6 @@ def _is_useful(record: logging.LogRecord) -> bool:
     return not any(noise in message for noise in ("Tip: For seamless cloud", "TPU available"))
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
-@entry_point
 def main(cfg: DictConfig) -> float | None:
     """Train; the best validation loss is what a hyper-parameter sweep minimises."""
     result = train(cfg, Path(HydraConfig.get().runtime.output_dir))
@@ -231,4 +229,4 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    launch("train")

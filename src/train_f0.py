@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
@@ -15,16 +13,17 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from src.averaging import WarmingAverage
-from src.cli import entry_point
-from src.data.prepared import PreparedSong, prepare
-from src.data.readers import build_reader
-from src.data.salience_mixtures import Pool, SalienceMixtures, Variation
-from src.data.sampler import EpochSampler
-from src.data.splits import select_songs
-from src.f0.network import VoiceSalience
-from src.f0.training import SalienceTraining
-from src.files import write_text
+from .cli import launch
+from .data.prepared import PreparedSong, prepare
+from .data.readers import build_reader
+from .data.salience_mixtures import Pool, SalienceMixtures, Variation
+from .data.sampler import EpochSampler
+from .data.splits import select_songs
+from .errors import OutputExistsError
+from .f0.network import VoiceSalience
+from .f0.training import SalienceTraining
+from .files import replace_when_complete, write_text
+from .training.averaging import WarmingAverage
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +69,11 @@ def _loader(
     )
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train_f0")
-@entry_point
 def main(cfg: DictConfig) -> None:
     output = Path(cfg.output)
     weights = output / "voice_salience.pt"
     if weights.exists() and not cfg.overwrite:
-        raise FileExistsError(f"{weights}: exists; set overwrite=true or choose another output")
+        raise OutputExistsError(f"{weights}: exists; set overwrite=true or choose another output")
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -116,9 +113,8 @@ def main(cfg: DictConfig) -> None:
         weights_only=True,
     )
     state = {k: v.half() if v.is_floating_point() else v for k, v in _averaged(last).items()}
-    temporary = weights.with_suffix(".tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, weights)
+    with replace_when_complete(weights) as temporary:
+        torch.save(state, temporary)
     write_text(output / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     log.info("wrote %s", weights)
 
@@ -130,4 +126,4 @@ def _averaged(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    main()
+    launch("train-f0")

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from src.f0.contours import HOP, RATE, F0Contours
+from src.dsp.tracks import HOP, RATE
+from src.f0.contours import F0Contours
 from src.f0.estimate import F0Estimate
 from src.f0.salience import Salience
 from tests.data.songs import PITCH

@@ -19,7 +19,8 @@ from src.chunks import Grid, Piece, separate_chunks
 from src.f0.contours import F0Contours
 from src.models.umss import UmssSeparator
 from src.models.unet_lit import UnetSeparator, UnetTraining
-from src.separator import SeparatedRecording, Separator, separate
+from src.separator import Separator
+from tests.separating import Arrays, separate
 from tests.tiny_training import tiny_model
 
 # A U-Net as small as it gets.
@@ -64,7 +65,7 @@ def levels(difference: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.square(difference, dtype=np.float64).sum(axes) / energy + 1e-30)
 
 
-def assert_same(result: SeparatedRecording, reference: SeparatedRecording) -> None:
+def assert_same(result: Arrays, reference: Arrays) -> None:
     assert (levels(result.stems - reference.stems, reference.stems) < -90).all()
     np.testing.assert_array_equal(result.f0, reference.f0)
     assert result.parameters.keys() == reference.parameters.keys()

@@ -7,6 +7,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from src.cli import entry_point
+from src.errors import UmssError
 
 
 def raising(error: BaseException) -> None:
@@ -22,7 +23,7 @@ def test_user_errors_become_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"^error: choir\.wav: no such file$"):
         raising(FileNotFoundError("choir.wav: no such file"))
     wrapped = InstantiationException("Error in call to target ...")
-    wrapped.__cause__ = ValueError("mask must be one of ...")
+    wrapped.__cause__ = UmssError("mask must be one of ...")
     with pytest.raises(SystemExit, match="^error: mask must"):
         raising(wrapped)
 
@@ -43,6 +44,8 @@ def test_other_errors_and_full_errors_keep_their_traceback(
 ) -> None:
     with pytest.raises(TypeError):
         raising(TypeError("a bug"))
+    with pytest.raises(ValueError, match="of NumPy"):
+        raising(ValueError("of NumPy"))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="shown in full"):
-        raising(ValueError("shown in full"))
+        raising(UmssError("shown in full"))

@@ -17,7 +17,7 @@ from src.train import _build_trainer
 from tests.tiny_training import ROOT, compose_config
 
 CONF = ROOT / "conf"
-ALLOWED = ("src.", "torch.", "pytorch_lightning.")
+ALLOWED = ("umss.", "torch.", "pytorch_lightning.")
 
 
 def choices(group: str) -> list[str]:
@@ -56,11 +56,11 @@ def test_every_experiment_composes_with_every_data_set(experiment: str, data: st
     assert plain["data"]["size"] == ("full" if size == "shipped" else size)
     system = experiment.rsplit("/", 1)[-1].split("_")[0]
     wanted = {
-        "us": "src.models.lit.UnsupervisedTraining",
-        "sv": "src.models.lit.SupervisedTraining",
-        "unet": "src.models.unet_lit.UnetTraining",
-        "fd": "src.models.fd_lit.FdTraining",
-        "shipped": "src.models.lit.SupervisedTraining",
+        "us": "umss.models.lit.UnsupervisedTraining",
+        "sv": "umss.models.lit.SupervisedTraining",
+        "unet": "umss.models.unet_lit.UnetTraining",
+        "fd": "umss.models.fd_lit.FdTraining",
+        "shipped": "umss.models.lit.SupervisedTraining",
     }
     assert plain["model"]["_target_"] == wanted[system]
 

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 import torch
 
-from src import sharding
 from src.evaluate import identity_of
 from src.evaluate import run as evaluate_config
 from src.f0.errors import F0Errors
+from src.metrics import sharding
 from src.metrics.tables import check_comparable, read_tables
 from src.models.umss import UmssSeparator
 from tests.tiny_training import ROOT, compose_config, tiny_model, write_choir

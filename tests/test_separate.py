@@ -13,8 +13,9 @@ import soundfile as sf
 
 from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
-from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
-from src.separate import main, output_paths, read_contours, separate_file
+from src.f0.contours import ContourError, F0Contours, read_f0, read_singers, write_f0
+from src.outputs import output_paths
+from src.separate import main, separate_file
 from tests.tiny_training import compose_config
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +31,7 @@ def choir(tmp_path: Path) -> Path:
     stereo = 0.3 * np.stack([high + 0.5 * low, 0.5 * high + low], axis=1)
     sf.write(tmp_path / "choir.wav", stereo, 44_100, subtype="FLOAT")
     f0 = np.repeat([[440.0, 165.0]], 190, axis=0).astype(np.float32)
-    write_csv(tmp_path / "choir.csv", F0Contours.on_grid(f0, ("soprano", "bass")))
+    write_f0(tmp_path / "choir.csv", F0Contours.on_grid(f0, ("soprano", "bass")))
     return tmp_path / "choir.wav"
 
 
@@ -96,12 +97,12 @@ def test_without_f0_it_is_estimated_and_written_beside_the_stems(
     assert done.returncode == 0, done.stderr
     stems = ["choir_bass.wav", "choir_f0.csv", "choir_parameters.npz", "choir_residual.wav"]
     assert sorted(p.name for p in out.iterdir()) == [*stems, "choir_soprano.wav"]
-    contours = read_csv(out / "choir_f0.csv")
+    contours = read_f0(out / "choir_f0.csv")
     assert contours.names == ("soprano", "bass")
     np.testing.assert_allclose(np.median(contours.f0, axis=0), [440, 165], rtol=0.01)
     # The file gives the same stems when it is handed back.
     given = [*arguments[:3], f"f0={out / 'choir_f0.csv'}", f"output={tmp_path / 'given'}"]
-    main.__wrapped__(compose_config("separate", given))
+    main(compose_config("separate", given))
     for name in ("choir_bass.wav", "choir_soprano.wav"):
         np.testing.assert_array_equal(
             load_audio(out / name)[0], load_audio(tmp_path / "given" / name)[0]
@@ -113,7 +114,7 @@ def test_without_f0_it_is_estimated_and_written_beside_the_stems(
         path.unlink()
     caplog.clear()
     with pytest.raises(SystemExit, match=r"choir_f0\.csv: exists.*overwrite=true"):
-        main.__wrapped__(compose_config("separate", [*arguments, "names=[soprano,bass]"]))
+        main(compose_config("separate", [*arguments, "names=[soprano,bass]"]))
     assert "estimating" not in caplog.text  # said before the long part
 
 
@@ -128,14 +129,14 @@ def test_silence_and_missing_voices_are_warnings(
     ):
         caplog.clear()
         changes = [f"input={path}", "n_singers=3", "separator=comb", f"output={tmp_path / 'out'}"]
-        main.__wrapped__(compose_config("separate", [*changes, *FAKE]))
+        main(compose_config("separate", [*changes, *FAKE]))
         assert f"warning: {message}" in caplog.text
         audio = load_audio(tmp_path / "out" / f"{path.stem}_singer1.wav")[0]
         assert np.isfinite(audio).all()
 
 
 def test_files_do_not_depend_on_the_chunks(choir: Path, tmp_path: Path) -> None:
-    contours = read_csv(choir.with_suffix(".csv"))
+    contours = read_f0(choir.with_suffix(".csv"))
     written = {}
     for chunk_seconds in (1.0, 7.0):
         folder = tmp_path / f"{chunk_seconds:g}"
@@ -144,7 +145,7 @@ def test_files_do_not_depend_on_the_chunks(choir: Path, tmp_path: Path) -> None:
             f"output={folder}", "window_seconds=2.2", "overlap_seconds=0.2",
             f"chunk_seconds={chunk_seconds}",
         ]  # fmt: skip
-        main.__wrapped__(compose_config("separate", overrides))
+        main(compose_config("separate", overrides))
         written[chunk_seconds] = output_paths(folder, choir.stem, contours.names)
     for name, path in written[1.0].items():
         if path.suffix == ".npz":
@@ -160,7 +161,7 @@ def test_files_do_not_depend_on_the_chunks(choir: Path, tmp_path: Path) -> None:
 
 
 def test_unusable_chunks_are_one_message(choir: Path, tmp_path: Path) -> None:
-    contours = read_csv(choir.with_suffix(".csv"))
+    contours = read_f0(choir.with_suffix(".csv"))
     for settings, message in (
         ({"chunk_seconds": 0.0}, "chunk_seconds=0"),
         ({"window_seconds": 1.0}, "window_seconds=1.0 must exceed overlap_seconds=1.0"),
@@ -172,7 +173,7 @@ def test_unusable_chunks_are_one_message(choir: Path, tmp_path: Path) -> None:
 
 def test_unnamed_columns_are_ordered_from_high_to_low(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("0.0,110,440\n0.016,111,441\n")
-    contours = read_contours(tmp_path / "x.csv", 2)
+    contours = read_singers(tmp_path / "x.csv", 2)
     assert contours.names == ("singer1", "singer2")
     np.testing.assert_allclose(contours.f0[0], [440, 110])
 
@@ -180,7 +181,7 @@ def test_unnamed_columns_are_ordered_from_high_to_low(tmp_path: Path) -> None:
 def test_f0_file_must_fit(tmp_path: Path, choir: Path) -> None:
     (tmp_path / "silent.csv").write_text("time,a\n0.0,0\n1.0,\n")
     with pytest.raises(ContourError, match="silent throughout"):
-        read_contours(tmp_path / "silent.csv", 1)
+        read_singers(tmp_path / "silent.csv", 1)
     late = F0Contours(np.array([100.0, 101.0]), np.full((2, 2), 200.0), ("a", "b"))
     with pytest.raises(ContourError, match="after the end"):
         separate_file(choir, late, CombSeparator(), tmp_path / "out")

@@ -10,7 +10,7 @@ import torch
 
 from src.baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
 from src.metrics.frames import si_sdr
-from src.separator import separate
+from tests.separating import separate
 
 
 def duet(seconds: float, rate: int = 16_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -109,7 +109,7 @@ def test_what_follows_gets_paths_data_and_launcher(
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
         cfg = compose("train", ["+sweep=paper"], return_hydra_config=True)
     settings = OmegaConf.to_container(cfg.hydra.callbacks.sweep, resolve=True)
-    assert isinstance(settings, dict) and settings.pop("_target_") == "src.sweeps.SweepSummary"
+    assert isinstance(settings, dict) and settings.pop("_target_") == "umss.sweeps.SweepSummary"
     settings["overrides"] = test_data
     task = ["+sweep=paper", "experiment=us_small", "paths.grid_dir=G", "data=folder", "data.root=R"]
     config = config_of(tmp_path, [*task, "trainer.max_epochs=3"], ["hydra/launcher=joblib"])

@@ -17,10 +17,11 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 
-from src.checkpoints import AtomicCheckpointIO
-from src.models.lit import CheckpointError, TrainingDivergedError, UnsupervisedTraining
-from src.models.umss import load_training_module
+from src.errors import TrainingDivergedError
+from src.models.lit import UnsupervisedTraining
+from src.models.loading import CheckpointError, load_model
 from src.train import train
+from src.training.checkpoints import AtomicCheckpointIO
 from tests.tiny_training import ROOT, compose_config, overrides, write_choir
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -86,7 +87,7 @@ def test_a_run_leaves_losses_checkpoints_and_a_result(choir: Path, tmp_path: Pat
 def test_supervised_training_and_other_numbers_of_singers(choir: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     run(choir, output, "model=sv", "n_singers=2", "trainer.max_epochs=1")
-    model = load_training_module(output / "checkpoints" / "best.ckpt")
+    model = load_model(output / "checkpoints" / "best.ckpt")
     mixture, f0 = torch.randn(1, 4000), torch.full((1, 3, 16), 200.0)
     assert model(mixture, f0, torch.zeros(1, dtype=torch.int64))[0].shape == (1, 3, 4000)
 

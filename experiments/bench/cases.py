@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from src.errors import UmssError
 from src.files import write_json
 from src.metrics.speed import peak_memory
 
@@ -55,7 +56,7 @@ def spread(values: Iterable[float], *, unit: str = "s") -> dict[str, float]:
     """
     array = np.asarray(list(values), dtype=np.float64)
     if array.size == 0:
-        raise ValueError("no values to summarise; measure with repeats of at least 1")
+        raise UmssError("no values to summarise; measure with repeats of at least 1")
     names = ("min", "q1", "median", "q3", "max")
     levels = np.percentile(array, (0, 25, 50, 75, 100))
     found = {f"{name}_{unit}": float(v) for name, v in zip(names, levels, strict=True)}

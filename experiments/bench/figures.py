@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.bench.training_step import Point, along, line_fit
+from src.errors import UmssError
 from src.plots import COLOURS
 from src.reporting.figures import FONT, SMALL_FONT, WIDTH, new_figure
 
@@ -175,7 +176,7 @@ FIGURES: dict[str, tuple[str, Callable[[Mapping[str, Any]], Figure]]] = {
 
 def _need(points: int, factor: str) -> None:
     if points < 2:
-        raise ValueError(f"{factor}: fewer than two points were measured, nothing to draw")
+        raise UmssError(f"{factor}: fewer than two points were measured, nothing to draw")
 
 
 def _plain(axes: Axes) -> None:

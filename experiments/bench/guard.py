@@ -19,6 +19,7 @@ from typing import Any
 
 from experiments.bench.cases import HERE, Case, machine_facts, run_case
 from experiments.bench.training_step import LINE
+from src.errors import UmssError
 from src.files import write_json
 
 KINDS = {"literal": 2, "umss": 9, "network": 9}
@@ -65,7 +66,7 @@ def ratios(cases: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """
     by_kind = {str(c["kind"]): c for c in cases}
     if missing := KINDS.keys() - by_kind.keys():
-        raise ValueError(f"no result of {', '.join(sorted(missing))} to compare with")
+        raise UmssError(f"no result of {', '.join(sorted(missing))} to compare with")
     time = {kind: float(c["min_s"]) for kind, c in by_kind.items()}
     memory = {kind: float(c["peak_gb"] - c["resting_gb"]) for kind, c in by_kind.items()}
     return {
@@ -84,9 +85,9 @@ def compare(
         ValueError: a ratio is not stored, or the tolerance is not positive.
     """
     if not tolerance > 0:
-        raise ValueError(f"tolerance must be positive, e.g. 0.25 for 25 %, got {tolerance}")
+        raise UmssError(f"tolerance must be positive, e.g. 0.25 for 25 %, got {tolerance}")
     if missing := measured.keys() - stored.keys():
-        raise ValueError(f"not stored: {', '.join(sorted(missing))}; run with --update")
+        raise UmssError(f"not stored: {', '.join(sorted(missing))}; run with --update")
     return [Comparison(name, value, stored[name], tolerance) for name, value in measured.items()]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from experiments.bench import tables
 from experiments.bench.cases import HERE
 from experiments.bench.figures import FIGURES, base_of, describe
+from src.errors import UmssError
 from src.files import write_text
 from src.plots import save_figure
 
@@ -58,7 +59,7 @@ def read(folder: Path) -> dict[str, Results]:
             continue
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content.get("machine"), dict) or "cases" not in content:
-            raise ValueError(
+            raise UmssError(
                 f"{path}: not written by these benchmarks; run `python -m experiments.bench.{name}`"
             )
         found[name] = content

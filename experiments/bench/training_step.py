@@ -25,8 +25,9 @@ import torch
 
 from experiments.bench.cases import HERE, Case, resting_gb, run_cases, timed, write_results
 from experiments.bench.inputs import random_batch
-from src.memory import keep_freed_memory
+from src.errors import UmssError
 from src.models.lit import Batch, UnsupervisedTraining
+from src.training.memory import keep_freed_memory
 
 KINDS = (
     "network", "umss", "literal", "network-medium", "umss-medium", "network-bf16", "umss-bf16",
@@ -68,7 +69,7 @@ def build(kind: str) -> UnsupervisedTraining:
         ValueError: unknown kind.
     """
     if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise UmssError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     torch.manual_seed(0)
     if kind != "literal":
         return UnsupervisedTraining()
@@ -156,7 +157,7 @@ def line_fit(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
         ValueError: fewer than three points, through which any line would seem to fit.
     """
     if len(x) < 3:
-        raise ValueError(f"a line needs at least 3 points to say something, got {len(x)}")
+        raise UmssError(f"a line needs at least 3 points to say something, got {len(x)}")
     slope, intercept = np.polyfit(x, y, 1)
     values = np.asarray(y, dtype=np.float64)
     rest = values - (slope * np.asarray(x) + intercept)

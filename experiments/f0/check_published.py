@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 
 from src.audio import load_mono
-from src.f0.contours import RATE
-from src.f0.cuesta import CuestaLateDeep
-from src.f0.hcqt import HOP as CQT_HOP
-from src.f0.hcqt import RATE as CQT_RATE
-from src.f0.heuristic import PaperAssigner, resample_like_published
+from src.dsp.tracks import RATE
+from src.f0.published.cuesta import CuestaLateDeep
+from src.f0.published.hcqt import HOP as CQT_HOP
+from src.f0.published.hcqt import RATE as CQT_RATE
+from src.f0.published.heuristic import PaperAssigner, resample_like_published
 from src.f0.salience import SalienceModel
 from src.files import write_json
 

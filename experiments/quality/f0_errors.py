@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from experiments.quality.ablation import Condition, guarded, parser_of, run_conditions
 from experiments.quality.plan import Plan, read_plan, select
 from experiments.quality.results import Results
+from src.errors import UmssError
 from src.f0.errors import F0Errors, perturb_batches
 from src.reporting.figures import SI_SDR, robustness_figure
 
@@ -91,7 +92,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 for size in sorted(curve)
             ]
     if not points:
-        raise ValueError("there are no results with errors in F0 yet; evaluate first")
+        raise UmssError("there are no results with errors in F0 yet; evaluate first")
     return pd.DataFrame(points)
 
 

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Subset
 
 from src.data.datamodule import MixtureDataModule
 from src.data.excerpts import collate
+from src.errors import UmssError
 from src.evaluate import plain, protocol_of
 from src.separator import Separator
 
@@ -103,18 +104,18 @@ def read_plan(path: Path = PLAN) -> Plan:
         )
         references = tuple(content["references"])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: a field is missing or unknown ({error})") from error
+        raise UmssError(f"{path}: a field is missing or unknown ({error})") from error
     for what in (data, methods):
         names = [entry.name for entry in what]
         for name in names:
             if names.count(name) > 1 or not _NAME.fullmatch(name):
-                raise ValueError(
+                raise UmssError(
                     f"{path}: the name {name!r} occurs twice, or is not made of letters, digits "
                     "and . _ + - only; choose another one"
                 )
     for entry in data:
         if not isinstance(entry.every, int) or entry.every < 1:
-            raise ValueError(f"{path}: {entry.name}.every={entry.every} must be 1 or more")
+            raise UmssError(f"{path}: {entry.name}.every={entry.every} must be 1 or more")
     select(methods, references, "references")
     return Plan(data, methods, tuple(shlex.split(content.get("common") or "")), references)
 
@@ -134,7 +135,7 @@ def select(entries: Sequence[Named], patterns: Sequence[str] | None, what: str) 
     for pattern in patterns:
         if not any(fnmatchcase(entry.name, pattern) for entry in entries):
             known = ", ".join(entry.name for entry in entries)
-            raise ValueError(f"{what}: nothing is called {pattern}; there are {known}")
+            raise UmssError(f"{what}: nothing is called {pattern}; there are {known}")
     return [e for e in entries if any(fnmatchcase(e.name, pattern) for pattern in patterns)]
 
 
@@ -157,7 +158,7 @@ def root_override(entry: DataSet, roots: Mapping[str, str | None]) -> list[str]:
         return []
     folder = roots.get(entry.root)
     if folder is None:
-        raise ValueError(
+        raise UmssError(
             f"{entry.name} needs --{entry.root} DIR; give it, or choose others with --data"
         )
     return [f"data.root={folder}"]

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from src.errors import UmssError
 from src.files import write_text
 from src.metrics.evaluation import summarise
 from src.metrics.stats import CONFIDENCE
@@ -47,9 +48,9 @@ def difference(frames: pd.DataFrame, reference: pd.DataFrame) -> tuple[float, fl
     """
     one, other = (t[t["kept"]].groupby(FRAME)[METRIC].mean() for t in (frames, reference))
     if not one.index.equals(other.index):
-        raise ValueError("the reference was evaluated on other excerpts; evaluate it again")
+        raise UmssError("the reference was evaluated on other excerpts; evaluate it again")
     if one.empty:
-        raise ValueError("no frame was kept: there is nothing to compare")
+        raise UmssError("no frame was kept: there is nothing to compare")
     units = (one - other).groupby(UNIT).agg(["sum", "count"]).to_numpy(dtype=float)
     total = units[:, 1].sum()
     mean = float(units[:, 0].sum() / total)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import torch
 
-from src.checkpoints import AtomicCheckpointIO
+from src.errors import UmssError
 from src.files import check_existing
-from src.models.umss import SHIPPED, load_training_module
+from src.models.lit import SourceFilterTraining
+from src.models.loading import SHIPPED, load_module
+from src.training.checkpoints import AtomicCheckpointIO
 
 
 def export(source: Path, target: Path, *, overwrite: bool = False) -> Path:
@@ -23,11 +25,11 @@ def export(source: Path, target: Path, *, overwrite: bool = False) -> Path:
         ValueError: a weight that half precision cannot hold.
     """
     check_existing([target], overwrite=overwrite)
-    model = load_training_module(source)
+    model = load_module(source, SourceFilterTraining, experiment="us_small")
     state = {name: value.half() for name, value in model.state_dict().items()}
     lost = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if lost:
-        raise ValueError(f"{source}: {', '.join(lost)} beyond the range of half precision")
+        raise UmssError(f"{source}: {', '.join(lost)} beyond the range of half precision")
     content = {"state_dict": state, "hyper_parameters": dict(model.hparams)}
     AtomicCheckpointIO().save_checkpoint(content, target)
     return target

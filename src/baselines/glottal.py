@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..errors import UmssError
+
 # Harmonics on either side of a bin that are summed. The transform of a Hann window falls by 18 dB
 # per octave, so that more of them change nothing that a separation could notice.
 _NEIGHBOURS = 2
@@ -39,7 +41,7 @@ def glottal_coefficients(harmonic: Tensor, *, open_quotient: float = 0.25) -> Te
         J.-L. Durrieu et al., IEEE TASLP 18 (2010) and IEEE JSTSP 5 (2011).
     """
     if not 0.0 < open_quotient <= 1.0:
-        raise ValueError(f"open_quotient must lie in (0, 1], got {open_quotient}")
+        raise UmssError(f"open_quotient must lie in (0, 1], got {open_quotient}")
     angle = 2.0 * math.pi * open_quotient * harmonic
     step = torch.complex(torch.zeros_like(angle), angle)
     turn = torch.polar(torch.ones_like(angle), -angle)
@@ -86,7 +88,7 @@ def glottal_spectra(
         ValueError: an F0 outside (0, rate / 2), or `open_quotient` outside (0, 1].
     """
     if ((f0 <= 0) | (f0 >= 0.5 * rate)).any():
-        raise ValueError(f"f0 must lie between 0 and {0.5 * rate:g} Hz; drop unvoiced frames first")
+        raise UmssError(f"f0 must lie between 0 and {0.5 * rate:g} Hz; drop unvoiced frames first")
     bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64, device=f0.device)
     spacing = f0.double().unsqueeze(-1) * n_fft / rate
     last = torch.ceil(0.5 * n_fft / spacing) - 1

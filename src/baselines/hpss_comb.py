@@ -8,13 +8,15 @@ whatever harmonic happens to be near. Here a harmonic-percussive-residual decomp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from src.baselines.masks import CombSeparator
-from src.dsp.hpss import hpss
-from src.dsp.stft import stft
+from ..dsp.hpss import hpss
+from ..dsp.stft import stft
+from ..separator import Estimate
+from .masks import CombSeparator
 
 
 class HpssCombSeparator(CombSeparator):
@@ -52,8 +54,8 @@ class HpssCombSeparator(CombSeparator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        comb, synthesised, parameters = super().estimate(mixture, f0, seed, sources)
+    ) -> Estimate:
+        by_comb = super().estimate(mixture, f0, seed, sources)
         magnitude = stft(mixture, n_fft=self.n_fft, hop=self.mask_hop).abs()
         harmonic = hpss(
             magnitude,
@@ -62,15 +64,15 @@ class HpssCombSeparator(CombSeparator):
             margin=self.margin,
             mask=True,
         )[0].unsqueeze(1)
-        energy = (harmonic * magnitude.unsqueeze(1) * comb).square().sum(dim=-2)
+        energy = (harmonic * magnitude.unsqueeze(1) * by_comb.masks).square().sum(dim=-2)
         energy = energy * self._voiced(f0, magnitude.shape[-1])
         loudest = energy.amax(dim=1, keepdim=True)
         # Relative to the loudest voice, so that the sum of quiet frames does not underflow.
         relative = energy / loudest.masked_fill(loudest == 0, 1.0)
         shares = relative / relative.sum(dim=1, keepdim=True).clamp(min=1.0)
-        masks = harmonic * comb + (1.0 - harmonic) * shares.unsqueeze(-2)
+        masks = harmonic * by_comb.masks + (1.0 - harmonic) * shares.unsqueeze(-2)
         nobody = (loudest == 0).unsqueeze(-2)
-        return torch.where(nobody, comb, masks), synthesised, parameters
+        return replace(by_comb, masks=torch.where(nobody, by_comb.masks, masks))
 
     def _voiced(self, f0: Tensor, n_frames: int) -> Tensor:
         """Which voices are voiced in every mask frame: [B, J, n_frames], from F0 [B, J, N]."""

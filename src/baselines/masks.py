@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from src.dsp.harmonic import harmonic_source
-from src.dsp.noise import fir_filter, rolloff_fir, uniform_noise
-from src.dsp.stft import stft
-from src.separator import Separator
+from ..dsp.harmonic import harmonic_source
+from ..dsp.noise import fir_filter, rolloff_fir, uniform_noise
+from ..dsp.stft import stft
+from ..separator import Estimate, Separator
 
 
 class CombSeparator(Separator):
@@ -34,7 +34,7 @@ class CombSeparator(Separator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
         n_samples = mixture.shape[-1]
         amplitude = (f0 > 0).to(mixture.dtype)
         comb = harmonic_source(
@@ -47,7 +47,9 @@ class CombSeparator(Separator):
         )
         comb = fir_filter(comb, rolloff_fir(rate=self.rate).to(comb))
         comb = comb + self.noise_level * uniform_noise(seed, f0.shape[1], n_samples)
-        return self._soft_masks(comb), comb, {"harmonic_amplitude": amplitude.unsqueeze(-1)}
+        return Estimate(
+            self._soft_masks(comb), comb, {"harmonic_amplitude": amplitude.unsqueeze(-1)}
+        )
 
 
 class OracleSeparator(Separator):
@@ -66,14 +68,14 @@ class OracleSeparator(Separator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
         assert sources is not None  # `Separator` has checked
         if self.mask != "phase_sensitive":
-            return self._soft_masks(sources), None, {}
+            return Estimate(self._soft_masks(sources))
         whole = stft(mixture).unsqueeze(1)
         aligned = (stft(sources) * whole.conj()).real
         power = whole.abs().square().clamp(min=torch.finfo(aligned.dtype).tiny)
-        return (aligned / power).clamp(0.0, 1.0), None, {}
+        return Estimate((aligned / power).clamp(0.0, 1.0))
 
 
 class MixtureSeparator(Separator):
@@ -81,6 +83,7 @@ class MixtureSeparator(Separator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
         spectrum = stft(mixture)
-        return torch.ones_like(spectrum.real).unsqueeze(1).expand(-1, f0.shape[1], -1, -1), None, {}
+        ones = torch.ones_like(spectrum.real).unsqueeze(1)
+        return Estimate(ones.expand(-1, f0.shape[1], -1, -1))

@@ -10,9 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from src.baselines.pitch_model import f0_on_frames, pitch_model, without_glides
-from src.dsp.stft import soft_masks, stft
-from src.separator import MASK_POWERS, Separator
+from ..dsp.stft import soft_masks, stft
+from ..dsp.tracks import remove_glides, resample_f0
+from ..errors import UmssError
+from ..separator import MASK_POWERS, Estimate, Separator
+from .pitch_model import pitch_model
 
 
 def kl_nmf(
@@ -120,7 +122,7 @@ class Nmf1Separator(Separator):
     ) -> None:
         super().__init__(mask=mask)
         if min(n_iterations, fixed_iterations, prior_frames, floor) < 0:
-            raise ValueError(
+            raise UmssError(
                 "n_iterations, fixed_iterations, prior_frames and floor must not be negative; got "
                 f"{n_iterations}, {fixed_iterations}, {prior_frames} and {floor}"
             )
@@ -139,7 +141,7 @@ class Nmf1Separator(Separator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
         magnitude = stft(mixture, n_fft=self.n_fft, hop=self.mask_hop).abs()
         peak = magnitude.amax(dim=(1, 2), keepdim=True)
         magnitude = magnitude / peak.masked_fill(peak == 0, 1.0)
@@ -147,7 +149,7 @@ class Nmf1Separator(Separator):
         if self.floor:
             level = reconstructed.mean(dim=2, keepdim=True)
             reconstructed = reconstructed + self.floor * level
-        return soft_masks(reconstructed, power=MASK_POWERS[self.mask]), None, {}
+        return Estimate(soft_masks(reconstructed, power=MASK_POWERS[self.mask]))
 
     def reconstruct(self, magnitude: Tensor, f0: Tensor) -> Tensor:
         """Magnitude spectrograms of the sources.
@@ -158,9 +160,9 @@ class Nmf1Separator(Separator):
             - output: [B, J, F, N]
         """
         n_sources, n_frames = f0.shape[1], magnitude.shape[-1]
-        f0 = without_glides(f0, min_hz=self.min_hz)
+        f0 = remove_glides(f0, min_hz=self.min_hz)
         start = pitch_model(
-            f0_on_frames(f0, n_frames, hop=self.hop, frame_hop=self.mask_hop),
+            resample_f0(f0, n_frames, hop=self.hop, frame_hop=self.mask_hop),
             n_fft=self.n_fft,
             rate=self.rate,
             band_semitones=self.band_semitones,
@@ -202,13 +204,13 @@ def _check(v: Tensor, w: Tensor, h: Tensor, n_iterations: int) -> None:
         w.shape[:2] == v.shape[:2] and h.shape == (v.shape[0], w.shape[2], v.shape[2])
     )
     if not fits:
-        raise ValueError(
+        raise UmssError(
             "V, W and H must be [B, F, N], [B, F, R] and [B, R, N]; got "
             f"{list(v.shape)}, {list(w.shape)} and {list(h.shape)}"
         )
     if n_iterations < 0:
-        raise ValueError(f"n_iterations must not be negative, got {n_iterations}")
+        raise UmssError(f"n_iterations must not be negative, got {n_iterations}")
     for name, values in (("V", v), ("W", w), ("H", h)):
         # Also false for NaN.
         if not bool((values >= 0).all()):
-            raise ValueError(f"{name} must hold no negative values and no NaN")
+            raise UmssError(f"{name} must hold no negative values and no NaN")

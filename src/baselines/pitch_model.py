@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import UmssError
+
 STEPS_PER_SEMITONE = 10
 _NO_PITCH = -(10**6)  # padding among indices of pitches, which are negative below 8.2 Hz
 
@@ -53,7 +55,8 @@ def pitch_model(
     """Templates, activations and ownership from F0 tracks.
 
     Args:
-        f0: [B, J, N] Hz on the frames of the spectrogram, 0 where silent (see `f0_on_frames`).
+        f0: [B, J, N] Hz on the frames of the spectrogram, 0 where silent (see
+            `src.dsp.tracks.resample_f0`).
         n_fft: FFT size; F = n_fft // 2 + 1.
         rate: sample rate in Hz.
         band_semitones, band_bins: a template is positive up to this distance from each harmonic,
@@ -74,19 +77,19 @@ def pitch_model(
         ValueError: a wrong shape, or settings out of range.
     """
     if f0.ndim != 3:
-        raise ValueError(f"f0 must be [B, J, N], got {list(f0.shape)}")
+        raise UmssError(f"f0 must be [B, J, N], got {list(f0.shape)}")
     if n_fft < 2 or rate <= 0:
-        raise ValueError(f"n_fft must be at least 2 and rate positive, got {n_fft} and {rate}")
+        raise UmssError(f"n_fft must be at least 2 and rate positive, got {n_fft} and {rate}")
     if min(band_semitones, decay, pitch_tolerance, frame_tolerance) < 0 or min_hz <= 0:
-        raise ValueError(
+        raise UmssError(
             "band_semitones, decay, pitch_tolerance and frame_tolerance must not be negative and "
             f"min_hz must be positive; got {band_semitones}, {decay}, {pitch_tolerance}, "
             f"{frame_tolerance} and {min_hz}"
         )
     if band_bins < 1.0:
-        raise ValueError(f"band_bins must be at least 1, or bands hold no bin; got {band_bins}")
+        raise UmssError(f"band_bins must be at least 1, or bands hold no bin; got {band_bins}")
     if shape not in ("lobe", "flat"):
-        raise ValueError(f"shape must be 'lobe' or 'flat', got {shape!r}")
+        raise UmssError(f"shape must be 'lobe' or 'flat', got {shape!r}")
     voiced = (f0 >= min_hz) & (f0 < 0.5 * rate)
     grid = _to_grid(f0.clamp(min=min_hz))
     reach = round(pitch_tolerance * STEPS_PER_SEMITONE)
@@ -110,55 +113,6 @@ def pitch_model(
         shares=sounds / total.clamp(min=1.0).unsqueeze(1),
         pitches=pitches,
     )
-
-
-def without_glides(f0: Tensor, *, min_hz: float = 60.0, max_semitones: float = 1.0) -> Tensor:
-    """F0 tracks without the frames that were interpolated towards 0 Hz.
-
-    Published tracks were resampled linearly across the zeros of silence, so that the first or last
-    frame of a phrase can lie anywhere between 0 Hz and the F0 next to it.
-
-    Args:
-        f0: [..., N] Hz, 0 where silent.
-        min_hz: lower values become silence.
-        max_semitones: a frame next to silence that is further below its voiced neighbour becomes
-            silence too.
-
-    Returns:
-        [..., N] Hz.
-    """
-    f0 = torch.where(f0 < min_hz, 0.0, f0)
-    # Beyond the ends nothing is known: the values at the ends are repeated there.
-    before = torch.cat([f0[..., :1], f0[..., :-1]], dim=-1)
-    after = torch.cat([f0[..., 1:], f0[..., -1:]], dim=-1)
-    floor = 2.0 ** (-max_semitones / 12.0)
-    glides = ((before == 0) & (f0 < floor * after)) | ((after == 0) & (f0 < floor * before))
-    return torch.where(glides, 0.0, f0)
-
-
-def f0_on_frames(f0: Tensor, n_frames: int, *, hop: int = 256, frame_hop: int = 256) -> Tensor:
-    """F0 tracks on the frames of a spectrogram with another hop.
-
-    Linear (on a logarithmic scale) between two voiced values, the nearest value elsewhere, the last
-    value after the end: nothing glides to 0 Hz.
-
-    Args:
-        f0: [..., M] Hz, frame m at sample m * hop, 0 where silent.
-        n_frames: N, frames wanted; frame n lies at sample n * frame_hop.
-
-    Returns:
-        [..., N] Hz.
-    """
-    last = f0.shape[-1] - 1
-    position = torch.arange(n_frames, device=f0.device) * frame_hop
-    left = position.div(hop, rounding_mode="floor").clamp(max=last)
-    right = (left + 1).clamp(max=last)
-    weight = (position - left * hop).clamp(max=hop).to(f0.dtype) / hop
-    a, b = f0[..., left], f0[..., right]
-    tiny = torch.finfo(f0.dtype).tiny
-    between = a * (b.clamp(min=tiny) / a.clamp(min=tiny)) ** weight
-    nearest = torch.where(weight < 0.5, a, b)
-    return torch.where((a > 0) & (b > 0) & (weight > 0), between, nearest)
 
 
 def _to_grid(hertz: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import UmssError
+
 DIVERGENCES = ("kl", "is")
 
 
@@ -38,7 +40,7 @@ def smooth_atoms(n_bins: int, n_atoms: int) -> Tensor:
         ValueError: fewer than 4 atoms.
     """
     if n_atoms < 4:
-        raise ValueError(f"n_atoms must be at least 4, got {n_atoms}")
+        raise UmssError(f"n_atoms must be at least 4, got {n_atoms}")
     step = max(n_bins - 1, 1) / (n_atoms - 3)
     centres = step * (torch.arange(n_atoms, dtype=torch.float64) - 1.0)
     distance = (torch.arange(n_bins, dtype=torch.float64).unsqueeze(1) - centres) / (2.0 * step)
@@ -163,7 +165,7 @@ def fit(
         ValueError: unknown divergence.
     """
     if kind not in DIVERGENCES:
-        raise ValueError(f"divergence must be one of {', '.join(DIVERGENCES)}; got {kind!r}")
+        raise UmssError(f"divergence must be one of {', '.join(DIVERGENCES)}; got {kind!r}")
     tiny = torch.finfo(power.dtype).tiny
     phi, source, rest = model.filter_power(), model.source_power(), model.other_power()
     rest += model.floor

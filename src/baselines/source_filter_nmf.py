@@ -12,18 +12,20 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from src.baselines.glottal import glottal_spectra
-from src.baselines.pitch_model import f0_on_frames, pitch_model, without_glides
-from src.baselines.source_filter_model import (
+from ..dsp.noise import uniform_noise
+from ..dsp.stft import soft_masks, stft
+from ..dsp.tracks import remove_glides, resample_f0
+from ..errors import UmssError
+from ..separator import MASK_POWERS, Estimate, Separator
+from .glottal import glottal_spectra
+from .pitch_model import pitch_model
+from .source_filter_model import (
     DIVERGENCES,
     BlockFactor,
     SourceFilterModel,
     fit,
     smooth_atoms,
 )
-from src.dsp.noise import uniform_noise
-from src.dsp.stft import soft_masks, stft
-from src.separator import MASK_POWERS, Separator
 
 STEPS_PER_SEMITONE = 20
 _REFERENCE_HZ = 440.0
@@ -87,26 +89,26 @@ class Nmf2Separator(Separator):
     ) -> None:
         super().__init__(mask=mask)
         if n_fft < 64 or not 0 < mask_hop <= n_fft // 4:
-            raise ValueError(
+            raise UmssError(
                 "n_fft must be at least 64 and mask_hop between 1 and a quarter of it; got "
                 f"{n_fft} and {mask_hop}"
             )
         if n_iterations < 1 or n_filters < 1 or max_problems < 1 or n_atoms < 4:
-            raise ValueError(
+            raise UmssError(
                 "n_iterations, n_filters and max_problems must be at least 1 and n_atoms at least "
                 f"4; got {n_iterations}, {n_filters}, {max_problems} and {n_atoms}"
             )
         if divergence not in DIVERGENCES:
-            raise ValueError(
+            raise UmssError(
                 f"divergence must be one of {', '.join(DIVERGENCES)}; got {divergence!r}"
             )
         if source_semitones < 0 or frame_tolerance < 0 or floor <= 0:
-            raise ValueError(
+            raise UmssError(
                 "source_semitones and frame_tolerance must not be negative and floor must be "
                 f"positive; got {source_semitones}, {frame_tolerance} and {floor}"
             )
         if not 0 < min_hz < max_hz or max_hz * 2 ** (source_semitones / 12) >= 0.49 * self.rate:
-            raise ValueError(
+            raise UmssError(
                 "min_hz must be positive, and max_hz above it and, with source_semitones, below "
                 f"{0.49 * self.rate:g} Hz; got {min_hz} and {max_hz}"
             )
@@ -130,7 +132,7 @@ class Nmf2Separator(Separator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
         at_once = max(self.max_problems // max(f0.shape[1], 1), 1)
         parts = [
             self._masks(*part)
@@ -138,7 +140,7 @@ class Nmf2Separator(Separator):
                 mixture.split(at_once), f0.split(at_once), seed.split(at_once), strict=True
             )
         ]
-        return torch.cat(parts), None, {}
+        return Estimate(torch.cat(parts))
 
     def _masks(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> Tensor:
         power = stft(mixture, n_fft=self.n_fft, hop=self.mask_hop).abs().square().mT
@@ -164,9 +166,9 @@ class Nmf2Separator(Separator):
         n_sources = f0.shape[1]
         mean = power.mean(dim=(1, 2), keepdim=True)
         power = power / mean.masked_fill(mean == 0, 1.0)
-        tracks = without_glides(f0, min_hz=self.min_hz)
+        tracks = remove_glides(f0, min_hz=self.min_hz)
         tracks = torch.where(tracks <= self.max_hz, tracks, 0.0)
-        tracks = f0_on_frames(tracks, n_frames, hop=self.hop, frame_hop=self.mask_hop)
+        tracks = resample_f0(tracks, n_frames, hop=self.hop, frame_hop=self.mask_hop)
         fill = -n_frames % _BLOCK
         power = torch.nn.functional.pad(power, (0, 0, 0, fill)).repeat_interleave(n_sources, dim=0)
         tracks = torch.nn.functional.pad(tracks, (0, fill))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.readers.base import RATE, DataError, Reader, Song, Stem, StemAudio
-from src.data.store import stem_name
+from .readers.base import RATE, DataError, Reader, Song, Stem, StemAudio
+from .store import stem_name
 
 SILENCE = 1e-4  # peak, -80 dB of full scale: below it a stem holds no singing
 

@@ -10,17 +10,17 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from src.data.estimated import EstimatorRecipe, estimate_mixtures
-from src.data.excerpts import FixedExcerpts, Item, Regions, collate
-from src.data.f0_augmentation import F0Augmentation
-from src.data.mixing import Mixing
-from src.data.mixtures import Mixture, Singers, choose_mixtures, find_mixtures, training_singers
-from src.data.prepared import F0Kind, PreparedSet, PreparedSong, prepare, prepared_folder
-from src.data.readers import build_reader
-from src.data.readers.base import HOP, RATE, DataError, Reader
-from src.data.sampler import EpochSampler
-from src.data.splits import STAGES, Split, Use, split_songs, time_regions
-from src.data.training import PER_PART, TrainingSet, training_sampler, training_set
+from .estimated import EstimatorRecipe, estimate_mixtures
+from .excerpts import FixedExcerpts, Item, Regions, collate
+from .f0_augmentation import F0Augmentation
+from .mixing import Mixing
+from .mixtures import Mixture, Singers, choose_mixtures, find_mixtures, training_singers
+from .prepared import F0Kind, PreparedSet, PreparedSong, prepare, prepared_folder
+from .readers import build_reader
+from .readers.base import HOP, RATE, DataError, Reader
+from .sampler import EpochSampler
+from .splits import STAGES, Split, Use, split_songs, time_regions
+from .training import PER_PART, TrainingSet, training_sampler, training_set
 
 Opened = TypeVar("Opened", bound=TrainingSet | FixedExcerpts)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +20,17 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import src.f0
-from src.data.mixtures import Mixture, mixed
-from src.data.prepared import F0Kind, locked
-from src.data.readers.base import DataError
-from src.data.store import PreparedSet, PreparedSong
-from src.f0.estimate import F0Estimator
+from ..f0.estimate import F0Estimator
+from ..files import replace_when_complete
+from .mixtures import Mixture, mixed
+from .prepared import F0Kind, locked
+from .readers.base import DataError
+from .store import PreparedSet, PreparedSong
 
 log = logging.getLogger(__name__)
+
+# Code and weights on which estimated tracks depend, below this package.
+_DECISIVE = ("f0", "dsp/hpss.py", "dsp/median.py", "dsp/stft.py", "dsp/tracks.py", "audio.py")
 
 
 class EstimatorRecipe:
@@ -45,10 +47,15 @@ class EstimatorRecipe:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of configuration, files that it names (weights), and the code of `src.f0`."""
-        code = Path(src.f0.__file__).parent
+        """Digest of configuration, files that it names (weights), and the code that decides."""
+        code = Path(__file__).parents[1]
         # Compiled code (Python's and numba's) appears and changes without the sources changing.
-        files = sorted(p for p in code.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        files = sorted(
+            path
+            for place in _DECISIVE
+            for path in ((code / place).rglob("*") if (code / place).is_dir() else [code / place])
+            if path.is_file() and "__pycache__" not in path.parts
+        )
         parts = {str(p.relative_to(code)): _file_digest(p) for p in files}
         text = json.dumps([_contents(self.config), parts], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -148,9 +155,8 @@ def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> N
     for warning in estimate.warnings:
         log.warning("%s, %s: %s", song.name, mixture.name, warning)
     path = song.estimated_path(mixture.keys)
-    temporary = path.with_suffix(".part.npy")
-    np.save(temporary, estimate.contours.to_frames(song.n_frames))
-    os.replace(temporary, path)
+    with replace_when_complete(path) as temporary:
+        np.save(temporary, estimate.contours.to_frames(song.n_frames))
 
 
 def _contents(value: Any) -> Any:

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from src.data.mixtures import Mixture, Singers, choose_mixtures, full_mix_keys
-from src.data.readers.base import HOP, RATE, DataError
-from src.data.store import PreparedSong
+from ..errors import UmssError
+from .mixtures import Mixture, Singers, choose_mixtures, full_mix_keys
+from .readers.base import HOP, RATE, DataError
+from .store import PreparedSong
 
 log = logging.getLogger(__name__)
 
@@ -222,9 +223,9 @@ class FixedExcerpts(Dataset[Item]):
         start_offset: int = 0,
     ) -> None:
         if start_offset % HOP:
-            raise ValueError(f"start_offset={start_offset} must be a multiple of {HOP} samples")
+            raise UmssError(f"start_offset={start_offset} must be a multiple of {HOP} samples")
         if first_excerpt * excerpt_samples + start_offset < 0:
-            raise ValueError(
+            raise UmssError(
                 f"start_offset={start_offset} begins before the song; set first_excerpt >= 1"
             )
         self.kind = kind

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from src.data.excerpts import Item
-from src.data.readers.base import HOP, RATE, DataError
-from src.f0.errors import F0Errors
+from ..f0.errors import F0Errors
+from .excerpts import Item
+from .readers.base import HOP, RATE, DataError
 
 
 @dataclass(frozen=True)

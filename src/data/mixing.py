@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Dataset
 
-from src.data.excerpts import (
+from .excerpts import (
     Item,
     Regions,
     draw_start,
@@ -24,11 +24,11 @@ from src.data.excerpts import (
     training_parts,
     usable_region,
 )
-from src.data.mixtures import Singers, check_singers, singers_for
-from src.data.readers.base import HOP, RATE, DataError, StemKey
-from src.data.room import Room, reverberate
-from src.data.store import PreparedSong
-from src.data.voices import (
+from .mixtures import Singers, check_singers, singers_for
+from .readers.base import HOP, RATE, DataError, StemKey
+from .room import Room, reverberate
+from .store import PreparedSong
+from .voices import (
     NORMAL_SPEED,
     Voice,
     mixed_item,

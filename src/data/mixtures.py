@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.readers.base import DataError, StemKey
-from src.data.store import PreparedSong, mixture_name
+from .readers.base import DataError, StemKey
+from .store import PreparedSong, mixture_name
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 import tempfile
@@ -33,7 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from src.data.checks import (
+from ..f0.stems import StemF0
+from ..files import replace_when_complete, write_text
+from .checks import (
     Note,
     check_parts,
     check_rates,
@@ -44,8 +45,8 @@ from src.data.checks import (
     is_silent,
     where,
 )
-from src.data.readers.base import HOP, DataError, Reader, Song, Stem, StemKey
-from src.data.store import (
+from .readers.base import HOP, DataError, Reader, Song, Stem, StemKey
+from .store import (
     FORMAT,
     INDEX,
     PreparedSet,
@@ -54,7 +55,6 @@ from src.data.store import (
     read_index,
     stem_name,
 )
-from src.f0.stems import StemF0
 
 __all__ = ["PreparedSet", "PreparedSong", "prepare", "prepared_folder"]
 
@@ -251,9 +251,8 @@ class _Preparation:
         estimate = StemF0()
         for key in prepared.keys:
             path = folder / f"f0_stems_{stem_name(key)}.npy"
-            temporary = path.with_suffix(".part.npy")
-            np.save(temporary, estimate(np.array(prepared.audio(key))))
-            os.replace(temporary, path)
+            with replace_when_complete(path) as temporary:
+                np.save(temporary, estimate(np.array(prepared.audio(key))))
             advance()
         self._commit(song.name, {**entry, "stems": True})
 
@@ -261,9 +260,7 @@ class _Preparation:
         """Make a song visible: one atomic replacement of the index."""
         # A round trip, so that entries look the same before and after they were on disk.
         self.index["songs"][name] = json.loads(json.dumps(entry))
-        temporary = self.folder / f".tmp-{INDEX}"
-        temporary.write_text(json.dumps(self.index, indent=1), encoding="utf-8")
-        os.replace(temporary, self.folder / INDEX)
+        write_text(self.folder / INDEX, json.dumps(self.index, indent=1))
 
 
 @contextmanager

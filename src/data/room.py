@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from src.data.readers.base import RATE, DataError
+from .readers.base import RATE, DataError
 
 # First reflections come this long after the direct sound, in s.
 _GAP = (0.002, 0.02)

@@ -18,8 +18,9 @@ from scipy.signal import oaconvolve
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from src.data.store import PreparedSong
-from src.f0.contours import HOP, RATE, F0Contours
+from ..dsp.tracks import HOP, RATE
+from ..f0.contours import F0Contours
+from .store import PreparedSong
 
 Rng = np.random.Generator
 

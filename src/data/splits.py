@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from src.data.readers.base import HOP, DataError
-from src.data.store import PreparedSong
+from .readers.base import HOP, DataError
+from .store import PreparedSong
 
 SongNames = Sequence[str | int] | None
 

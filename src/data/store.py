@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.readers.base import HOP, DataError, StemKey
+from .readers.base import HOP, DataError, StemKey
 
 FORMAT = 1
 F0_KINDS = ("cached", "stems", "estimated")

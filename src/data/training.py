@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from src.data.excerpts import TrainExcerpts
-from src.data.f0_augmentation import F0Augmentation, WrongF0Excerpts
-from src.data.mixing import MixedExcerpts, Mixing
-from src.data.sampler import EnsembleSampler, EpochSampler
-from src.data.store import PreparedSong
+from .excerpts import TrainExcerpts
+from .f0_augmentation import F0Augmentation, WrongF0Excerpts
+from .mixing import MixedExcerpts, Mixing
+from .sampler import EnsembleSampler, EpochSampler
+from .store import PreparedSong
 
 # Random excerpts per 10-s part and epoch (paper: three times more for the small set).
 PER_PART = {"full": 4, "small": 12}

@@ -10,10 +10,10 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from src.data.excerpts import Item
-from src.data.readers.base import HOP, RATE, StemKey
-from src.data.store import PreparedSong, mixture_name
-from src.f0.contours import F0Contours
+from ..f0.contours import F0Contours
+from .excerpts import Item
+from .readers.base import HOP, RATE, StemKey
+from .store import PreparedSong, mixture_name
 
 # Speeds are whole multiples of 1 / NORMAL_SPEED (steps of 1.7 cents): NORMAL_SPEED samples played
 # are then a whole number of samples read, and nothing is off the grid.

@@ -20,15 +20,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from src.dsp.control import n_frames_of
+from .control import n_frames_of
 
 
 def _kernels(device: torch.device) -> ModuleType:
     if device.type == "cuda":
-        from src.dsp import allpole_cuda
+        from . import allpole_cuda
 
         return allpole_cuda
-    from src.dsp import allpole_cpu
+    from . import allpole_cpu
 
     return allpole_cpu
 

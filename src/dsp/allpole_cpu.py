@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.dsp.compiled import jit, over_rows
+from .compiled import jit, over_rows
 
 # Frames filtered side by side: the loop over them is what vector registers work on.
 _LANES = 64

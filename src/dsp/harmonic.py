@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from src.dsp.control import crossfade, n_frames_of, neighbours
+from .control import crossfade, n_frames_of, neighbours
 
 # Rows synthesised at a time. Small blocks stay in the cache, and only their inputs are kept for the
 # backward pass, which computes each block again.
@@ -155,7 +155,7 @@ def harmonic_source(
         )
     lead = amplitude.shape[:-1]
     if amplitude.device.type == "cpu" and not (f0.requires_grad and torch.is_grad_enabled()):
-        from src.dsp.harmonic_cpu import HarmonicSource
+        from .harmonic_cpu import HarmonicSource
 
         source: Tensor = HarmonicSource.apply(  # type: ignore[no-untyped-call]
             amplitude.reshape(-1, amplitude.shape[-1]),

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from src.dsp.compiled import jit, over_rows
-from src.dsp.control import crossfade
+from .compiled import jit, over_rows
+from .control import crossfade
 
 # sin(pi q) / q for |q| <= 1/2 as a polynomial in q^2: its Taylor series, exact to 2^-53 at 1/2.
 _SINE = tuple((-1) ** i * math.pi ** (2 * i + 1) / math.factorial(2 * i + 1) for i in range(11))

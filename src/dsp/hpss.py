@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.dsp.median import median_filter
-from src.dsp.stft import istft, stft
+from .median import median_filter
+from .stft import istft, stft
 
 BLOCK_ELEMENTS = 1 << 19  # bins that are masked at once
 BLOCK_SAMPLES = 1 << 19  # of a recording that are in memory as a spectrogram at once

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from src.dsp.allpole import as_rows
+from .allpole import as_rows
 
 
 def _kernels(device: torch.device) -> ModuleType:
     if device.type == "cuda":
-        from src.dsp import lattice_cuda
+        from . import lattice_cuda
 
         return lattice_cuda
-    from src.dsp import lattice_cpu
+    from . import lattice_cpu
 
     return lattice_cpu
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.dsp.compiled import jit, over_rows
+from .compiled import jit, over_rows
 
 # In long silence a rotated state shrinks to subnormal numbers and stays there, since they round
 # back to themselves; arithmetic on them is some fifty times slower. Products of two values above

@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from src.dsp.allpole_cuda import LANES, launch_grid
+from .allpole_cuda import LANES, launch_grid
 
 _SIZES = ["n_samples", "n_frames", "hop", "n_lanes"]
 

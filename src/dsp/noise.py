@@ -37,7 +37,7 @@ def uniform_noise(seed: Tensor, n_sources: int, n_samples: int, *, start: int = 
     row = _mix((row[:, None] + 0x85EBCA6B * (source + 1)) & _WORD)
     sample = _mix(torch.arange(start, start + n_samples, device=seed.device) & _WORD)
     if seed.device.type == "cpu":
-        from src.dsp.noise_cpu import fill
+        from .noise_cpu import fill
 
         return fill(row.flatten(), sample).reshape(len(seed), n_sources, n_samples)
     return _noise_of(row, sample)

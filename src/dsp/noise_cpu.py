@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.dsp.compiled import jit, over_rows
+from .compiled import jit, over_rows
 
 
 @jit

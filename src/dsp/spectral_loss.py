@@ -51,7 +51,7 @@ def multi_scale_spectral_loss(
             f"estimate {tuple(estimate.shape)} and target {tuple(target.shape)} differ in shape"
         )
     if estimate.device.type == "cpu":
-        from src.dsp.spectral_loss_cpu import MultiScaleDistance
+        from .spectral_loss_cpu import MultiScaleDistance
 
         rows = estimate.reshape(-1, estimate.shape[-1])
         distance: Tensor = MultiScaleDistance.apply(  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from src.dsp.compiled import jit
+from .compiled import jit
 
 # Bins at a time: their intermediate values stay in the innermost cache.
 _BLOCK = 1024

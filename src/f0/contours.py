@@ -13,20 +13,24 @@ header line is optional; without it the singers are named `singer1`, `singer2`, 
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-HOP = 256
-RATE = 16_000
+from ..dsp.tracks import HOP, RATE, interpolate_tracks
+from ..errors import OutputExistsError, UmssError
+from ..files import replace_when_complete
+
 MAX_F0 = 8_000.0
 
+log = logging.getLogger(__name__)
 
-class ContourError(ValueError):
+
+class ContourError(UmssError):
     """F0 contours that cannot be used; the message says where and what to change."""
 
 
@@ -79,9 +83,8 @@ class F0Contours:
     def resample(self, times: NDArray[np.float64]) -> F0Contours:
         """Contours at other times (seconds, [M], strictly increasing).
 
-        Between two voiced frames the F0 is interpolated linearly. Between a voiced and a silent
-        frame the nearer one is taken (the earlier one in a tie), because interpolating would
-        glide to 0 Hz. Outside the span of the contours everything is silent.
+        The rule is that of `src.dsp.tracks`, but outside the span of the contours everything is
+        silent.
         """
         times = np.asarray(times, dtype=np.float64)
         resampled = np.zeros((len(times), self.n_singers), dtype=np.float32)
@@ -92,11 +95,9 @@ class F0Contours:
         left = np.maximum(right - 1, 0)
         gap = self.times[right] - self.times[left]
         weight = (times[inside] - self.times[left]) / np.where(gap > 0, gap, 1.0)
-        weight = np.clip(weight, 0.0, 1.0)[:, None]
-        low, high = self.f0[left], self.f0[right]
-        nearest = np.where(weight > 0.5, high, low)
-        both = (low > 0) & (high > 0)
-        resampled[inside] = np.where(both, low + weight * (high - low), nearest)
+        position = torch.from_numpy(left + np.clip(weight, 0.0, 1.0))
+        tracks = torch.from_numpy(self.f0.T.astype(np.float64))
+        resampled[inside] = interpolate_tracks(tracks, position).numpy().T
         return F0Contours(times, resampled, self.names)
 
     def to_frames(self, n_frames: int, *, hop: int = HOP, rate: int = RATE) -> NDArray[np.float32]:
@@ -112,7 +113,7 @@ class F0Contours:
         return F0Contours(self.times, self.f0[:, order], tuple(self.names[j] for j in order))
 
 
-def read_csv(path: str | Path) -> F0Contours:
+def read_f0(path: str | Path) -> F0Contours:
     """Read contours from a CSV file (format: see the module).
 
     Raises:
@@ -158,7 +159,31 @@ def read_csv(path: str | Path) -> F0Contours:
         raise ContourError(f"{path}: {error}") from error
 
 
-def write_csv(path: str | Path, contours: F0Contours, *, overwrite: bool = False) -> None:
+def read_singers(path: Path, n_singers: int | None = None) -> F0Contours:
+    """F0 tracks of the singers; columns without a header are put in order from high to low.
+
+    Raises:
+        ContourError: malformed file, another number of singers, or no pitch at all.
+    """
+    contours = read_f0(path)
+    if n_singers is not None and contours.n_singers != n_singers:
+        raise ContourError(
+            f"{path}: holds {contours.n_singers} singers ({', '.join(contours.names)}), but "
+            f"n_singers={n_singers}; set n_singers={contours.n_singers} or give another file"
+        )
+    if not contours.voiced.any():
+        raise ContourError(f"{path}: every singer is silent throughout; nothing to separate")
+    for name, voiced in zip(contours.names, contours.voiced.T, strict=True):
+        if not voiced.any():
+            log.warning("%s: %s is silent throughout; its stem will be nearly empty", path, name)
+    unnamed = tuple(f"singer{j + 1}" for j in range(contours.n_singers))
+    if contours.names == unnamed:
+        ordered = contours.sorted_high_to_low()
+        return F0Contours(ordered.times, ordered.f0, unnamed)
+    return contours
+
+
+def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False) -> None:
     """Write contours as a CSV file, complete or not at all (format: see the module).
 
     Raises:
@@ -166,20 +191,16 @@ def write_csv(path: str | Path, contours: F0Contours, *, overwrite: bool = False
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path}: exists; choose another name or pass overwrite=True")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".csv")
-    try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(("time", *contours.names))
-            for time, row in zip(contours.times, contours.f0, strict=True):
-                # Nine digits restore any float32 exactly.
-                writer.writerow((f"{time:.6f}", *(f"{v:.9g}" for v in row)))
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        raise OutputExistsError(f"{path}: exists; choose another name or pass overwrite=True")
+    with (
+        replace_when_complete(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(("time", *contours.names))
+        for time, row in zip(contours.times, contours.f0, strict=True):
+            # Nine digits restore any float32 exactly.
+            writer.writerow((f"{time:.6f}", *(f"{v:.9g}" for v in row)))
 
 
 def _header(row: list[str]) -> tuple[str, ...] | None:

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from src.f0.contours import HOP, MAX_F0, RATE, F0Contours
+from ..dsp.tracks import HOP, RATE
+from ..errors import UmssError
+from .contours import MAX_F0, F0Contours
 
 LOWEST_F0 = 20.0  # Hz; an offset never makes a voiced frame lower, or silent
 
@@ -51,11 +53,11 @@ class F0Errors:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name.endswith("_rate") and not 0 <= value <= 1:
-                raise ValueError(f"f0_errors.{field.name}={value}: a rate lies between 0 and 1")
+                raise UmssError(f"f0_errors.{field.name}={value}: a rate lies between 0 and 1")
             if field.name.endswith("_seconds") and not value > 0:
-                raise ValueError(f"f0_errors.{field.name}={value}: must be more than 0 s")
+                raise UmssError(f"f0_errors.{field.name}={value}: must be more than 0 s")
         if not 0 <= self.offset_hz < np.inf:
-            raise ValueError(f"f0_errors.offset_hz={self.offset_hz}: must be 0 Hz or more")
+            raise UmssError(f"f0_errors.offset_hz={self.offset_hz}: must be 0 Hz or more")
 
     @property
     def any(self) -> bool:

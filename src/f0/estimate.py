@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.audio import load_mono
-from src.f0.alignment import Alignment, fill_unisons, place_score
-from src.f0.contours import HOP, RATE, F0Contours
-from src.f0.retune import retune
-from src.f0.salience import Assigner, Salience, SalienceModel
+from ..audio import load_mono
+from ..dsp.tracks import HOP, RATE
+from ..errors import UmssError
+from .contours import F0Contours
+from .retune import retune
+from .salience import Assigner, Salience, SalienceModel
+from .score.alignment import Alignment, fill_unisons, place_score
 
 MAX_SINGERS = 16
 SILENCE_PEAK = 10 ** (-70 / 20)  # of full scale
@@ -85,8 +87,9 @@ class F0Estimator:
             n_singers: J, 1 to 16.
             names: J names, from the highest singer to the lowest; by default those of the score,
                 else singer1, singer2, ...
-            score: what is sung, one track per singer (`src.f0.score.read_score`).
-            alignment: how the score is laid over the recording (`src.f0.alignment.place_score`).
+            score: what is sung, one track per singer (`src.f0.score.reading.read_score`).
+            alignment: how the score is laid over the recording, see
+                `src.f0.score.alignment.place_score`.
 
         Raises:
             ValueError: unusable audio, number of singers, names or score.
@@ -157,12 +160,12 @@ def singer_names(
     """
     whole = isinstance(n_singers, (int, np.integer)) and not isinstance(n_singers, bool)
     if not whole or not 1 <= n_singers <= MAX_SINGERS:
-        raise ValueError(
+        raise UmssError(
             f"n_singers={n_singers}: F0 is estimated for 1 to {MAX_SINGERS} singers; give a whole "
             "number in this range"
         )
     if score is not None and score.n_singers != n_singers:
-        raise ValueError(
+        raise UmssError(
             f"the score has {score.n_singers} parts ({', '.join(score.names)}), but "
             f"n_singers={n_singers}; set n_singers={score.n_singers} or give another score"
         )
@@ -170,12 +173,12 @@ def singer_names(
         default = tuple(f"singer{j + 1}" for j in range(n_singers))
         return default if score is None else score.names
     if isinstance(names, str) or len(names) != n_singers:
-        raise ValueError(
+        raise UmssError(
             f"names={names if isinstance(names, str) else list(names)}: give a list of {n_singers} "
             "names, one per singer, from the highest to the lowest"
         )
     if len(set(names)) < n_singers or not all(isinstance(n, str) and n.strip() for n in names):
-        raise ValueError(f"names={list(names)}: names must differ and not be empty")
+        raise UmssError(f"names={list(names)}: names must differ and not be empty")
     return tuple(names)
 
 
@@ -283,11 +286,11 @@ def audible_frames(audio: NDArray[np.float32], times: NDArray[np.float64]) -> ND
 def _checked(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(
+        raise UmssError(
             f"audio must be mono samples [T] at 16 kHz and not empty, got {list(samples.shape)}"
         )
     if not np.isfinite(samples).all():
-        raise ValueError("the audio holds NaN or infinite samples; export it again")
+        raise UmssError("the audio holds NaN or infinite samples; export it again")
     return samples
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from src.f0.contours import HOP, RATE
+from ..dsp.tracks import HOP, RATE
 
 LOWEST = 55.0  # Hz, A1
 BINS_PER_OCTAVE = 36

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from src.f0.contours import HOP, RATE
-from src.f0.features import HarmonicSpectrogram, bin_frequencies, frame_level
-from src.f0.salience import Salience, SalienceModel
+from ..dsp.tracks import HOP, RATE
+from ..errors import UmssError
+from .features import HarmonicSpectrogram, bin_frequencies, frame_level
+from .salience import Salience, SalienceModel
 
 WEIGHTS = Path(__file__).with_name("voice_salience.pt")
 CHANNELS = 32
@@ -99,13 +100,13 @@ class VoiceSalience(SalienceModel):
     def __init__(self, weights: str | Path | None = None, device: str = "cpu") -> None:
         path = WEIGHTS if weights is None else Path(weights)
         if not path.is_file():
-            raise ValueError(f"{path}: no such weights; make them with python -m src.train_f0")
+            raise UmssError(f"{path}: no such weights; make them with python -m src.train_f0")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             network = SalienceNetwork()
             network.load_state_dict({k: v.float() for k, v in state.items()})
         except Exception as error:
-            raise ValueError(f"{path}: holds no weights of this network ({error})") from error
+            raise UmssError(f"{path}: holds no weights of this network ({error})") from error
         self.device = torch.device(device)
         self.network = network.eval().to(self.device)
         # Channels last is what the processor's convolutions like best.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src.f0.salience import Salience
+from ..errors import UmssError
+from .salience import Salience
 
 A4 = 440.0
 BLOCK_FRAMES = 4096
@@ -49,7 +50,7 @@ def pick_peaks(
         ValueError: the threshold is not a number.
     """
     if not np.isfinite(threshold):
-        raise ValueError(f"threshold must be a number, got {threshold}")
+        raise UmssError(f"threshold must be a number, got {threshold}")
     values = salience.values
     low, middle, high = values[:-2], values[1:-1], values[2:]
     # Transposed, so that the peaks come frame by frame and ascending within a frame.

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from src.f0.contours import HOP, RATE
-from src.f0.peaks import parabola_top
+from ..dsp.tracks import HOP, RATE
+from .peaks import parabola_top
 
 WINDOW = 1536  # samples, 96 ms
 FFT = 8192

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UmssError
+
 
 @dataclass(frozen=True, eq=False)
 class Salience:
@@ -28,7 +30,7 @@ class Salience:
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.frequencies), len(self.times)):
-            raise ValueError(
+            raise UmssError(
                 f"values must be [F, N] = {(len(self.frequencies), len(self.times))}, "
                 f"got {self.values.shape}"
             )
@@ -87,7 +89,7 @@ class Assigner(ABC):
             ValueError: there is one.
         """
         if prior is not None:
-            raise ValueError(
+            raise UmssError(
                 f"{type(self).__name__} cannot use a score; set multif0=default, or leave the "
                 "score out"
             )

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from swift_f0 import SwiftF0
 
-from src.f0.contours import HOP, RATE, F0Contours
+from ..dsp.tracks import HOP, RATE
+from ..errors import UmssError
+from .contours import F0Contours
 
 
 class StemF0:
@@ -42,7 +44,7 @@ class StemF0:
             ValueError: the audio is not one-dimensional or empty.
         """
         if audio.ndim != 1 or audio.size == 0:
-            raise ValueError(f"expected audio [T] with T > 0, got shape {audio.shape}")
+            raise UmssError(f"expected audio [T] with T > 0, got shape {audio.shape}")
         n_frames = -(-int(round(audio.size * RATE / rate)) // HOP)
         missing = -audio.size % -(-HOP * rate // RATE)
         padded = np.pad(np.asarray(audio, dtype=np.float32), (0, missing))

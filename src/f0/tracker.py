@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from src.f0.peaks import A4, Candidates, candidates_of
-from src.f0.salience import Assigner, Salience
-from src.f0.viterbi import best_in_order, best_pair
+from .peaks import A4, Candidates, candidates_of
+from .salience import Assigner, Salience
+from .viterbi import best_in_order, best_pair
 
 
 class VoiceTracker(Assigner):

@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from src.f0.features import BINS_PER_OCTAVE, LOWEST, N_BINS
-from src.f0.network import SalienceNetwork
+from .features import BINS_PER_OCTAVE, LOWEST, N_BINS
+from .network import SalienceNetwork
 
 TARGET_WIDTH = 0.8  # standard deviation of a target peak, bins
 

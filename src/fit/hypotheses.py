@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from src.f0.contours import F0Contours
-from src.f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, singer_names
-from src.f0.network import VoiceSalience
-from src.f0.retune import retune
-from src.f0.tracker import VoiceTracker
-from src.fit.partials import mean_around
+from ..errors import UmssError
+from ..f0.contours import F0Contours
+from ..f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, singer_names
+from ..f0.network import VoiceSalience
+from ..f0.retune import retune
+from ..f0.tracker import VoiceTracker
+from .partials import mean_around
 
 SECOND = Path(__file__).with_name("second_opinion.pt")
 
@@ -66,10 +67,10 @@ class F0Opinions:
     ) -> None:
         for name, value in (("estimators", estimators), ("readiness", readiness)):
             if not value:
-                raise ValueError(f"opinions.{name} is empty; set opinions=null to have no opinions")
+                raise UmssError(f"opinions.{name} is empty; set opinions=null to have no opinions")
         for name, estimator in estimators.items():
             if not isinstance(estimator.assigner, VoiceTracker):
-                raise ValueError(
+                raise UmssError(
                     f"opinions.estimators.{name} has a {type(estimator.assigner).__name__}, which "
                     "cannot be made more or less ready to sing; use multif0=default or "
                     "multif0=cuesta there"

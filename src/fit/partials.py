@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.dsp.stft import stft
-from src.fit.sines import (
+from ..dsp.stft import stft
+from ..errors import UmssError
+from .sines import (
     Sines,
     SineSettings,
     framed,
@@ -25,7 +26,7 @@ from src.fit.sines import (
     sines_along,
     surroundings,
 )
-from src.fit.spectra import FittedSpectra
+from .spectra import FittedSpectra
 
 # Bounds of the uncertainty, and the radius in frames of the spectrogram of its estimate.
 _UNCERTAINTIES, _AROUND = (0.01, 100.0), 4
@@ -55,7 +56,7 @@ class PartialSettings(SineSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.left < 0:
-            raise ValueError(f"partials.left={self.left} must not be negative")
+            raise UmssError(f"partials.left={self.left} must not be negative")
 
 
 @dataclass(frozen=True)

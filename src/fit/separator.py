@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.baselines.pitch_model import without_glides
-from src.dsp.stft import soft_masks, stft
-from src.f0.retune import retune
-from src.fit.hypotheses import F0Opinions, opinion_weights
-from src.fit.partials import PartialSettings, mean_around, partials, share_left
-from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
-from src.fit.tuning import TuningSettings, tuned
-from src.separator import MASK_POWERS, Separation, Separator
+from ..dsp.stft import soft_masks, stft
+from ..dsp.tracks import remove_glides
+from ..errors import UmssError
+from ..f0.retune import retune
+from ..separator import MASK_POWERS, Separation, Separator
+from .hypotheses import F0Opinions, opinion_weights
+from .partials import PartialSettings, mean_around, partials, share_left
+from .spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
+from .tuning import TuningSettings, tuned
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -70,12 +71,12 @@ class FitSeparator(Separator):
     ) -> None:
         super().__init__(mask=mask)
         if min(evidence, residual_evidence, evidence_frames) < 0:
-            raise ValueError(
+            raise UmssError(
                 f"evidence={evidence}, residual_evidence={residual_evidence} and "
                 f"evidence_frames={evidence_frames} must not be negative"
             )
         if min(trust, doubt) <= 0:
-            raise ValueError(f"trust={trust} and doubt={doubt} must be positive")
+            raise UmssError(f"trust={trust} and doubt={doubt} must be positive")
         self.opinions = opinions
         self.evidence = evidence
         self.residual_evidence = residual_evidence
@@ -103,7 +104,7 @@ class FitSeparator(Separator):
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
             tracks += self.opinions(mixture, f0)
-        tracks = [without_glides(x) for x in tracks]
+        tracks = [remove_glides(x) for x in tracks]
         spectrum = self._spectrum(mixture)
         # Each from scratch: from the first fit the others would stay near it, and look too good.
         fits = [self._fit(mixture, spectrum, x) for x in tracks]

@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from src.dsp.harmonic import harmonic_phase, interpolate_f0
+from ..dsp.harmonic import harmonic_phase, interpolate_f0
+from ..errors import UmssError
 
 # Frames that are looked at together, with the sines that sound in them.
 _BLOCK = 16
@@ -42,7 +43,7 @@ class SineSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.hop <= self.window // 2:
-            raise ValueError(
+            raise UmssError(
                 f"{self.section}.hop={self.hop} must be positive and at most half of "
                 f"{self.section}.window={self.window}"
             )
@@ -52,7 +53,7 @@ class SineSettings:
         """Raise a ValueError that names the first of these settings that is not positive."""
         for name in names:
             if getattr(self, name) <= 0:
-                raise ValueError(
+                raise UmssError(
                     f"{self.section}.{name} must be positive, got {getattr(self, name)}"
                 )
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.dsp.harmonic import count_harmonics, harmonic_source
-from src.dsp.noise import rolloff_fir
-from src.dsp.stft import stft
+from ..dsp.harmonic import count_harmonics, harmonic_source
+from ..dsp.noise import rolloff_fir
+from ..dsp.stft import stft
+from ..errors import UmssError
 
 # Least value of a model, relative to the mixture's mean.
 _FLOOR = 1e-6
@@ -54,10 +55,10 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.domain <= 2.0:
-            raise ValueError(f"domain must lie in (0, 2], got {self.domain}")
+            raise UmssError(f"domain must lie in (0, 2], got {self.domain}")
         counts = (self.envelope_cosines, self.noise_cosines, self.max_iterations)
         if min(counts) < 1:
-            raise ValueError(
+            raise UmssError(
                 "envelope_cosines, noise_cosines and max_iterations must be at least 1, got "
                 f"{', '.join(map(str, counts))}"
             )
@@ -65,9 +66,9 @@ class FitSettings:
             "envelope_smoothness", "level_smoothness", "noise_smoothness", "tolerance",
         ):  # fmt: skip
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+                raise UmssError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+            raise UmssError(f"learning_rate must be positive, got {self.learning_rate}")
 
 
 @dataclass(frozen=True)

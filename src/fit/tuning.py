@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.fit.sines import (
+from .sines import (
     Frames,
     Sines,
     SineSettings,
@@ -24,7 +24,7 @@ from src.fit.sines import (
     sines_along,
     surroundings,
 )
-from src.fit.spectra import FittedSpectra
+from .spectra import FittedSpectra
 
 # Cents by which a track is moved at most.
 _REACH = 40.0

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from src.fit.separator import FitSeparator
-from src.fit.spectra import FittedSpectra, fit_spectra
-from src.models.umss import UmssSeparator
-from src.separator import Separation
+from ..models.umss import UmssSeparator
+from ..separator import Separation
+from .separator import FitSeparator
+from .spectra import FittedSpectra, fit_spectra
 
 
 class UmssFitSeparator(FitSeparator):

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.metrics.fast_bss import fast_bss_eval
+from ..errors import UmssError
+from .fast_bss import fast_bss_eval
 
 BSS_METRICS = ("sdr", "isr", "sir", "sar")
 ENGINES = ("museval", "fast")
@@ -29,7 +30,7 @@ def bss_engine(choice: bool | str | None) -> str | None:
     if choice is None or isinstance(choice, bool):
         return "museval" if choice else None
     if choice not in ENGINES:
-        raise ValueError(f"bss={choice}: choose false, {' or '.join(ENGINES)}")
+        raise UmssError(f"bss={choice}: choose false, {' or '.join(ENGINES)}")
     return choice
 
 

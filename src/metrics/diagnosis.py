@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from src.dsp.hpss import hpss
-from src.dsp.stft import stft
+from ..dsp.hpss import hpss
+from ..dsp.stft import stft
+from ..errors import UmssError
 
 # A frame with less than this share of harmonic energy is dominated by noise: consonants, breath,
 # room. One-second frames of sung voice lie above 0.6 (their medians above 0.9), also with vibrato;
@@ -51,9 +52,9 @@ def harmonic_share(
         ValueError: no samples, or samples that are not finite.
     """
     if not target.ndim or not target.shape[-1]:
-        raise ValueError(f"target must be [..., T] with samples, got {list(target.shape)}")
+        raise UmssError(f"target must be [..., T] with samples, got {list(target.shape)}")
     if not torch.isfinite(target).all():
-        raise ValueError("the target holds NaN or infinite samples")
+        raise UmssError("the target holds NaN or infinite samples")
     if not target.numel():
         return torch.zeros(target.shape[:-1], dtype=torch.float64, device=target.device)
     with torch.no_grad():

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from src.metrics.bss import BSS_METRICS, bss_engine, bss_eval
-from src.metrics.diagnosis import NOISE_DOMINATED, harmonic_share
-from src.metrics.frames import (
+from ..errors import UmssError
+from ..separator import Separation, Separator
+from .bss import BSS_METRICS, bss_engine, bss_eval
+from .diagnosis import NOISE_DOMINATED, harmonic_share
+from .frames import (
     SILENCE_ENERGY,
     frame_energy,
     mel_cepstral_distance,
@@ -20,8 +22,7 @@ from src.metrics.frames import (
     si_sdr,
     spectral_snr,
 )
-from src.metrics.speed import Stopwatch
-from src.separator import Separation, Separator
+from .speed import Stopwatch
 
 # Columns that say what a row is a score of, or describe its frame; all others are metrics.
 _NO_METRICS = {
@@ -71,7 +72,7 @@ def evaluate(
         FloatingPointError: the method returned samples that are not finite, or cannot be scored.
     """
     if not seeds:
-        raise ValueError("seeds=[]: give at least one, e.g. seeds=[0]")
+        raise UmssError("seeds=[]: give at least one, e.g. seeds=[0]")
     engine = bss_engine(bss)
     tables: list[pd.DataFrame] = []
     for batch in batches:
@@ -85,7 +86,7 @@ def evaluate(
             scores = _score(batch, result, unprocessed, rate=separator.rate, bss=engine)
             tables.append(_tabulate(batch, described | scores, seed))
     if not tables:
-        raise ValueError("nothing to evaluate: the test set has no excerpt")
+        raise UmssError("nothing to evaluate: the test set has no excerpt")
     return pd.concat(tables, ignore_index=True)
 
 
@@ -107,13 +108,13 @@ def _check(batch: dict[str, Any]) -> None:
     for key, what in (("mixture", "the mixture"), ("sources", "a stem"), ("f0", "the F0")):
         bad = _first(~torch.isfinite(batch[key]))
         if bad is not None:
-            raise ValueError(
+            raise UmssError(
                 f"{excerpt_name(batch, bad)}: {what} holds NaN or infinite values; repair the file "
                 "or leave the song out (data.split)"
             )
     bad = _first(batch["f0"] < 0)
     if bad is not None:
-        raise ValueError(f"{excerpt_name(batch, bad)}: negative F0; use 0 where a voice is silent")
+        raise UmssError(f"{excerpt_name(batch, bad)}: negative F0; use 0 where a voice is silent")
 
 
 def _separate(
@@ -137,7 +138,7 @@ def _describe(batch: dict[str, Any]) -> tuple[dict[str, torch.Tensor], torch.Ten
     """What does not depend on the method [B, J, frames]: descriptions, SI-SDR of the mixture."""
     target = one_second_frames(batch["sources"])
     if not target.shape[2]:
-        raise ValueError(
+        raise UmssError(
             f"{excerpt_name(batch, 0)} is shorter than a frame of one second; set "
             "data.excerpt_seconds to 1 or more"
         )

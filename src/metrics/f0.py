@@ -13,6 +13,8 @@ import numpy as np
 from mir_eval import melody, multipitch, util
 from numpy.typing import NDArray
 
+from ..errors import UmssError
+
 TOLERANCE = 50.0
 """Cents within which a pitch is right."""
 FINE_TOLERANCE = 20.0
@@ -127,7 +129,7 @@ def voice_scores(reference: NDArray[np.float32], estimate: NDArray[np.float32]) 
 def _check(reference: NDArray[np.float32], estimate: NDArray[np.float32], n_dims: int) -> None:
     if reference.ndim != n_dims or estimate.ndim != n_dims or len(reference) != len(estimate):
         expected = "[N, J] and [N, K]" if n_dims == 2 else "[N] and [N]"
-        raise ValueError(
+        raise UmssError(
             f"reference and estimate must be {expected} with the same N; got "
             f"{list(reference.shape)} and {list(estimate.shape)}"
         )

@@ -21,7 +21,8 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-from src.metrics.toeplitz import solve_block_toeplitz
+from ..errors import UmssError
+from .toeplitz import solve_block_toeplitz
 
 TAPS = 512
 
@@ -47,7 +48,7 @@ def fast_bss_eval(
         ValueError: shapes differ.
     """
     if estimates.shape != sources.shape or sources.ndim != 3:
-        raise ValueError(
+        raise UmssError(
             "estimates and sources must both be [B, J, T], got "
             f"{list(estimates.shape)} and {list(sources.shape)}"
         )

@@ -8,7 +8,7 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from src.dsp.stft import stft
+from ..dsp.stft import stft
 
 # A frame whose target has less energy than this, at the level of a full mix with peak 1, is silent.
 SILENCE_ENERGY = 10.0

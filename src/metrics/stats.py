@@ -21,6 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..errors import UmssError
+
 LEVEL = 0.05
 """Below this p-value of Levene's test, variances count as different (the paper)."""
 CONFIDENCE = 0.95
@@ -152,18 +154,18 @@ def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
 def _kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
     """Kept rows with a value, by method."""
     if not tables:
-        raise ValueError("no evaluation tables given")
+        raise UmssError("no evaluation tables given")
     found = {}
     for method, frames in tables.items():
         if metric not in frames:
-            raise ValueError(f"{method}: no column {metric}; evaluate again, or leave it out")
+            raise UmssError(f"{method}: no column {metric}; evaluate again, or leave it out")
         kept = frames[frames["kept"] & frames[metric].notna()]
         if kept.empty:
-            raise ValueError(f"{method}: no kept frame has a value of {metric}")
+            raise UmssError(f"{method}: no kept frame has a value of {metric}")
         infinite = np.isinf(kept[metric].to_numpy(dtype=float))
         if infinite.any():
             row = kept[infinite].iloc[0]
-            raise ValueError(
+            raise UmssError(
                 f"{method}: {metric} is infinite in song {row['song']}, mixture "
                 f"{row['mixture']}, excerpt {row['excerpt']}; choose another metric"
             )

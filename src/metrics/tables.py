@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.metrics.bss import BSS_METRICS
+from ..errors import UmssError
+from .bss import BSS_METRICS
 
 FRAMES, SUMMARY = "frames.csv", "summary.json"
 ROW = ["song", "mixture", "excerpt", "start", "source", "voice", "frame"]
@@ -84,7 +85,7 @@ def read_tables(folders_or_globs: Sequence[str | Path]) -> list[EvaluationTable]
         key = (table.name, table.n_singers, json.dumps(table.f0_errors, sort_keys=True))
         other = seen.setdefault(key, table)
         if other is not table:
-            raise ValueError(
+            raise UmssError(
                 f"{other.path} and {table.path}: two evaluations of {table.name!r} with "
                 f"{table.n_singers} singers and the same F0 errors; leave one out, or give one "
                 "another name= when evaluating"
@@ -108,7 +109,7 @@ def check_comparable(tables: Sequence[EvaluationTable]) -> None:
         both = f"{reference.path} and {table.path} cannot be compared"
         difference = difference_of(reference.summary["protocol"], table.summary["protocol"])
         if difference is not None:
-            raise ValueError(
+            raise UmssError(
                 f"{both}: protocol.{difference}; evaluate both on the same data, or report on "
                 "them separately"
             )
@@ -117,7 +118,7 @@ def check_comparable(tables: Sequence[EvaluationTable]) -> None:
             expected = rows.setdefault(table.n_singers, kept)
             if kept.index.equals(expected.index) and np.array_equal(kept, expected):
                 continue
-            raise ValueError(
+            raise UmssError(
                 f"{both}: {_first_difference(expected, kept, reference, table, seed)}; evaluate "
                 "both again with the same version and the same data"
             )
@@ -159,10 +160,10 @@ def _read_summary(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON ({error}); evaluate again") from error
+        raise UmssError(f"{path}: not readable as JSON ({error}); evaluate again") from error
     missing = [k for k in FIELDS if not isinstance(summary, dict) or k not in summary]
     if missing:
-        raise ValueError(
+        raise UmssError(
             f"{path}: no field {', '.join(missing)}; written by another program or an older "
             "version, evaluate again"
         )
@@ -179,30 +180,30 @@ def _read_frames(path: Path) -> pd.DataFrame:
             na_values={c: ["", "nan", "NaN"] for c in _numeric_columns(path)},
         )
     except (ValueError, OSError) as error:
-        raise ValueError(f"{path}: not readable as a table ({error}); evaluate again") from error
+        raise UmssError(f"{path}: not readable as a table ({error}); evaluate again") from error
     missing = [column for column in REQUIRED if column not in frames]
     if missing:
-        raise ValueError(f"{path}: no column {', '.join(missing)}; evaluate again")
+        raise UmssError(f"{path}: no column {', '.join(missing)}; evaluate again")
     if frames.empty:
-        raise ValueError(f"{path}: no rows; evaluate again")
+        raise UmssError(f"{path}: no rows; evaluate again")
     if frames["kept"].dtype != bool:
-        raise ValueError(f"{path}: column kept holds more than True and False; evaluate again")
+        raise UmssError(f"{path}: column kept holds more than True and False; evaluate again")
     scores = [c for c in frames.columns if c not in (*TEXT, "kept")]
     for column in scores:
         if not pd.api.types.is_numeric_dtype(frames[column]):
             bad = pd.to_numeric(frames[column], errors="coerce").isna()
-            raise ValueError(f"{path}: column {column} is not a number in {_row(frames, bad)}")
+            raise UmssError(f"{path}: column {column} is not a number in {_row(frames, bad)}")
         if column in BSS_METRICS:  # undefined where any source is silent
             continue
         bad = frames["kept"] & ~np.isfinite(frames[column])
         if bad.any():
-            raise ValueError(
+            raise UmssError(
                 f"{path}: column {column} is NaN or infinite in {_row(frames, bad)}, which is "
                 "kept; evaluate again"
             )
     twice = frames.duplicated([*ROW, "seed"])
     if twice.any():
-        raise ValueError(f"{path}: {_row(frames, twice)} is there twice; evaluate again")
+        raise UmssError(f"{path}: {_row(frames, twice)} is there twice; evaluate again")
     return frames
 
 

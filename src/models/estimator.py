@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from src.dsp.stft import frame_stft
-from src.models.gru import SequenceGRU, SplitInputGRU
-from src.models.mlp import NormalisedMLP
-from src.models.source_filter import ControlSpec
+from ..dsp.stft import frame_stft
+from ..errors import UmssError
+from .gru import SequenceGRU, SplitInputGRU
+from .mlp import NormalisedMLP
+from .source_filter import ControlSpec
 
 # MIDI note numbers of 20 Hz and 8 kHz: F0 in this range is scaled to [0, 1].
 _MIDI_20_HZ = 15.486821
@@ -150,7 +151,7 @@ class ParameterEstimator(nn.Module):
         """
         n_frames = -(-mixture.shape[-1] // self.hop)
         if f0.ndim != 3 or f0.shape[0] != mixture.shape[0] or f0.shape[-1] != n_frames:
-            raise ValueError(
+            raise UmssError(
                 f"f0 must be [B, J, N] = [{mixture.shape[0]}, J, {n_frames}] for a mixture of "
                 f"{mixture.shape[-1]} samples, got {list(f0.shape)}"
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from src.f0.contours import HOP, RATE
-from src.f0.hcqt import HOP as HCQT_HOP
-from src.f0.hcqt import RATE as HCQT_RATE
+from ..dsp.tracks import HOP, RATE, interpolate_tracks
+from ..f0.published.hcqt import HOP as HCQT_HOP
+from ..f0.published.hcqt import RATE as HCQT_RATE
 
 
 def straight_through(value: Tensor, smooth: Tensor) -> Tensor:
@@ -37,26 +37,19 @@ def parabola_top(salience: Tensor, place: Tensor) -> Tensor:
     return torch.where(usable, top, torch.zeros_like(top)).clamp(-0.5, 0.5)
 
 
-def on_frames(f0: Tensor, voicing: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
+def resample_decisions(f0: Tensor, voicing: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
     """From the frames of the HCQT (11.6 ms) to those of the separator (16 ms).
 
-    HCQT frame m lies at 256 m / 22 050 s, frame n at 256 n / 16 000 s. Between two voiced frames F0
-    is interpolated; elsewhere the nearer one is taken, as `src.f0.contours` does. After the last
-    HCQT frame it is held.
+    HCQT frame m lies at 256 m / 22 050 s, frame n at 256 n / 16 000 s; the rule is that of
+    `src.dsp.tracks`.
 
     Shape:
         - f0, voicing: [..., M]; F0 in Hz, 0 where voicing is 0
         - output: the same, [..., N]
     """
-    place = torch.arange(n_frames, device=f0.device, dtype=torch.float64)
-    place = place * (HOP / RATE) * (HCQT_RATE / HCQT_HOP)
-    left = place.floor().long().clamp(max=f0.shape[-1] - 1)
-    right = (left + 1).clamp(max=f0.shape[-1] - 1)
-    weight = (place - left).clamp(0.0, 1.0).to(f0.dtype)
-    both = (voicing[..., left] > 0) & (voicing[..., right] > 0)
-    weight = torch.where(both, weight, (weight > 0.5).to(f0.dtype))
-    moved = [x[..., left] + weight * (x[..., right] - x[..., left]) for x in (f0, voicing)]
-    return moved[0], moved[1]
+    frames = torch.arange(n_frames, device=f0.device, dtype=torch.float64)
+    position = frames * (HOP / RATE) * (HCQT_RATE / HCQT_HOP)
+    return interpolate_tracks(f0, position, voicing), interpolate_tracks(voicing, position, voicing)
 
 
 def strongest(voicing: Tensor, peak: Tensor, n_singers: int) -> Tensor:

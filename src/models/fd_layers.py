@@ -1,8 +1,8 @@
 """Layers that let the published F0 networks learn, with published or random weights.
 
-`src.f0.cuesta.LateDeep` and `src.f0.voas.VoasCnn` ask an object for their layers. The objects here
-hand out layers whose weights are parameters, so that the same two networks can be trained inside a
-larger model.
+`src.f0.published.cuesta.LateDeep` and `src.f0.published.voas.VoasCnn` ask an object for their
+layers. The objects here hand out layers whose weights are parameters, so that the same two networks
+can be trained inside a larger model.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from src.f0.keras_layers import Weights
+from ..f0.published.keras_layers import Weights
 
 
 class FourierConv(nn.Module):
     """Convolution with kernels tall in frequency, by Fourier transform, with a kernel that learns.
 
-    Computes what `src.f0.keras_layers.TallConv` computes (Keras "same" padding: an even kernel gets
-    its extra padding after the last bin). There the kernel's spectrum is fixed; here it is computed
-    from the kernel at every call, which costs little beside the convolution.
+    Computes what `src.f0.published.keras_layers.TallConv` computes (Keras "same" padding: an even
+    kernel gets its extra padding after the last bin). There the kernel's spectrum is fixed; here it
+    is computed from the kernel at every call, which costs little beside the convolution.
 
     Args:
         kernel: [KF, KT, C_in, C_out], KT odd; the start of the parameter of this name.
@@ -81,7 +81,7 @@ class TrainableWeights(Weights):
     """Published weights, in layers that can learn.
 
     Args:
-        path: .npz file made by `python -m src.f0.published_weights`.
+        path: .npz file made by `python -m src.published_weights`.
 
     Raises:
         WeightsError: the file is missing or not an .npz file.

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from src.dsp.spectral_loss import FFT_SIZES
-from src.models.fd_decisions import straight_through
-from src.models.lit import Batch, SourceFilterTraining, UnsupervisedTraining, load_module
-from src.models.salience_f0 import SalienceF0, VoiceF0, f0_losses
-from src.models.umss import sung
-from src.separator import Separator
+from ..dsp.spectral_loss import FFT_SIZES
+from ..errors import UmssError
+from ..separator import Estimate, Separator
+from .fd_decisions import straight_through
+from .lit import Batch, UnsupervisedTraining
+from .loading import load_model, load_module
+from .salience_f0 import SalienceF0, VoiceF0, f0_losses
+from .umss import synthesise
 
 F0_WEIGHTS = {"salience": 1e4, "range": 1e5, "commitment": 1e4}
 # Files that only the start of a training reads; a checkpoint holds what came of them.
@@ -81,9 +83,7 @@ class FdTraining(UnsupervisedTraining):
         )
         given = dict(F0_WEIGHTS if f0_weights is None else f0_weights)
         if set(given) != set(F0_WEIGHTS):
-            raise ValueError(
-                f"f0_weights must name {', '.join(F0_WEIGHTS)}; got {', '.join(given)}"
-            )
+            raise UmssError(f"f0_weights must name {', '.join(F0_WEIGHTS)}; got {', '.join(given)}")
         self.f0_weights = given
         self.f0_gradient = f0_gradient
         self.salience = SalienceF0(**(salience or {}))
@@ -96,11 +96,11 @@ class FdTraining(UnsupervisedTraining):
         self.hparams["warm_start"] = None
 
     def _start_from(self, path: str | Path) -> None:
-        trained = load_module(path, SourceFilterTraining, experiment="us_small")
+        trained = load_model(path)
         try:
             self.estimator.load_state_dict(trained.estimator.state_dict())
         except RuntimeError as error:
-            raise ValueError(
+            raise UmssError(
                 f"model.warm_start={path}: its estimator has another size ({error}); set "
                 "model.voice and model.estimator as it was trained with"
             ) from error
@@ -236,17 +236,16 @@ class FdSeparator(Separator):
         f0: str = "own",
         device: str = "cpu",
     ) -> None:
-        super().__init__(mask=mask)
+        super().__init__(mask=mask, device=device)
         if f0 not in ("own", "given"):
-            raise ValueError(f"separator.f0 must be own or given, got {f0!r}")
+            raise UmssError(f"separator.f0 must be own or given, got {f0!r}")
         self.own_f0 = f0 == "own"
-        self.device = torch.device(device)
         self.model = load_module(checkpoint, FdTraining, experiment="fd_small").to(self.device)
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
         sing = self.model if self.own_f0 else self.model.sing_given
-        return sung(sing, mixture, f0, seed, device=self.device, masks=self._soft_masks)
+        return synthesise(sing, mixture, f0, seed, device=self.device, masks=self._soft_masks)

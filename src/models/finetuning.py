@@ -11,19 +11,20 @@ import copy
 import torch
 from torch import Tensor
 
-from src.dsp.spectral_loss import multi_scale_spectral_loss
-from src.models.lit import SourceFilterTraining, TrainingDivergedError
+from ..dsp.spectral_loss import multi_scale_spectral_loss
+from ..errors import TrainingDivergedError
+from .source_filter_model import SourceFilterModel
 
 
 def fine_tuned(
-    model: SourceFilterTraining,
+    model: SourceFilterModel,
     mixture: Tensor,
     f0: Tensor,
     seed: Tensor,
     *,
     steps: int,
     learning_rate: float,
-) -> SourceFilterTraining:
+) -> SourceFilterModel:
     """A copy of a model after steps of Adam on the unsupervised loss of these mixtures.
 
     Args:
@@ -44,9 +45,7 @@ def fine_tuned(
         optimiser = torch.optim.Adam(tuned.parameters(), lr=learning_rate)
         for step in range(steps):
             sources, _ = tuned(mixture, f0, seed + step)
-            loss = multi_scale_spectral_loss(
-                sources.sum(dim=1), mixture, fft_sizes=tuned.hparams["fft_sizes"]
-            )
+            loss = multi_scale_spectral_loss(sources.sum(dim=1), mixture, fft_sizes=tuned.fft_sizes)
             if not bool(torch.isfinite(loss)):
                 raise TrainingDivergedError(
                     f"the loss became {loss.item()} in step {step + 1} of the fine-tuning; "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from src.dsp.compiled import jit
+from ..dsp.compiled import jit
 
 
 class _Recurrence(torch.autograd.Function):

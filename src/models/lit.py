@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from src.dsp.separation_loss import separation_loss
-from src.dsp.spectral_loss import FFT_SIZES, multi_scale_spectral_loss
-from src.dsp.stft import soft_masks, stft
-from src.models.estimator import ParameterEstimator
-from src.models.source_filter import SourceFilterVoice
+from ..dsp.separation_loss import separation_loss
+from ..dsp.spectral_loss import FFT_SIZES, multi_scale_spectral_loss
+from ..dsp.stft import soft_masks, stft
+from ..errors import TrainingDivergedError, UmssError
+from .source_filter_model import SourceFilterModel, render_voices
 
 Batch = dict[str, Any]
 
 
-class TrainingDivergedError(FloatingPointError):
-    """The loss is no longer a finite number."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message names the file and the remedy."""
-
-
 # Steps on an accelerator between two looks at losses and gradients: each look waits for the device.
 _CHECK_EVERY = 50
-
-# A hyper-parameter that one kind of model alone has, and the separator that takes such models.
-_SEPARATORS = {"salience": "fd", "voice": "umss", "unet": "unet"}
 
 
 class SeparationTraining(pl.LightningModule):
@@ -131,79 +118,6 @@ class SeparationTraining(pl.LightningModule):
         )
 
 
-Trained = TypeVar("Trained", bound=SeparationTraining)
-
-
-def load_module(path: str | Path, kind: type[Trained], *, experiment: str) -> Trained:
-    """Rebuild a trained model from a checkpoint file.
-
-    Only tensors and plain values are read: no code stored in the file is executed, and the class to
-    build is chosen by the caller, not by the file.
-
-    Args:
-        path: file written by `python -m src.train`.
-        kind: class to build.
-        experiment: an experiment that trains one, for the message.
-
-    Raises:
-        CheckpointError: missing file, not a checkpoint, or one of another model.
-    """
-    hyper_parameters, state = _read(Path(path), experiment, "separator.checkpoint")
-    try:
-        model = kind(**hyper_parameters)
-        model.load_state_dict(state)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_right_separator(hyper_parameters, kind)}"
-        ) from error
-    return model.eval().requires_grad_(False)
-
-
-def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
-    """Hyper-parameters and weights of a checkpoint file, named by a field of the configuration."""
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no such checkpoint; train one with `python -m src.train "
-            f"experiment={experiment}` or set {field}"
-        )
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        hyper_parameters = content["hyper_parameters"]
-        state = content["state_dict"]
-    except Exception as error:  # torch.load raises half a dozen kinds for files it does not know
-        raise CheckpointError(
-            f"{path}: not a checkpoint of this program ({type(error).__name__}); "
-            "use a .ckpt file written by `python -m src.train`"
-        ) from error
-    return hyper_parameters, state
-
-
-def begin_with(model: SeparationTraining, path: str | Path) -> None:
-    """Give a model the weights of a checkpoint file, of US, SV or any other training.
-
-    Raises:
-        CheckpointError: missing file, not a checkpoint, or weights of another network.
-    """
-    _, state = _read(Path(path), "us_small", "init")
-    try:
-        model.load_state_dict(state)
-    except (TypeError, RuntimeError) as error:
-        raise CheckpointError(
-            f"init={path}: holds the weights of another network ({error}); choose the model that "
-            "it was trained with (model=..., model.estimator, model.voice)"
-        ) from error
-
-
-def _right_separator(hyper_parameters: Any, kind: type) -> str:
-    """What to add to the message if the checkpoint fits a separator that we know."""
-    expected = inspect.signature(kind).parameters
-    for name, separator in _SEPARATORS.items():
-        if isinstance(hyper_parameters, dict) and name in hyper_parameters.keys() - expected.keys():
-            return f"; use it with separator={separator}"
-    return ""
-
-
 class SourceFilterTraining(SeparationTraining):
     """Estimator and voices, with everything that their trainings share.
 
@@ -239,13 +153,14 @@ class SourceFilterTraining(SeparationTraining):
     ) -> None:
         super().__init__()
         if mask_weight < 0 or (mask_weight and isinstance(self, UnsupervisedTraining)):
-            raise ValueError(
+            raise UmssError(
                 f"model.mask_weight={mask_weight}: must be 0 or more, and 0 without supervision"
             )
         # Hyper-parameters stay plain Python, so that checkpoints load without unpickling code.
         self.save_hyperparameters()
-        self.voice = SourceFilterVoice(**(voice or {}))
-        self.estimator = ParameterEstimator(self.voice.controls, **(estimator or {}))
+        model = SourceFilterModel(voice=voice, estimator=estimator, fft_sizes=fft_sizes)
+        # Under these names the weights stand in checkpoints.
+        self.voice, self.estimator = model.voice, model.estimator
 
     def forward(
         self, mixture: Tensor, f0: Tensor, seed: Tensor
@@ -256,14 +171,8 @@ class SourceFilterTraining(SeparationTraining):
     def render(
         self, f0: Tensor, controls: dict[str, Tensor], seed: Tensor, n_samples: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sources [B, J, T] of the estimator's parameters, and these as they were used."""
-        # The synthesis needs full precision whatever the network runs in.
-        with torch.autocast(f0.device.type, enabled=False):
-            controls = {
-                name: value if value.dtype == torch.float64 else value.float()
-                for name, value in controls.items()
-            }
-            return self.voice(f0, controls, seed, n_samples), controls
+        """See `src.models.source_filter_model.render_voices`."""
+        return render_voices(self.voice, f0, controls, seed, n_samples)
 
     def loss(self, sources: Tensor, batch: Batch) -> Tensor:
         """Distance between synthesised sources [B, J, T] and what the batch offers."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from src.dsp.compiled import jit, over_rows
-from src.models.gru import product_dtype
+from ..dsp.compiled import jit, over_rows
+from .gru import product_dtype
 
 _SLOPE = 0.01
 _EPSILON = 1e-5

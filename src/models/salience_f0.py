@@ -19,13 +19,14 @@ import torchaudio
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from src.f0.contours import HOP, RATE
-from src.f0.cuesta import LateDeep
-from src.f0.hcqt import BINS_PER_OCTAVE, LOWEST, N_BINS, HarmonicCqt, count_frames
-from src.f0.hcqt import RATE as HCQT_RATE
-from src.f0.voas import VOICES, VoasCnn
-from src.models.fd_decisions import on_frames, parabola_top, straight_through, strongest
-from src.models.fd_layers import weights_from
+from ..dsp.tracks import HOP, RATE
+from ..errors import UmssError
+from ..f0.published.cuesta import LateDeep
+from ..f0.published.hcqt import BINS_PER_OCTAVE, LOWEST, N_BINS, HarmonicCqt, count_frames
+from ..f0.published.hcqt import RATE as HCQT_RATE
+from ..f0.published.voas import VOICES, VoasCnn
+from .fd_decisions import parabola_top, resample_decisions, straight_through, strongest
+from .fd_layers import weights_from
 
 THRESHOLDS = {"soprano": 0.23, "alto": 0.17, "tenor": 0.15, "bass": 0.17}
 RANGES = {
@@ -97,9 +98,9 @@ class SalienceF0(nn.Module):
     ) -> None:
         super().__init__()
         if train not in ("all", "voices", "none"):
-            raise ValueError(f"train must be all, voices or none; got {train!r}")
+            raise UmssError(f"train must be all, voices or none; got {train!r}")
         if not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature}")
+            raise UmssError(f"temperature must be positive, got {temperature}")
         limits = _by_voice("ranges", RANGES if ranges is None else ranges)
         least = _by_voice("thresholds", THRESHOLDS if thresholds is None else thresholds)
         self.within_ranges = within_ranges
@@ -130,7 +131,7 @@ class SalienceF0(nn.Module):
             ValueError: a number of singers that the networks do not know.
         """
         if not 1 <= n_singers <= len(VOICES):
-            raise ValueError(
+            raise UmssError(
                 f"n_singers={n_singers}: the fully differentiable model knows soprano, alto, tenor "
                 "and bass, one singer each; set n_singers to 4 or less, or use another model"
             )
@@ -139,7 +140,7 @@ class SalienceF0(nn.Module):
         chosen = strongest(voicing.detach(), voices.detach().amax(2), n_singers)
         n_frames = -(-mixture.shape[-1] // HOP)
         row = chosen.unsqueeze(-1).expand(-1, -1, f0.shape[-1])
-        tracks = on_frames(f0.gather(1, row), voicing.gather(1, row), n_frames)
+        tracks = resample_decisions(f0.gather(1, row), voicing.gather(1, row), n_frames)
         kept = torch.zeros_like(voicing[:, :, 0]).scatter_(1, chosen, 1.0).unsqueeze(-1)
         committed = torch.zeros_like(voices.detach())
         committed.scatter_(2, place.unsqueeze(2), (voicing.detach() * kept).unsqueeze(2))
@@ -214,7 +215,7 @@ def range_mask(limits: Sequence[Sequence[float]]) -> Tensor:
     rows = []
     for low, high in limits:
         if not 0 < low < high:
-            raise ValueError(f"ranges: [{low}, {high}] must be [lowest, highest] in Hz")
+            raise UmssError(f"ranges: [{low}, {high}] must be [lowest, highest] in Hz")
         ends = BINS_PER_OCTAVE * torch.log2(torch.tensor([low, high], dtype=torch.float64) / LOWEST)
         rows.append((bins >= ends[0].round()) & (bins <= ends[1].round()))
     return torch.stack(rows).float()
@@ -241,5 +242,5 @@ def f0_losses(found: VoiceF0, mask: Tensor) -> dict[str, Tensor]:
 
 def _by_voice(name: str, values: Mapping[str, Any]) -> list[Any]:
     if set(values) != set(VOICES):
-        raise ValueError(f"{name} must name {', '.join(VOICES)}; got {', '.join(values) or 'none'}")
+        raise UmssError(f"{name} must name {', '.join(VOICES)}; got {', '.join(values) or 'none'}")
     return [values[voice] for voice in VOICES]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.dsp.allpole import allpole_ola
-from src.dsp.control import exponential_sigmoid, upsample
-from src.dsp.harmonic import harmonic_source
-from src.dsp.lattice import allpole_lattice
-from src.dsp.lpc import lpc_to_reflection, lsf_from_increments, lsf_to_lpc, reflection_to_lpc
-from src.dsp.noise import fir_filter, frequency_sampled_fir, rolloff_fir, uniform_noise
+from ..dsp.allpole import allpole_ola
+from ..dsp.control import exponential_sigmoid, upsample
+from ..dsp.harmonic import harmonic_source
+from ..dsp.lattice import allpole_lattice
+from ..dsp.lpc import lpc_to_reflection, lsf_from_increments, lsf_to_lpc, reflection_to_lpc
+from ..dsp.noise import fir_filter, frequency_sampled_fir, rolloff_fir, uniform_noise
+from ..errors import UmssError
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ class SourceFilterVoice(nn.Module):
     ) -> None:
         super().__init__()
         if parameterisation not in ("lsf", "reflection"):
-            raise ValueError(
+            raise UmssError(
                 f"parameterisation must be 'lsf' or 'reflection', got {parameterisation!r}"
             )
         if filtering not in ("ola", "samplewise"):
-            raise ValueError(f"filtering must be 'ola' or 'samplewise', got {filtering!r}")
+            raise UmssError(f"filtering must be 'ola' or 'samplewise', got {filtering!r}")
         self.rate = rate
         self.hop = hop
         self.max_harmonics = max_harmonics

@@ -8,22 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from src.models.finetuning import fine_tuned
-from src.models.lit import CheckpointError as CheckpointError
-from src.models.lit import SourceFilterTraining, load_module
-from src.separator import Separation, Separator
-
-# Trained on singers that may be redistributed, see docs/model_card.md.
-SHIPPED = Path(__file__).parent / "voices.ckpt"
-
-
-def load_training_module(path: str | Path) -> SourceFilterTraining:
-    """Rebuild a trained source-filter model from a checkpoint file; see `src.models.lit`.
-
-    Raises:
-        CheckpointError: missing file, not a checkpoint, or one of another model.
-    """
-    return load_module(path, SourceFilterTraining, experiment="us_small")
+from ..errors import UmssError
+from ..separator import Estimate, Separation, Separator
+from .finetuning import fine_tuned
+from .loading import load_model
 
 
 class UmssSeparator(Separator):
@@ -53,18 +41,15 @@ class UmssSeparator(Separator):
         finetune_steps: int = 0,
         finetune_lr: float = 1e-4,
     ) -> None:
-        super().__init__(mask=mask)
+        super().__init__(mask=mask, device=device)
         if finetune_steps < 0 or finetune_lr <= 0:
-            raise ValueError(
+            raise UmssError(
                 f"finetune_steps={finetune_steps} must not be negative, and "
                 f"finetune_lr={finetune_lr} must be positive"
             )
         self.finetune_steps = finetune_steps
         self.finetune_lr = finetune_lr
-        self.device = torch.device(device)
-        self.model = load_training_module(SHIPPED if checkpoint is None else checkpoint).to(
-            self.device
-        )
+        self.model = load_model(checkpoint).to(self.device)
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
 
@@ -129,11 +114,11 @@ class UmssSeparator(Separator):
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        return sung(self.model, mixture, f0, seed, device=self.device, masks=self._soft_masks)
+    ) -> Estimate:
+        return synthesise(self.model, mixture, f0, seed, device=self.device, masks=self._soft_masks)
 
 
-def sung(
+def synthesise(
     model: Callable[..., tuple[Tensor, dict[str, Tensor]]],
     mixture: Tensor,
     f0: Tensor,
@@ -141,13 +126,13 @@ def sung(
     *,
     device: torch.device,
     masks: Callable[[Tensor], Tensor],
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+) -> Estimate:
     """Masks, voices as loud as the mixtures, and parameters of a model on a device."""
     scale = peak_of(mixture)
     voices, parameters = model((mixture / scale).to(device), f0.to(device), seed.to(device))
     at_home = {name: value.to(mixture.device) for name, value in parameters.items()}
     loud = voices.to(mixture.device) * scale.unsqueeze(1)
-    return masks(voices).to(mixture.device), loud, at_home
+    return Estimate(masks(voices).to(mixture.device), loud, at_home)
 
 
 def peak_of(mixture: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..errors import UmssError
+
 # Grid of the control input: the constant-Q bins in which Petermann et al. give F0 tracks.
 LOWEST_HZ = 32.7
 BINS_PER_OCTAVE = 60
@@ -129,11 +131,11 @@ class ConditionedUnet(nn.Module):
     ) -> None:
         super().__init__()
         if film not in ("input", "encoder", "both"):
-            raise ValueError(f"model.unet.film must be input, encoder or both; got {film!r}")
+            raise UmssError(f"model.unet.film must be input, encoder or both; got {film!r}")
         if not channels or not control_channels:
-            raise ValueError("model.unet: channels and control_channels need at least one number")
+            raise UmssError("model.unet: channels and control_channels need at least one number")
         if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"model.unet.dropout must be at least 0 and below 1; got {dropout}")
+            raise UmssError(f"model.unet.dropout must be at least 0 and below 1; got {dropout}")
         self.n_fft = n_fft
         self.hop = hop
         self.dropout = dropout
@@ -183,7 +185,7 @@ class ConditionedUnet(nn.Module):
         """
         expected = [len(f0), self.n_fft // 2 + 1, f0.shape[-1]]
         if f0.ndim != 2 or list(magnitudes.shape) != expected:
-            raise ValueError(
+            raise UmssError(
                 f"magnitudes must be [B, F, N] with F = {self.n_fft // 2 + 1} and f0 [B, N]; "
                 f"got {list(magnitudes.shape)} and {list(f0.shape)}"
             )

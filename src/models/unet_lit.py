@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.dsp.noise import uniform_noise
-from src.dsp.stft import istft, soft_masks, stft
-from src.models.lit import Batch, SeparationTraining, load_module
-from src.models.unet import ConditionedUnet
-from src.separator import MASK_POWERS, Separator
+from ..dsp.noise import uniform_noise
+from ..dsp.stft import istft, soft_masks, stft
+from ..dsp.tracks import resample_f0
+from ..errors import UmssError
+from ..separator import MASK_POWERS, Estimate, Separator
+from .lit import Batch, SeparationTraining
+from .loading import load_module
+from .unet import ConditionedUnet
 
 
 class UnetTraining(SeparationTraining):
@@ -60,7 +63,7 @@ class UnetTraining(SeparationTraining):
         """
         n_sources = f0.shape[1]
         repeated = magnitudes.repeat_interleave(n_sources, dim=0)
-        masks: Tensor = self.unet(repeated, on_frames(f0.flatten(0, 1), magnitudes.shape[-1]))
+        masks: Tensor = self.unet(repeated, extend_f0(f0.flatten(0, 1), magnitudes.shape[-1]))
         return masks.unflatten(0, (len(f0), n_sources))
 
     def forward(
@@ -88,7 +91,7 @@ class UnetTraining(SeparationTraining):
         draws = uniform_noise(batch["seed"], 1 + layers, max(maps, 1))
         target = choose_targets(draws[:, 0, 0], batch["f0"].shape[1])
         items = torch.arange(len(target), device=target.device)
-        f0 = on_frames(batch["f0"][items, target], magnitudes.shape[-1])
+        f0 = extend_f0(batch["f0"][items, target], magnitudes.shape[-1])
         masks = self.unet(magnitudes, f0, draws[:, 1:])
         return self.loss(masks * magnitudes, self.spectrum(batch["sources"][items, target]).abs())
 
@@ -98,18 +101,18 @@ def choose_targets(draws: Tensor, n_sources: int) -> Tensor:
     return (0.5 * (draws + 1.0) * n_sources).long().clamp(max=n_sources - 1)
 
 
-def on_frames(f0: Tensor, n_frames: int) -> Tensor:
+def extend_f0(f0: Tensor, n_frames: int) -> Tensor:
     """F0 [..., N] for the frames of the centred STFT, which may have one more; it repeats the last.
 
     Raises:
         ValueError: a number of frames that belongs to another recording.
     """
     if f0.shape[-1] not in (n_frames, n_frames - 1):
-        raise ValueError(
+        raise UmssError(
             f"f0 must have {n_frames - 1} or {n_frames} frames for a spectrogram of {n_frames}, "
             f"got {f0.shape[-1]}"
         )
-    return torch.cat([f0, f0[..., -1:]], dim=-1)[..., :n_frames]
+    return resample_f0(f0, n_frames)
 
 
 class UnetSeparator(Separator):
@@ -130,17 +133,16 @@ class UnetSeparator(Separator):
     def __init__(
         self, checkpoint: str | Path, *, mask: str = "magnitude", device: str = "cpu"
     ) -> None:
-        super().__init__(mask=mask)
-        self.device = torch.device(device)
+        super().__init__(mask=mask, device=device)
         self.model = load_module(checkpoint, UnetTraining, experiment="unet_small").to(self.device)
         self.n_fft = self.model.unet.n_fft
         self.mask_hop = self.hop = self.model.unet.hop
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    ) -> Estimate:
         magnitudes = self.model.spectrum(mixture.to(self.device)).abs()
         estimates = self.model.masks(magnitudes, f0.to(self.device))
         # The mixture's magnitude, a factor of every estimate, cancels in the masks.
         masks = soft_masks(estimates, power=MASK_POWERS[self.mask])
-        return masks.to(mixture.device), None, {}
+        return Estimate(masks.to(mixture.device))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from src.reporting.content import Grid
+from .content import Grid
 
 NOTHING = "\u2013"
 """An en dash stands where there is no number."""

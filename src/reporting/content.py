@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 from matplotlib.figure import Figure
 
-from src.metrics.tables import EvaluationTable
+from ..errors import UmssError
+from ..metrics.tables import EvaluationTable
 
 ERROR_KINDS = ("offset_hz", "octave_rate", "swap_rate", "dropped_rate", "false_rate")
 """Sizes of the errors of `src.f0.errors.F0Errors`; its other fields are lengths of stretches."""
@@ -113,7 +114,7 @@ def groups_of(tables: Sequence[EvaluationTable], order: Sequence[str] | None = N
         ValueError: no tables, or two to compare have the same name and number of singers.
     """
     if not tables:
-        raise ValueError("tables=[]: name at least one folder written by src.evaluate")
+        raise UmssError("tables=[]: name at least one folder written by src.evaluate")
     rank = {name: position for position, name in reversed(list(enumerate(order or ())))}
     ordered = sorted(tables, key=lambda table: rank.get(table.name, len(rank)))  # stable
     groups = []
@@ -123,7 +124,7 @@ def groups_of(tables: Sequence[EvaluationTable], order: Sequence[str] | None = N
             if error_sizes(table):
                 group.disturbed.append(table)
             elif group.methods.setdefault(table.name, table) is not table:
-                raise ValueError(
+                raise UmssError(
                     f"{group.methods[table.name].path} and {table.path}: two evaluations named "
                     f"{table.name!r} with {n_singers} singers; leave one out or rename one"
                 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from src.reporting.cells import NOTHING, crossed, kept_values, number
-from src.reporting.content import Grid, Group, Part, Picture
-from src.reporting.figures import AXES_OF_KINDS, SI_SDR, paired_boxes_figure, robustness_figure
-from src.reporting.robustness import combined_errors, robustness_table
-from src.reporting.scores import (
+from .cells import NOTHING, crossed, kept_values, number
+from .content import Grid, Group, Part, Picture
+from .figures import AXES_OF_KINDS, SI_SDR, paired_boxes_figure, robustness_figure
+from .robustness import combined_errors, robustness_table
+from .scores import (
     HARMONIC,
     METRICS,
     NOISE,

@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
-from src.plots import COLOURS, DASHES
-from src.reporting.content import ERROR_KINDS
+from ..plots import COLOURS, DASHES
+from .content import ERROR_KINDS
 
 ORANGE, BLUE, GREEN, PINK, YELLOW, SKY = COLOURS
 WIDTH = 9.0

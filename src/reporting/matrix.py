@@ -12,8 +12,8 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from src.reporting.cells import NOTHING
-from src.reporting.figures import FONT, SMALL_FONT, WIDTH, label_of, new_figure
+from .cells import NOTHING
+from .figures import FONT, SMALL_FONT, WIDTH, label_of, new_figure
 
 STEPS = (0.0, 1e-4, 1e-3, 0.01, 0.05, 1.0)
 """Boundaries of the colours."""

@@ -10,7 +10,7 @@ import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from src.reporting.content import Section
+from .content import Section
 
 TEMPLATE = "report.html.j2"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from src.metrics.tables import EvaluationTable
-from src.reporting.content import Grid, Group, Part, Section, error_sizes
+from ..metrics.tables import EvaluationTable
+from .content import Grid, Group, Part, Section, error_sizes
 
 PLAIN = re.compile(r"[\w./*?+-]+")
 """Text that a Hydra override takes as it is."""

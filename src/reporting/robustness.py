@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from src.metrics.tables import EvaluationTable
-from src.reporting.content import ERROR_KINDS, Group, error_sizes
-from src.reporting.scores import statistics
+from ..metrics.tables import EvaluationTable
+from .content import ERROR_KINDS, Group, error_sizes
+from .scores import statistics
 
 LENGTHS = {
     "octave_rate": "octave_seconds",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from src.metrics.diagnosis import NOISE_DOMINATED
-from src.metrics.stats import describe
-from src.metrics.tables import EvaluationTable
+from ..metrics.diagnosis import NOISE_DOMINATED
+from ..metrics.stats import describe
+from ..metrics.tables import EvaluationTable
 
 Tables = Mapping[str, pd.DataFrame]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from src.metrics.frames import SILENCE_ENERGY
-from src.metrics.stats import compare
-from src.reporting.cells import (
+from ..metrics.frames import SILENCE_ENERGY
+from ..metrics.stats import compare
+from .cells import (
     MINUS,
     NOTHING,
     crossed,
@@ -16,17 +16,17 @@ from src.reporting.cells import (
     number,
     probability,
 )
-from src.reporting.content import Grid, Group, Part, Picture, Section
-from src.reporting.details import (
+from .content import Grid, Group, Part, Picture, Section
+from .details import (
     kinds_part,
     metrics_part,
     robustness_part,
     speed_part,
     synthesis_part,
 )
-from src.reporting.figures import SI_SDR, distribution_figure, outside, score_limits
-from src.reporting.matrix import p_value_figure
-from src.reporting.scores import breakdown, methods_table
+from .figures import SI_SDR, distribution_figure, outside, score_limits
+from .matrix import p_value_figure
+from .scores import breakdown, methods_table
 
 MANY = 6
 """With more songs than this, songs are the rows of their table."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from src.files import check_existing, write_text
-from src.metrics.tables import EvaluationTable, check_comparable
-from src.plots import save_figure
-from src.reporting.content import Grid, Group, Picture, groups_of
-from src.reporting.page import render_page, svg_of
-from src.reporting.provenance import command_of, provenance_section
-from src.reporting.sections import group_section
+from ..errors import UmssError
+from ..files import check_existing, write_text
+from ..metrics.tables import EvaluationTable, check_comparable
+from ..plots import save_figure
+from .content import Grid, Group, Picture, groups_of
+from .page import render_page, svg_of
+from .provenance import command_of, provenance_section
+from .sections import group_section
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def write_report(
     """
     unknown = [f for f in formats if f not in FORMATS]
     if unknown:
-        raise ValueError(f"formats: {', '.join(map(str, unknown))}: choose of {', '.join(FORMATS)}")
+        raise UmssError(f"formats: {', '.join(map(str, unknown))}: choose of {', '.join(FORMATS)}")
     output = Path(output)
     page = output / PAGE
     check_existing([page], overwrite=overwrite)  # before the work

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.baselines.pitch_model import f0_on_frames, pitch_model, without_glides
+from src.baselines.pitch_model import pitch_model
+from src.dsp.tracks import remove_glides, resample_f0
 
 
 def tracks() -> torch.Tensor:
@@ -186,7 +187,7 @@ def test_wrong_input_is_refused(f0: torch.Tensor, settings: dict[str, float], me
 
 def test_frames_of_interpolated_silence_are_dropped() -> None:
     def clean(*values: float) -> list[float]:
-        return without_glides(torch.tensor(values)).tolist()
+        return remove_glides(torch.tensor(values)).tolist()
 
     assert clean(0, 48, 193, 341, 389, 392, 90, 0) == [0, 0, 0, 341, 389, 392, 0, 0]
     assert clean(0, 121, 201, 203, 195, 95, 0) == [0, 0, 201, 203, 195, 0, 0]
@@ -200,13 +201,13 @@ def test_frames_of_interpolated_silence_are_dropped() -> None:
 
 def test_f0_on_other_frames() -> None:
     f0 = torch.tensor([0.0, 0.0, 100.0, 400.0, 0.0, 0.0], dtype=torch.float64)
-    same = f0_on_frames(f0, 7)
+    same = resample_f0(f0, 7)
     assert same.tolist() == [*f0.tolist(), 0.0]
-    fine = f0_on_frames(f0, 12, frame_hop=128)
-    assert fine.tolist() == pytest.approx([0, 0, 0, 100, 100, 200, 400, 0, 0, 0, 0, 0])
-    coarse = f0_on_frames(f0, 3, frame_hop=512)
+    fine = resample_f0(f0, 12, frame_hop=128)
+    assert fine.tolist() == pytest.approx([0, 0, 0, 0, 100, 250, 400, 400, 0, 0, 0, 0])
+    coarse = resample_f0(f0, 3, frame_hop=512)
     assert coarse.tolist() == [0.0, 100.0, 0.0]
-    held = f0_on_frames(torch.full((1, 2, 3), 220.0), 9, frame_hop=128)
+    held = resample_f0(torch.full((1, 2, 3), 220.0), 9, frame_hop=128)
     torch.testing.assert_close(held, torch.full((1, 2, 9), 220.0))
 
 

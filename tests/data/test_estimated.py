@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
+from src.data import estimated
 from src.data.datamodule import MixtureDataModule
 from src.data.estimated import EstimatorRecipe, StoredTracks, estimate_mixtures
 from src.data.mixtures import Mixture, mixed
@@ -175,18 +177,27 @@ def test_fingerprints(tmp_path: Path) -> None:
 
 
 def test_the_code_of_the_front_end_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import src.f0
-
     before = EstimatorRecipe(FAKE).fingerprint
     assert before == EstimatorRecipe(FAKE).fingerprint
-    (tmp_path / "__init__.py").write_text("changed")
-    monkeypatch.setattr(src.f0, "__file__", str(tmp_path / "__init__.py"))
+    # A copy of the package's code, one file of which is another.
+    place = Path(estimated.__file__).parents[1]
+    for name in estimated._DECISIVE:
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (place / name).is_dir():
+            shutil.copytree(place / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(place / name, target)
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(estimated, "__file__", str(tmp_path / "data" / "estimated.py"))
+    assert EstimatorRecipe(FAKE).fingerprint == before
+    (tmp_path / "audio.py").write_text("changed")
     changed = EstimatorRecipe(FAKE).fingerprint
     assert changed != before
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__" / "viterbi.nbi").write_text("compiled")
+    (tmp_path / "f0" / "__pycache__").mkdir()
+    (tmp_path / "f0" / "__pycache__" / "viterbi.nbi").write_text("compiled")
     assert EstimatorRecipe(FAKE).fingerprint == changed
-    (tmp_path / "voices.npz").write_text("weights")
+    (tmp_path / "f0" / "voices.npz").write_text("weights")
     assert EstimatorRecipe(FAKE).fingerprint != changed
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from experiments.shipped.export import export
-from src.models.umss import SHIPPED, CheckpointError, UmssSeparator, load_training_module
+from src.models.loading import SHIPPED, CheckpointError, load_model
+from src.models.umss import UmssSeparator
 from tests.tiny_training import tiny_model
 
 
@@ -26,7 +27,7 @@ def test_export_keeps_the_model(tmp_path: Path) -> None:
     )
     target = export(source, tmp_path / "small.ckpt")
     assert target.stat().st_size < 0.6 * source.stat().st_size
-    restored = load_training_module(target)
+    restored = load_model(target)
     for name, value in model.state_dict().items():
         stored = restored.state_dict()[name]
         assert stored.dtype == value.dtype

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.f0.check_published import choose, compare, mixture, published_tracks
-from src.f0.cuesta import CuestaLateDeep
+from src.f0.published.cuesta import CuestaLateDeep
 
 
 def test_comparison_counts_pitches_and_silence() -> None:

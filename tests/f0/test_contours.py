@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.f0.contours import ContourError, F0Contours, read_csv, write_csv
+from src.f0.contours import ContourError, F0Contours, read_f0, write_f0
 
 
 def contours(*tracks: list[float], step: float = 0.01) -> F0Contours:
@@ -23,21 +23,21 @@ def test_csv_round_trip_is_exact(tmp_path: Path) -> None:
     f0 = rng.uniform(80, 900, (50, 3)).astype(np.float32)
     f0[rng.random(f0.shape) < 0.3] = 0
     original = F0Contours.on_grid(f0, ("soprano", "alto", "bass"))
-    write_csv(tmp_path / "f0.csv", original)
-    again = read_csv(tmp_path / "f0.csv")
+    write_f0(tmp_path / "f0.csv", original)
+    again = read_f0(tmp_path / "f0.csv")
     assert again.names == original.names
     np.testing.assert_array_equal(again.f0, original.f0)
     np.testing.assert_allclose(again.times, original.times, atol=1e-9)
     with pytest.raises(FileExistsError, match="overwrite"):
-        write_csv(tmp_path / "f0.csv", original)
-    write_csv(tmp_path / "f0.csv", original, overwrite=True)
+        write_f0(tmp_path / "f0.csv", original)
+    write_f0(tmp_path / "f0.csv", original, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["f0.csv"]
 
 
 def test_csv_header_is_optional_and_empty_means_silent(tmp_path: Path) -> None:
     path = tmp_path / "f0.csv"
     path.write_text("0,440,\n0.016, 441 ,220\n\n0.032,0,221\n")
-    read = read_csv(path)
+    read = read_f0(path)
     assert read.names == ("singer1", "singer2")
     np.testing.assert_array_equal(read.f0, [[440, 0], [441, 220], [0, 221]])
     assert read.n_singers == 2
@@ -67,16 +67,16 @@ def test_malformed_csv_names_the_place(tmp_path: Path, text: str, message: str) 
     path = tmp_path / "f0.csv"
     path.write_text(text)
     with pytest.raises(ContourError, match=message) as error:
-        read_csv(path)
+        read_f0(path)
     assert str(path) in str(error.value)
 
 
 def test_missing_and_binary_files(tmp_path: Path) -> None:
     with pytest.raises(ContourError, match="no such F0 file"):
-        read_csv(tmp_path / "nothing.csv")
+        read_f0(tmp_path / "nothing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x80" * 10)
     with pytest.raises(ContourError, match="binary.csv"):
-        read_csv(tmp_path / "binary.csv")
+        read_f0(tmp_path / "binary.csv")
 
 
 def test_arrays_are_checked() -> None:

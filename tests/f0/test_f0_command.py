@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from src.f0.__main__ import main
-from src.f0.contours import read_csv
+from src.estimate_f0 import main
+from src.f0.contours import read_f0
 from tests.tiny_training import compose_config
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_command_writes_tracks_and_picture(choir: Path, tmp_path: Path) -> None:
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in out.iterdir()) == ["choir_f0.csv", "choir_f0.png"]
-    contours = read_csv(out / "choir_f0.csv")
+    contours = read_f0(out / "choir_f0.csv")
     assert contours.names == ("high", "low", "nobody")
     assert len(contours.times) == 63
     np.testing.assert_allclose(np.median(contours.f0, axis=0), [440, 165, 0], rtol=0.01)
@@ -50,11 +50,11 @@ def test_command_writes_tracks_and_picture(choir: Path, tmp_path: Path) -> None:
 
     before = (out / "choir_f0.csv").read_bytes()
     with pytest.raises(SystemExit, match="overwrite=true"):
-        main.__wrapped__(compose_config("f0", [*arguments, *FAKE]))
+        main(compose_config("f0", [*arguments, *FAKE]))
     assert (out / "choir_f0.csv").read_bytes() == before
     forced = [f"input={choir}", "n_singers=2", f"output={out}", "overwrite=true", "plot=false"]
-    main.__wrapped__(compose_config("f0", [*forced, *FAKE]))
-    assert read_csv(out / "choir_f0.csv").names == ("singer1", "singer2")
+    main(compose_config("f0", [*forced, *FAKE]))
+    assert read_f0(out / "choir_f0.csv").names == ("singer1", "singer2")
 
 
 def test_mistakes_end_in_one_message(choir: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_mistakes_end_in_one_message(choir: Path, tmp_path: Path) -> None:
         ((), "input is not set"),
     ):
         with pytest.raises(SystemExit) as stop:
-            main.__wrapped__(compose_config("f0", [*overrides, out, *FAKE]))
+            main(compose_config("f0", [*overrides, out, *FAKE]))
         assert str(stop.value.code).startswith("error: ")
         assert message in str(stop.value.code)
     assert not (tmp_path / "out").exists()

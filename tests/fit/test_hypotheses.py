@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from src.f0.estimate import F0Estimator
-from src.f0.heuristic import PaperAssigner
 from src.f0.network import WEIGHTS, VoiceSalience
+from src.f0.published.heuristic import PaperAssigner
 from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
 from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, in_order_of, opinion_weights

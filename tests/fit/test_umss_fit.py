@@ -10,7 +10,8 @@ import torch
 from src.dsp.stft import stft
 from src.fit.umss import UmssFitSeparator
 from src.metrics.frames import si_sdr
-from src.models.umss import CheckpointError, UmssSeparator
+from src.models.loading import CheckpointError
+from src.models.umss import UmssSeparator
 from tests.fit.test_fit import voices
 from tests.tiny_training import tiny_checkpoint
 

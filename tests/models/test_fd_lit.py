@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from src.dsp.spectral_loss import multi_scale_spectral_loss
-from src.models.fd_decisions import on_frames
+from src.models.fd_decisions import resample_decisions
 from src.models.fd_lit import FdSeparator, FdTraining
-from src.models.lit import CheckpointError, UnsupervisedTraining
+from src.models.lit import UnsupervisedTraining
+from src.models.loading import CheckpointError
 from src.models.salience_f0 import SalienceF0
 from src.models.source_filter import SourceFilterVoice
 from src.models.umss import UmssSeparator
@@ -105,7 +106,7 @@ def test_a_detuned_voice_is_tuned_by_the_reconstruction() -> None:
     errors, losses = [], []
     for _ in range(20):
         f0, voicing, _ = decide(torch.sigmoid(logits))
-        tracks, _ = on_frames(f0[:, :3], voicing[:, :3], n_frames)
+        tracks, _ = resample_decisions(f0[:, :3], voicing[:, :3], n_frames)
         errors.append(float((1200 * torch.log2(tracks.detach() / true[:, None])).abs().mean()))
         loss = multi_scale_spectral_loss(sing(tracks), target)
         optimizer.zero_grad()

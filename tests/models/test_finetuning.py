@@ -8,12 +8,21 @@ import pytest
 import torch
 
 from src.dsp.spectral_loss import multi_scale_spectral_loss
+from src.errors import TrainingDivergedError
 from src.fit.umss import UmssFitSeparator
 from src.models.finetuning import fine_tuned
-from src.models.lit import TrainingDivergedError
+from src.models.source_filter_model import SourceFilterModel
 from src.models.umss import UmssSeparator
 from tests.fit.test_fit import voices
 from tests.tiny_training import tiny_checkpoint, tiny_model
+
+
+def tiny_network() -> SourceFilterModel:
+    """The tiny training module's network."""
+    model = tiny_model()
+    network = SourceFilterModel(voice=model.hparams["voice"], estimator=model.hparams["estimator"])
+    network.load_state_dict(model.state_dict())
+    return network
 
 
 @pytest.fixture
@@ -24,7 +33,7 @@ def checkpoint(tmp_path: Path) -> Path:
 @torch.inference_mode()
 def test_tuned_networks_sound_more_like_the_mixture() -> None:
     torch.manual_seed(0)
-    model = tiny_model().eval().requires_grad_(False)
+    model = tiny_network().eval().requires_grad_(False)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     sources, f0 = voices()
     mixture = sources.sum(dim=1) / sources.sum(dim=1).abs().max()

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from src.dsp.separation_loss import separation_loss
 from src.dsp.stft import soft_masks, stft
-from src.models.lit import TrainingDivergedError
+from src.errors import TrainingDivergedError
 from tests.tiny_training import ROOT, tiny_model
 
 T, N = 8000, 32

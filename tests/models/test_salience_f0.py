@@ -10,12 +10,12 @@ import torch
 from torch.autograd import gradcheck
 
 from src.f0.contours import F0Contours
-from src.f0.cuesta import CuestaLateDeep, LateDeep
-from src.f0.hcqt import bin_frequencies, frame_times
-from src.f0.keras_layers import WeightsError
+from src.f0.published.cuesta import CuestaLateDeep, LateDeep
+from src.f0.published.hcqt import bin_frequencies, frame_times
+from src.f0.published.keras_layers import WeightsError
+from src.f0.published.voas import VoasAssigner, VoasCnn
 from src.f0.salience import Salience
-from src.f0.voas import VoasAssigner, VoasCnn
-from src.models.fd_decisions import on_frames, parabola_top, straight_through, strongest
+from src.models.fd_decisions import parabola_top, resample_decisions, straight_through, strongest
 from src.models.fd_layers import FourierConv, TrainableWeights, weights_from
 from src.models.salience_f0 import RANGES, THRESHOLDS, SalienceF0, VoiceF0, f0_losses, range_mask
 from tests.f0 import random_weights
@@ -165,17 +165,19 @@ def test_frames_agree_with_the_contours() -> None:
     contours = F0Contours(frame_times(60), f0, ("a", "b", "c", "d"))
     expected = contours.to_frames(n_frames).T
     track = torch.from_numpy(f0.T.copy())
-    found, voicing = on_frames(track, (track > 0).float(), n_frames)
+    found, voicing = resample_decisions(track, (track > 0).float(), n_frames)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
     assert np.array_equal(voicing.numpy() > 0, expected > 0)
-    beyond, _ = on_frames(track[:, :3], (track[:, :3] > 0).float(), 40)
+    beyond, _ = resample_decisions(track[:, :3], (track[:, :3] > 0).float(), 40)
     assert torch.equal(beyond[:, -1], track[:, 2])
 
 
 def test_gradient_through_the_time_grid() -> None:
     track = torch.tensor([[200.0, 210.0, 0.0, 190.0, 180.0]], dtype=torch.float64)
     voiced = (track > 0).double()
-    assert gradcheck(lambda x: on_frames(x * voiced, voiced, 4)[0], (track.requires_grad_(),))
+    assert gradcheck(
+        lambda x: resample_decisions(x * voiced, voiced, 4)[0], (track.requires_grad_(),)
+    )
 
 
 def test_ranges_are_those_of_the_publication() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.models.umss import CheckpointError, UmssSeparator, load_training_module
+from src.models.loading import CheckpointError, load_model
+from src.models.umss import UmssSeparator
 from tests.tiny_training import tiny_checkpoint
 
 
@@ -29,7 +30,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_checkpoint_restores_the_weights_and_separates(checkpoint: Path) -> None:
     stored = torch.load(checkpoint, weights_only=True)["state_dict"]
-    restored = load_training_module(checkpoint)
+    restored = load_model(checkpoint)
     assert not restored.training
     assert all(torch.equal(stored[name], value) for name, value in restored.state_dict().items())
 
@@ -64,15 +65,15 @@ def test_code_in_a_checkpoint_is_refused_and_not_executed(tmp_path: Path, legacy
     else:
         torch.save(content, path)
     with pytest.raises(CheckpointError, match=r"evil\.ckpt: not a checkpoint of this program"):
-        load_training_module(path)
+        load_model(path)
     assert not trace.exists()
 
 
 def test_missing_foreign_and_truncated_files(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint; train one"):
-        load_training_module(tmp_path / "none.ckpt")
+        load_model(tmp_path / "none.ckpt")
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        load_training_module(tmp_path)
+        load_model(tmp_path)
     foreign = {
         "text.ckpt": b"not a checkpoint",
         "empty.ckpt": b"",
@@ -81,13 +82,13 @@ def test_missing_foreign_and_truncated_files(tmp_path: Path, checkpoint: Path) -
     for name, content in foreign.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(CheckpointError, match=f"{name}: not a checkpoint"):
-            load_training_module(tmp_path / name)
+            load_model(tmp_path / name)
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.ckpt")
     with pytest.raises(CheckpointError, match="not a checkpoint of this program"):
-        load_training_module(tmp_path / "other.ckpt")
+        load_model(tmp_path / "other.ckpt")
     torch.save([1, 2], tmp_path / "list.ckpt")
     with pytest.raises(CheckpointError):
-        load_training_module(tmp_path / "list.ckpt")
+        load_model(tmp_path / "list.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -104,4 +105,4 @@ def test_checkpoints_of_other_models(checkpoint: Path, changes: dict[str, object
     content = torch.load(checkpoint, weights_only=True) | changes
     torch.save(content, checkpoint)
     with pytest.raises(CheckpointError, match="holds another kind of model"):
-        load_training_module(checkpoint)
+        load_model(checkpoint)

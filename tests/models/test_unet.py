@@ -10,7 +10,7 @@ import torch
 from scipy.signal import correlate2d
 from torch import nn
 
-from src.f0.hcqt import bin_frequencies
+from src.f0.published.hcqt import bin_frequencies
 from src.models.unet import ConditionedUnet, ControlNetwork, drop_channels, pitch_salience
 
 TINY: dict[str, Any] = {

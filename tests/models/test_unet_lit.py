@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from src.dsp.noise import uniform_noise
-from src.models.lit import CheckpointError, TrainingDivergedError
-from src.models.umss import load_training_module
-from src.models.unet_lit import UnetSeparator, UnetTraining, choose_targets, on_frames
-from src.separator import separate
+from src.errors import TrainingDivergedError
+from src.models.loading import CheckpointError, load_model
+from src.models.unet_lit import UnetSeparator, UnetTraining, choose_targets, extend_f0
 from src.train import train
-from src.wandb_logging import media
+from src.training.wandb_logging import media
+from tests.separating import separate
 from tests.tiny_training import compose_config, overrides, tiny_model, write_choir
 
 T, N = 8000, 32
@@ -124,10 +124,10 @@ def test_loss_depends_on_the_seeds_and_on_nothing_drawn_before() -> None:
 
 def test_f0_on_the_frames_of_the_spectrogram() -> None:
     f0 = torch.tensor([[1.0, 2.0, 3.0]])
-    assert on_frames(f0, 3).tolist() == [[1.0, 2.0, 3.0]]
-    assert on_frames(f0, 4).tolist() == [[1.0, 2.0, 3.0, 3.0]]
+    assert extend_f0(f0, 3).tolist() == [[1.0, 2.0, 3.0]]
+    assert extend_f0(f0, 4).tolist() == [[1.0, 2.0, 3.0, 3.0]]
     with pytest.raises(ValueError, match="f0 must have 4 or 5 frames"):
-        on_frames(f0, 5)
+        extend_f0(f0, 5)
 
 
 def test_pictures_and_sounds_of_a_model_in_training() -> None:
@@ -261,7 +261,7 @@ def test_other_checkpoints_are_refused(checkpoint: Path, tmp_path: Path) -> None
     with pytest.raises(
         CheckpointError, match=r"best\.ckpt: .* another kind of model .* separator=unet"
     ):
-        load_training_module(checkpoint)
+        load_model(checkpoint)
     us = save(tiny_model(), tmp_path / "us.ckpt")
     with pytest.raises(
         CheckpointError, match=r"us\.ckpt: .* another kind of model .* separator=umss"

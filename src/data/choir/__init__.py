@@ -4,6 +4,6 @@ Nothing here shares code or model with the project's own source model (equal har
 filter from LSFs, filtered noise), so that learning to separate this choir is not a tautology.
 """
 
-from src.data.choir.generate import SONGS, GeneratedSong, generate_song
+from .generate import SONGS, GeneratedSong, generate_song
 
 __all__ = ["SONGS", "GeneratedSong", "generate_song"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.data.choir.lyrics import Syllable
-from src.data.choir.phonemes import CONSONANTS, GLIDES, VOWELS, Sound
-from src.data.choir.timing import SungNote
+from .lyrics import Syllable
+from .phonemes import CONSONANTS, GLIDES, VOWELS, Sound
+from .timing import SungNote
 
 LARGEST_SHARE = 0.5  # of a syllable's time may go to consonants
 GLIDE_SECONDS = 0.13  # the second vowel of a diphthong, at the end of the syllable

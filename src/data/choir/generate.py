@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.signal import firwin, upfirdn
 
-from src.data.choir.articulation import Segment, articulate, inhalation
-from src.data.choir.pieces import PIECES, find_piece
-from src.data.choir.room import place
-from src.data.choir.score import PARTS, Note, phrase_ends, read_score
-from src.data.choir.singers import Singer, random_singer, singers_of
-from src.data.choir.timing import Conductor, conduct, sing
-from src.data.choir.tracks import Tracks, control_tracks
-from src.data.choir.voice import BLOCK, CONTROL_RATE, SYNTH_RATE, pulse_table, render, upper_lift
+from ...errors import UmssError
+from .articulation import Segment, articulate, inhalation
+from .pieces import PIECES, find_piece
+from .room import place
+from .score import PARTS, Note, phrase_ends, read_score
+from .singers import Singer, random_singer, singers_of
+from .timing import Conductor, conduct, sing
+from .tracks import Tracks, control_tracks
+from .voice import BLOCK, CONTROL_RATE, SYNTH_RATE, pulse_table, render, upper_lift
 
 SONGS: tuple[str, ...] = tuple(piece.name for piece in PIECES)
 
@@ -155,7 +156,7 @@ def generate_song(
     """
     piece = find_piece(name)
     if rate not in (8000, 16000, 32000):
-        raise ValueError(f"rate must be 8000, 16000 or 32000 Hz, not {rate}")
+        raise UmssError(f"rate must be 8000, 16000 or 32000 Hz, not {rate}")
     parts = read_score(piece.source)
     held = phrase_ends(parts)
     length = max(part[-1].end for part in parts)

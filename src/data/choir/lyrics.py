@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.data.choir.phonemes import CONSONANTS, GLIDES, VOWELS
+from .phonemes import CONSONANTS, GLIDES, VOWELS
 
 
 @dataclass(frozen=True)

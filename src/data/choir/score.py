@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from ...errors import UmssError
+
 PARTS = ("soprano", "alto", "tenor", "bass")
 
 
@@ -30,7 +32,7 @@ class Note:
     fermata: bool = False
 
 
-class ScoreError(ValueError):
+class ScoreError(UmssError):
     """A chorale is not what the synthesiser can sing."""
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.data.choir.lyrics import Syllable, made_up_syllable, spell
-from src.data.choir.score import Note
-from src.data.choir.singers import Singer
+from .lyrics import Syllable, made_up_syllable, spell
+from .score import Note
+from .singers import Singer
 
 LEAD_IN = 0.7  # seconds before the first note, room for a breath
 GAP = 0.50  # seconds between the end of a phrase and the next note

@@ -8,11 +8,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from src.data.choir.articulation import Segment
-from src.data.choir.phonemes import BANDWIDTHS, N_FORMANTS, UPPER_FORMANTS
-from src.data.choir.singers import Singer
-from src.data.choir.timing import SungNote
-from src.data.choir.voice import CONTROL_RATE, resonator
+from .articulation import Segment
+from .phonemes import BANDWIDTHS, N_FORMANTS, UPPER_FORMANTS
+from .singers import Singer
+from .timing import SungNote
+from .voice import CONTROL_RATE, resonator
 
 VOICED = 0.02  # below this share of full voice there is no F0 to speak of
 NASAL_POLE = 270.0  # Hz

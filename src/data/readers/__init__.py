@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from src.data.readers.base import DataError, Reader
-from src.data.readers.bcbq import BcbqReader
-from src.data.readers.choralsynth import ChoralSynthReader
-from src.data.readers.csd import CsdReader
-from src.data.readers.folder import FolderReader
-from src.data.readers.generated import GeneratedReader
-from src.data.readers.several import SeveralReader
+from .base import DataError, Reader
+from .bcbq import BcbqReader
+from .choralsynth import ChoralSynthReader
+from .csd import CsdReader
+from .folder import FolderReader
+from .generated import GeneratedReader
+from .several import SeveralReader
 
 READERS: dict[str, type[Reader]] = {
     reader.name: reader

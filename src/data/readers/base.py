@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.audio import AudioError, load_audio, resample
+from ...audio import AudioError, load_audio, resample
+from ...errors import UmssError
 
 RATE = 16_000
 HOP = 256
@@ -34,7 +35,7 @@ VOICE_ORDER = (
 )
 
 
-class DataError(ValueError):
+class DataError(UmssError):
     """Data that cannot be used; the message names the place and the remedy."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from src.data.readers.base import (
+from .base import (
     DataError,
     FileReader,
     Song,

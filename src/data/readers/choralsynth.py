@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from src.data.readers.base import (
+from .base import (
     VOICE_ORDER,
     DataError,
     FileReader,

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.readers.base import (
+from .base import (
     AUDIO_SUFFIXES,
     HOP,
     RATE,

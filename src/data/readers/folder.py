@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from src.data.readers.base import (
+from .base import (
     VOICE_ORDER,
     DataError,
     FileReader,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.choir.generate import SONGS, GeneratedSong, generate_song
-from src.data.readers.base import RATE, DataError, Reader, Song, Stem, StemAudio
+from ..choir.generate import SONGS, GeneratedSong, generate_song
+from .base import RATE, DataError, Reader, Song, Stem, StemAudio
 
 PARTS = ("soprano", "alto", "tenor", "bass")
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.readers.base import DataError, Reader, Song, Stem, StemAudio, StemKey
+from .base import DataError, Reader, Song, Stem, StemAudio, StemKey
 
 FIELD = "data.reader.options.readers"
 
@@ -112,7 +112,7 @@ class SeveralReader(Reader):
 
 
 def _build(label: Any, choice: Any) -> Reader:
-    from src.data.readers import build_reader  # which knows this reader, too
+    from . import build_reader  # which knows this reader, too
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", str(label)):
         raise DataError(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.f0.hcqt import (
+from src.f0.published.hcqt import (
     BINS_PER_OCTAVE,
     HARMONICS,
     HOP,

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from src.data.choir.pieces import find_piece
-from src.f0.alignment import (
+from src.f0.contours import F0Contours
+from src.f0.score.alignment import (
     concert_pitch,
     fill_unisons,
     place_score,
     score_fit,
     tuning_offset,
 )
-from src.f0.contours import F0Contours
-from src.f0.score import ScoreError, read_score
+from src.f0.score.reading import ScoreError, read_score
 from tests.f0.fakes import salience_of
 
 PIECES = ("bwv434_wer_nur_den_lieben_gott", "bwv386_nun_danket_alle_gott")

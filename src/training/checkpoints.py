@@ -11,6 +11,9 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from ..errors import UmssError
+from ..files import replace_when_complete
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target and renames, so that a kill leaves the old checkpoint intact.
@@ -22,11 +25,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.tmp")
-        torch.save(checkpoint, temporary)
-        os.replace(temporary, target)
+        with replace_when_complete(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         content["state_dict"], content["callbacks"], content["epoch"]
     except Exception as error:  # torch.load raises half a dozen kinds for files it does not know
-        raise ValueError(
+        raise UmssError(
             f"{path}: not a checkpoint to continue from ({type(error).__name__}); set "
             "overwrite=true to start afresh"
         ) from error

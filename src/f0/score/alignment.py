@@ -9,9 +9,11 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from src.f0.contours import HOP, RATE, F0Contours
-from src.f0.salience import Salience
-from src.f0.score import ScoreError
+from ...dsp.tracks import HOP, RATE
+from ...errors import UmssError
+from ..contours import F0Contours
+from ..salience import Salience
+from .reading import ScoreError
 
 Alignment = Literal["dtw", "stretch", "none"]
 
@@ -53,7 +55,7 @@ def place_score(
     """Lay a score over a recording and take over the recording's tuning (up to 100 cents off).
 
     Args:
-        score: from `src.f0.score.read_score`.
+        score: from `src.f0.score.reading.read_score`.
         salience: of the recording.
         seconds: length of the recording.
         alignment: "dtw" follows the recording's tempo, "stretch" fits the score from its first to
@@ -64,7 +66,7 @@ def place_score(
         ValueError: unknown alignment.
     """
     if alignment not in get_args(Alignment):
-        raise ValueError(
+        raise UmssError(
             f"score_alignment={alignment}: choose one of {', '.join(get_args(Alignment))}"
         )
     if not score.voiced.any():

@@ -11,7 +11,7 @@ import pytest
 from music21 import bar, chord, clef, meter, note, stream, tempo, tie
 
 from src.f0.contours import F0Contours
-from src.f0.score import ScoreError, read_score
+from src.f0.score.reading import ScoreError, read_score
 
 XML = """<?xml version="1.0"?><score-partwise version="3.1"><part-list>
 <score-part id="P1"><part-name>Women</part-name></score-part>

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from src.accumulation import share_of_step
+from src.training.accumulation import share_of_step
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.f0.contours import HOP, RATE, F0Contours
+from ...dsp.tracks import HOP, RATE
+from ...errors import UmssError
+from ..contours import F0Contours
 
 MIDI_SUFFIXES = (".mid", ".midi")
 MUSICXML_SUFFIXES = (".musicxml", ".mxl", ".xml")
@@ -31,7 +33,7 @@ LONGEST = 5 * 3600.0  # seconds
 DEFAULT_TEMPO = 120.0  # quarter notes per minute
 
 
-class ScoreError(ValueError):
+class ScoreError(UmssError):
     """A score that cannot be used; the message names the file and the remedy."""
 
 

@@ -1,6 +1,6 @@
 """Multi-F0 salience by the Late/Deep network of Cuesta, McFee and Gómez (ISMIR 2020).
 
-The weights are published by their authors; `python -m src.f0.published_weights` fetches them.
+The weights are published by their authors; `python -m src.published_weights` fetches them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from src.audio import resample
-from src.f0.contours import RATE as PROJECT_RATE
-from src.f0.hcqt import (
+from ...audio import resample
+from ...dsp.tracks import RATE as PROJECT_RATE
+from ...errors import UmssError
+from ..salience import Salience, SalienceModel
+from .hcqt import (
     HARMONICS,
     N_BINS,
     RATE,
@@ -23,8 +25,7 @@ from src.f0.hcqt import (
     count_frames,
     frame_times,
 )
-from src.f0.keras_layers import Weights
-from src.f0.salience import Salience, SalienceModel
+from .keras_layers import Weights
 
 # Frames that one frame of salience depends on, each side: four 5 x 5 kernels, then four of width 3.
 CONTEXT_FRAMES = 4 * 2 + 4 * 1
@@ -100,7 +101,7 @@ class CuestaLateDeep(SalienceModel):
     frame, so that memory stays bounded and the result does not depend on the chunks.
 
     Args:
-        weights: .npz file made by `python -m src.f0.published_weights`.
+        weights: .npz file made by `python -m src.published_weights`.
         chunk_frames: frames that go through the network at once; memory grows with it.
         device: where HCQT and network run.
 
@@ -110,7 +111,7 @@ class CuestaLateDeep(SalienceModel):
 
     def __init__(self, weights: str | Path, chunk_frames: int = 128, device: str = "cpu") -> None:
         if chunk_frames < 1:
-            raise ValueError(f"chunk_frames must be positive, got {chunk_frames}")
+            raise UmssError(f"chunk_frames must be positive, got {chunk_frames}")
         self.chunk_frames = chunk_frames
         self.device = torch.device(device)
         self.network = LateDeep.load(weights).to(self.device)

@@ -27,10 +27,11 @@ from omegaconf import OmegaConf
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from src.f0.errors import F0Errors, perturb_batches
-from src.metrics.evaluation import evaluate
-from src.metrics.speed import Stopwatch
-from src.separator import Separator
+from ..errors import UmssError
+from ..f0.errors import F0Errors, perturb_batches
+from ..separator import Separator
+from .evaluation import evaluate
+from .speed import Stopwatch
 
 # Enough for a process that is done early to take over work of a slow one; every piece costs the
 # separation of one excerpt more, the one that is not timed.
@@ -137,7 +138,7 @@ def evaluate_sharded(
     """
     n_batches = len(task.batches)
     if not n_batches:
-        raise ValueError("nothing to evaluate: the test set has no excerpt")
+        raise UmssError("nothing to evaluate: the test set has no excerpt")
     workers = min(workers, n_batches)
     n_pieces = min(n_batches, _PIECES_PER_WORKER * workers)
     pieces = [part.tolist() for part in np.array_split(np.arange(n_batches), n_pieces)]

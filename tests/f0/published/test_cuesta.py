@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.f0.cuesta import CuestaLateDeep, LateDeep
-from src.f0.hcqt import bin_frequencies
+from src.f0.published.cuesta import CuestaLateDeep, LateDeep
+from src.f0.published.hcqt import bin_frequencies
 from tests.f0 import keras_reference as keras
 from tests.f0 import random_weights
 
@@ -62,7 +62,7 @@ def test_result_does_not_depend_on_the_chunks(weights: Path) -> None:
 def test_bad_arguments_are_named(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="chunk_frames"):
         CuestaLateDeep(weights, chunk_frames=0)
-    with pytest.raises(ValueError, match=r"absent.npz.*src.f0.published_weights"):
+    with pytest.raises(ValueError, match=r"absent.npz.*src.published_weights"):
         CuestaLateDeep(tmp_path / "absent.npz")
 
 

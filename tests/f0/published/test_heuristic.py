@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.f0 import heuristic
-from src.f0.heuristic import PaperAssigner, assign, resample_like_published
+from src.f0.published import heuristic
+from src.f0.published.heuristic import PaperAssigner, assign, resample_like_published
 from src.f0.salience import Salience
 
 

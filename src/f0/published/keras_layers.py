@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...errors import UmssError
+
 EPSILON = 1e-3  # of Keras's batch normalisation
 
 
-class WeightsError(ValueError):
+class WeightsError(UmssError):
     """A file of weights that cannot be used; the message names the file and the remedy."""
 
 
@@ -94,7 +96,7 @@ class Weights:
         self.path = Path(path)
         if not self.path.is_file():
             raise WeightsError(
-                f"{self.path}: no such weights; python -m src.f0.published_weights fetches and "
+                f"{self.path}: no such weights; python -m src.published_weights fetches and "
                 "converts them (UMSS_MODELS or paths.models_dir says where they lie)"
             )
         try:

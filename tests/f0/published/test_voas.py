@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from src.f0.hcqt import bin_frequencies, frame_times
+from src.f0.published.hcqt import bin_frequencies, frame_times
+from src.f0.published.voas import VoasAssigner, VoasCnn
 from src.f0.salience import Salience
-from src.f0.voas import VoasAssigner, VoasCnn
 from tests.f0 import keras_reference as keras
 from tests.f0 import random_weights
 

@@ -10,7 +10,7 @@ import pytest
 
 SCRIPT = """
 import resource, torch
-from src.memory import keep_freed_memory
+from src.training.memory import keep_freed_memory
 print(keep_freed_memory())
 for _ in range(4):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -1,7 +1,7 @@
 """Voice assignment by the VOAS CNN of Cuesta and Gómez (TISMIR 2022).
 
 The network splits a salience into four, for soprano, alto, tenor and bass. It was trained on SATB
-quartets alone. `python -m src.f0.published_weights` fetches its weights.
+quartets alone. `python -m src.published_weights` fetches its weights.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from src.f0.hcqt import N_BINS, bin_frequencies
-from src.f0.keras_layers import Weights
-from src.f0.salience import Assigner, Salience
+from ...errors import UmssError
+from ..salience import Assigner, Salience
+from .hcqt import N_BINS, bin_frequencies
+from .keras_layers import Weights
 
 VOICES = ("soprano", "alto", "tenor", "bass")
 CONTEXT_FRAMES = 6  # six kernels of width 3
@@ -86,7 +87,7 @@ class VoasAssigner(Assigner):
     In each frame a voice sings at the maximum of its salience, if that reaches its threshold.
 
     Args:
-        weights: .npz file made by `python -m src.f0.published_weights`.
+        weights: .npz file made by `python -m src.published_weights`.
         thresholds: of soprano, alto, tenor and bass.
         chunk_frames: frames that go through the network at once; memory grows with it, the result
             does not depend on it.
@@ -105,9 +106,9 @@ class VoasAssigner(Assigner):
         device: str = "cpu",
     ) -> None:
         if len(thresholds) != len(VOICES):
-            raise ValueError(f"thresholds must be four numbers, got {thresholds}")
+            raise UmssError(f"thresholds must be four numbers, got {thresholds}")
         if chunk_frames < 1:
-            raise ValueError(f"chunk_frames must be positive, got {chunk_frames}")
+            raise UmssError(f"chunk_frames must be positive, got {chunk_frames}")
         self.thresholds = np.array([float(value) for value in thresholds], dtype=np.float32)
         self.chunk_frames = chunk_frames
         self.device = torch.device(device)
@@ -128,7 +129,7 @@ class VoasAssigner(Assigner):
         """
         self.refuse_prior(prior)
         if n_singers != len(VOICES):
-            raise ValueError(
+            raise UmssError(
                 f"VoasAssigner knows four singers (soprano, alto, tenor, bass), not {n_singers}; "
                 "set n_singers=4, or use multif0=default"
             )
@@ -136,7 +137,7 @@ class VoasAssigner(Assigner):
         if salience.frequencies.shape != frequencies.shape or not np.allclose(
             salience.frequencies, frequencies
         ):
-            raise ValueError(
+            raise UmssError(
                 "VoasAssigner needs the salience of CuestaLateDeep (360 bins from 32.7 Hz), got "
                 f"{len(salience.frequencies)} bins from {salience.frequencies[0]:g} Hz"
             )

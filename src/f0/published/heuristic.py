@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from src.f0.peaks import pick_peaks
-from src.f0.salience import Assigner, Salience
+from ...errors import UmssError
+from ..peaks import pick_peaks
+from ..salience import Assigner, Salience
 
 # Up to this many assignments of a frame are all compared, the first of equals wins, as published;
 # more than these (eight singers, or fifteen pitches) are solved as a linear assignment problem.
@@ -61,7 +62,7 @@ def assign(peaks: list[NDArray[np.float64]], n_singers: int) -> NDArray[np.float
         ValueError: `n_singers` is not positive.
     """
     if n_singers < 1:
-        raise ValueError(f"n_singers must be positive, got {n_singers}")
+        raise UmssError(f"n_singers must be positive, got {n_singers}")
     heuristic = _Heuristic(peaks, n_singers)
     for first, last in heuristic.runs():
         heuristic.fill(first, last)

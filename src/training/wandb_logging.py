@@ -19,11 +19,12 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from src.baselines.masks import CombSeparator
-from src.dsp.stft import apply_masks, soft_masks, stft
-from src.files import write_text
-from src.metrics.frames import SILENCE_ENERGY, frame_energy, one_second_frames, si_sdr
-from src.plots import spectrogram_figure
+from ..baselines.masks import CombSeparator
+from ..dsp.stft import apply_masks, soft_masks, stft
+from ..errors import UmssError
+from ..files import write_text
+from ..metrics.frames import SILENCE_ENERGY, frame_energy, one_second_frames, si_sdr
+from ..plots import spectrogram_figure
 
 COLUMNS = ("epoch", "song", "mixture", "excerpt", "voice", "singer", "si_sdr", "si_sdr_comb")
 
@@ -55,7 +56,7 @@ def mode_options() -> dict[str, Any]:
     """
     mode = os.environ.get("WANDB_MODE")
     if mode == "online" and not logged_in():
-        raise ValueError(
+        raise UmssError(
             "WANDB_MODE=online, but you are not logged in; run `wandb login`, set WANDB_API_KEY, "
             "or unset WANDB_MODE to log offline"
         )
@@ -154,7 +155,7 @@ class MediaLogger(pl.Callback):
 
     def __init__(self, *, every_n_epochs: int = 25, n_mixtures: int = 1) -> None:
         if every_n_epochs < 1 or n_mixtures < 1:
-            raise ValueError("callbacks.media: every_n_epochs and n_mixtures must be at least 1")
+            raise UmssError("callbacks.media: every_n_epochs and n_mixtures must be at least 1")
         self.every_n_epochs = every_n_epochs
         self.n_mixtures = n_mixtures
 

@@ -7,8 +7,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from src.f0 import published_weights
-from src.f0.published_weights import MODELS, ConversionError, digest, install, read_keras
+from src.f0.published import weights as published_weights
+from src.f0.published.weights import MODELS, ConversionError, digest, install, read_keras
 from tests.f0 import random_weights
 
 

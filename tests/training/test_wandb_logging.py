@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from src.data.datamodule import MixtureDataModule
 from src.plots import save_figure
 from src.train import train
-from src.wandb_logging import (
+from src.training.wandb_logging import (
     COLUMNS,
     MediaLogger,
     build_logger,

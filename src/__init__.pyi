@@ -1,0 +1,24 @@
+__all__ = [
+    "F0Contours",
+    "F0Estimate",
+    "SeparatedRecording",
+    "Separation",
+    "Separator",
+    "UmssError",
+    "dsp",
+    "estimate_f0",
+    "hpss",
+    "load_model",
+    "read_f0",
+    "separate",
+    "write_f0",
+]
+
+from . import dsp
+from .api import SeparatedRecording, estimate_f0, separate
+from .dsp.hpss import hpss
+from .errors import UmssError
+from .f0.contours import F0Contours, read_f0, write_f0
+from .f0.estimate import F0Estimate
+from .models.loading import load_model
+from .separator import Separation, Separator

@@ -1,0 +1,354 @@
+"""Separation and F0 estimation of recordings in memory: what `import umss` offers.
+
+Defaults come from `conf`, as those of the commands do, so that both give the same stems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from .audio import load_audio, resample, write_wav_atomic
+from .chunks import separate_chunks
+from .configuration import compose_config
+from .dsp.tracks import HOP, RATE
+from .errors import UmssError
+from .f0.contours import F0Contours, read_singers, write_f0
+from .f0.estimate import F0Estimate, F0Estimator, singer_names
+from .f0.score.reading import SCORE_SUFFIXES, read_score
+from .files import check_existing, replace_when_complete
+from .outputs import output_paths, write_parameters
+from .separator import Separator
+
+Parameters = dict[str, NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class SeparatedRecording:
+    """A separated recording in memory.
+
+    Attributes:
+        stems: by singer from the highest down, [T] or [C, T] float32, shaped like the input.
+        residual: [T] or [C, T], what no singer got; stems and residual sum to the input.
+        f0: the F0 tracks that were used.
+        parameters: of the voice models by name, [J, N, size] per frame or [J, windows, size].
+        rate: sample rate in Hz, the input's.
+        warnings: what may be wrong with estimated F0, one sentence each.
+        name: of the recording; begins the names of the files that `save` writes.
+    """
+
+    stems: dict[str, Any]
+    residual: Any
+    f0: F0Contours
+    parameters: dict[str, Any]
+    rate: int
+    warnings: list[str] = field(default_factory=list)
+    name: str = "recording"
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> dict[str, Path]:
+        """Write the files that `umss separate` writes.
+
+        Returns:
+            The files by singer name, "residual", "parameters" and "f0".
+
+        Raises:
+            FileExistsError: a file exists and `overwrite` is false.
+            UmssError: two singers' names lead to the same file name.
+        """
+        paths = output_paths(Path(folder), self.name, tuple(self.stems), with_f0=True)
+        check_existing(paths.values(), overwrite=overwrite)
+        for name, signal in {**self.stems, "residual": self.residual}.items():
+            write_wav_atomic(paths[name], np.asarray(signal), self.rate, overwrite=overwrite)
+        write_f0(paths["f0"], self.f0, overwrite=overwrite)
+        arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
+        with replace_when_complete(paths["parameters"]) as temporary:
+            write_parameters(temporary, tuple(self.stems), arrays, frames_per_second=RATE / HOP)
+        return paths
+
+
+def separate(
+    audio: ArrayLike | Tensor | str | Path,
+    rate: int | None = None,
+    *,
+    n_singers: int = 4,
+    names: Sequence[str] | None = None,
+    f0: F0Contours | ArrayLike | str | Path | None = None,
+    method: str | Separator = "umss_fit",
+    multif0: str = "default",
+    **options: Any,
+) -> SeparatedRecording:
+    """Separate a recording into its singers.
+
+    Args:
+        audio: [T] or [C, T] samples, as NumPy array or torch tensor; or the path of an audio file.
+        rate: sample rate in Hz; of a file, its own.
+        n_singers: J; without effect where `f0` holds tracks.
+        names: J names from the highest singer down, for estimated F0; by default singer1, ...
+        f0: None = estimated; the path of a CSV file of F0 tracks, or of a score (MIDI, MusicXML)
+            that leads the estimation; `F0Contours`; or an array [J, N] in Hz on the 16-ms grid,
+            0 where silent, rows from the highest voice down.
+        method: "umss_fit", "fit", "umss", "comb", "nmf1", ... (the files in conf/separator); or a
+            `Separator` of your own.
+        multif0: how F0 is estimated (the files in conf/multif0).
+        options: any other option of `umss separate` by name, e.g. `seed=1`, `window_seconds=9.0`,
+            `score_alignment="none"`, `separator={"mask": "magnitude"}`.
+
+    Returns:
+        Stems and residual, of the kind that came in: tensors for a tensor, else NumPy arrays.
+
+    Raises:
+        UmssError: empty, wrongly shaped or not finite input, F0 that does not fit, or an unknown
+            option or method.
+
+    Example:
+        >>> import numpy as np
+        >>> import umss
+        >>> t = np.arange(16000) / 16000
+        >>> audio = np.sin(2 * np.pi * 440 * t) + np.sin(2 * np.pi * 165 * t)
+        >>> f0 = np.repeat([[440.0], [165.0]], 63, axis=1)
+        >>> result = umss.separate(audio, 16000, f0=f0, method="comb")
+        >>> list(result.stems), result.residual.shape
+        (['singer1', 'singer2'], (16000,))
+    """
+    choices = {"multif0": multif0} | ({"separator": method} if isinstance(method, str) else {})
+    settings = {"n_singers": n_singers, "names": None if names is None else list(names), **options}
+    config = compose_config("separate", choices=choices, settings=settings)
+    if isinstance(audio, (str, Path)):
+        if rate is not None:
+            raise UmssError("rate belongs to an array; a file says itself which rate it has")
+        samples, rate = load_audio(audio)
+        samples = samples[0] if len(samples) == 1 else samples
+        name = Path(audio).stem
+    else:
+        samples, name = _as_samples(audio), "recording"
+    rate = _checked_rate(rate)
+    separator: Separator = (
+        method if isinstance(method, Separator) else instantiate(config.separator)
+    )
+    warnings: list[str] = []
+    tracks: F0Contours | ArrayLike
+    if f0 is None or (isinstance(f0, (str, Path)) and _is_score(f0)):
+        score = None if f0 is None else read_score(f0, n_singers, _plain(config.score_parts))
+        estimate = _estimate(_mono(samples, rate), config, names, score=score)
+        tracks, warnings = estimate.contours, estimate.warnings
+    elif isinstance(f0, (str, Path)):
+        tracks = read_singers(Path(f0))
+    else:
+        tracks = f0
+    result = separate_array(
+        samples,
+        rate,
+        tracks,
+        separator,
+        window_seconds=config.window_seconds,
+        overlap_seconds=config.overlap_seconds,
+        chunk_seconds=config.chunk_seconds,
+        seed=config.seed,
+    )
+    convert = torch.from_numpy if isinstance(audio, Tensor) else _same
+    return SeparatedRecording(
+        stems={singer: convert(stem) for singer, stem in result.stems.items()},
+        residual=convert(result.residual),
+        f0=result.f0,
+        parameters={key: convert(value) for key, value in result.parameters.items()},
+        rate=rate,
+        warnings=warnings,
+        name=name,
+    )
+
+
+def estimate_f0(
+    audio: ArrayLike | Tensor | str | Path,
+    rate: int | None = None,
+    *,
+    n_singers: int = 4,
+    names: Sequence[str] | None = None,
+    score: str | Path | None = None,
+    multif0: str = "default",
+    **options: Any,
+) -> F0Estimate:
+    """Estimate the F0 of every singer of a recording.
+
+    Args:
+        audio: [T] or [C, T] samples; or the path of an audio file.
+        rate: sample rate in Hz; of a file, its own.
+        n_singers: J, 1 to 16.
+        names: J names from the highest singer down; by default singer1, ...
+        score: a MIDI or MusicXML file that leads the estimation.
+        multif0: how F0 is estimated (the files in conf/multif0).
+        options: any other option of `umss f0` by name, e.g. `score_parts=[1, 2]`.
+
+    Returns:
+        `contours` (times in seconds, F0 in Hz, 0 where silent), `salience` and `warnings`.
+
+    Raises:
+        UmssError: unusable audio, settings or score.
+    """
+    settings = {"n_singers": n_singers, "names": None if names is None else list(names), **options}
+    config = compose_config("f0", choices={"multif0": multif0}, settings=settings)
+    if isinstance(audio, (str, Path)):
+        samples, rate = load_audio(audio)
+    else:
+        samples = _as_samples(audio)
+    singer_names(n_singers, names)
+    read = None if score is None else read_score(score, n_singers, _plain(config.score_parts))
+    return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
+
+
+def separate_array(
+    audio: ArrayLike,
+    rate: int,
+    f0: F0Contours | ArrayLike,
+    separator: Separator,
+    *,
+    window_seconds: float = 9.0,
+    overlap_seconds: float = 1.0,
+    chunk_seconds: float = 9.0,
+    seed: int = 0,
+) -> SeparatedRecording:
+    """Separate samples in memory with a separator and F0 that are there already.
+
+    Args:
+        audio: [T] or [C, T] samples.
+        rate: sample rate in Hz.
+        f0: contours, or an array [J, N] in Hz on the 16-ms grid (0 = silent), rows from the
+            highest voice to the lowest.
+        separator: e.g. `UmssSeparator("best.ckpt")` or `CombSeparator()`.
+        window_seconds, overlap_seconds, chunk_seconds: see `src.chunks.separate_chunks`.
+        seed: seed of the method's noise.
+
+    Raises:
+        UmssError: empty, wrongly shaped or not finite input, or F0 that does not fit.
+    """
+    array = _as_samples(audio)
+    channels = np.atleast_2d(array)
+    n_samples = -(-channels.shape[-1] * separator.rate // _checked_rate(rate))
+    contours = as_contours(f0, -(-n_samples // separator.hop), separator)
+    position = 0
+
+    def read(n: int) -> NDArray[np.float32]:
+        nonlocal position
+        start, position = position, position + n
+        return channels[:, start:position]
+
+    pieces = list(
+        separate_chunks(
+            read,
+            rate,
+            contours,
+            separator,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+            chunk_seconds=chunk_seconds,
+            seed=seed,
+        )
+    )
+    stems = np.concatenate([p.stems for p in pieces], axis=-1)
+    residual = np.concatenate([p.residual for p in pieces], axis=-1)
+    if array.ndim == 1:
+        stems, residual = stems[:, 0], residual[0]
+    parameters = join_parameters([{**p.parameters, "f0": p.f0} for p in pieces])
+    return SeparatedRecording(
+        stems=dict(zip(contours.names, stems, strict=True)),
+        residual=residual,
+        f0=contours,
+        parameters=parameters,
+        rate=rate,
+    )
+
+
+def as_contours(f0: F0Contours | ArrayLike, n_frames: int, separator: Separator) -> F0Contours:
+    """F0 given as contours, or as an array [J, N] on the frame grid, as contours.
+
+    Raises:
+        UmssError: an array that is not [J, N] with N within two frames of the recording's.
+    """
+    if isinstance(f0, F0Contours):
+        return f0
+    array = np.asarray(f0, dtype=np.float32)
+    if array.ndim != 2 or abs(array.shape[1] - n_frames) > 2:
+        transposed = array.ndim == 2 and array.shape[0] > array.shape[1]
+        hint = "; transpose it" if transposed else ""
+        raise UmssError(
+            f"f0 must be [J, N] = [J, {n_frames}], one row per singer and one column per "
+            f"{1000 * separator.hop / separator.rate:g} ms; got {list(array.shape)}{hint}"
+        )
+    names = tuple(f"singer{j + 1}" for j in range(len(array)))
+    return F0Contours.on_grid(
+        np.ascontiguousarray(array.T), names, hop=separator.hop, rate=separator.rate
+    )
+
+
+def join_parameters(parts: Sequence[Parameters]) -> Parameters:
+    """Parameters of consecutive pieces, one after the other."""
+    return {name: np.concatenate([p[name] for p in parts], axis=1) for name in parts[0]}
+
+
+def _estimate(
+    mono: NDArray[np.float32],
+    config: Mapping[str, Any],
+    names: Sequence[str] | None,
+    *,
+    score: F0Contours | None,
+) -> F0Estimate:
+    """F0 of mono samples at 16 kHz by the configuration of `umss separate` or `umss f0`."""
+    estimator: F0Estimator = instantiate(config["multif0"])
+    return estimator(
+        mono, config["n_singers"], names, score=score, alignment=config["score_alignment"]
+    )
+
+
+def _as_samples(audio: ArrayLike | Tensor) -> NDArray[np.float32]:
+    array = np.asarray(audio.detach().cpu() if isinstance(audio, Tensor) else audio)
+    if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or array.size == 0:
+        raise UmssError(
+            "audio must be [T] or [C, T] numbers and not empty, got "
+            f"{list(array.shape)} of type {array.dtype}"
+        )
+    if array.dtype.kind in "iu":
+        raise UmssError(
+            f"audio must be floating-point samples between -1 and 1, got {array.dtype}; divide by "
+            f"{np.iinfo(array.dtype).max + 1}"
+        )
+    if array.ndim == 2 and array.shape[0] > array.shape[1]:
+        raise UmssError(
+            f"audio must be [C, T], one row per channel; got {list(array.shape)}; transpose it"
+        )
+    samples = array.astype(np.float32)
+    if not np.isfinite(samples).all():
+        raise UmssError("the audio holds NaN or infinite samples")
+    return samples
+
+
+def _checked_rate(rate: int | None) -> int:
+    if rate is None:
+        raise UmssError("give the sample rate of the array in Hz, e.g. rate=44100")
+    if isinstance(rate, bool) or int(rate) != rate or rate <= 0:
+        raise UmssError(f"rate must be a positive whole number of Hz, got {rate}")
+    return int(rate)
+
+
+def _mono(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """What F0 is estimated from: the mean of the channels at 16 kHz, [T]."""
+    mean = samples if samples.ndim == 1 else np.ascontiguousarray(samples.T).mean(axis=1)
+    return resample(mean, rate, RATE)
+
+
+def _is_score(path: str | Path) -> bool:
+    return Path(path).suffix.lower() in SCORE_SUFFIXES
+
+
+def _plain(parts: Any) -> list[Any] | None:
+    return None if parts is None else list(parts)
+
+
+def _same(array: Any) -> Any:
+    return array

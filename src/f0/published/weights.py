@@ -1,0 +1,233 @@
+"""Fetch and convert the weights of published networks: `umss published-weights`.
+
+The authors of the multi-F0 network (Cuesta, McFee, Gómez 2020; MIT licence) and of the voice
+assignment network (Cuesta, Gómez 2022; MIT licence) keep their Keras models on GitHub. This makes
+an .npz file of arrays from each, which the rest of the project reads without Keras. What comes out
+is checked against a digest, so that a file that was changed on its way is refused.
+
+Without a network, download the files by hand and name them: `models=[late_deep] source=FILE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UmssError
+from ...files import replace_when_complete
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+class ConversionError(UmssError):
+    """A published model that cannot be had or used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published Keras model.
+
+    Attributes:
+        repository: where it lies on GitHub.
+        commit: a version of the repository that holds the file.
+        file: its path there.
+        target: path of the converted file below the models' folder.
+        convert: from the model's arrays by layer and name to those of the converted file.
+        digest: of the converted arrays.
+    """
+
+    repository: str
+    commit: str
+    file: str
+    target: str
+    convert: Callable[[Arrays], Arrays]
+    digest: str
+
+    @property
+    def url(self) -> str:
+        """Address of the file."""
+        return f"https://github.com/{self.repository}/raw/{self.commit}/{self.file}"
+
+
+def digest(arrays: Arrays) -> str:
+    """SHA-256 over the sorted names, the shapes and the float32 values, hexadecimal."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name], dtype="<f4")
+        total.update(f"{name} {values.shape}\n".encode())
+        total.update(values.tobytes())
+    return total.hexdigest()
+
+
+def late_deep_arrays(arrays: Arrays) -> Arrays:
+    """Names that say what a layer does, instead of the order in which Keras met it.
+
+    Args:
+        arrays: named layer/array, e.g. conv1a/kernel. The batch normalisations are numbered:
+            seven of branch a (magnitude), seven of branch b (phase differential), three after them.
+    """
+    norms = sorted({name.split("/")[0] for name in arrays if _is_norm(name)}, key=_number)
+    branches = {"a": "magnitude", "b": "phase_differential"}
+    names = [f"{branch}.bn{index}" for branch in branches.values() for index in range(7)]
+    renamed = dict(zip(norms, [*names, "bn7", "bn8", "bn9"], strict=False))
+    for letter, branch in branches.items():
+        for layer in ("conv1", "conv2", "conv3", "conv4", "harm1", "harm2"):
+            renamed[layer + letter] = f"{branch}.{layer}"
+    converted = {}
+    for name, values in arrays.items():
+        layer, array = name.split("/")
+        converted[f"{renamed.get(layer, layer)}.{array}"] = values
+    return converted
+
+
+def voas_arrays(arrays: Arrays) -> Arrays:
+    """The names that Keras gave, with its suffix."""
+    return {f"{name}:0": values for name, values in arrays.items()}
+
+
+MODELS = {
+    "late_deep": PublishedModel(
+        repository="helenacuesta/multif0-estimation-polyvocals",
+        commit="de35ccb28f1566410bf6bcf33e4ca94312bb7e1c",
+        file="models/exp3multif0.h5",
+        target="cuesta2020_late_deep/late_deep.npz",
+        convert=late_deep_arrays,
+        digest="d79f18418689c27e30344e4c40c869b2e6f4026cb5a69844291c25db1492e0a0",
+    ),
+    "voas_cnn": PublishedModel(
+        repository="helenacuesta/voas-vocal-quartets",
+        commit="4768bf18a84cf88f7c9737dc6f27167d29d8fcee",
+        file="models/voas_cnn.h5",
+        target="voas_cnn/voas_cnn.npz",
+        convert=voas_arrays,
+        digest="16f07fa58b98238c328466dd8ba40a1114cdfde090d564c9b775ef1c65163e1a",
+    ),
+}
+
+
+def read_keras(path: Path) -> Arrays:
+    """Arrays of a Keras model or of its weights, named layer/array, from an HDF5 file.
+
+    Raises:
+        ConversionError: h5py is not installed, or the file is missing or not an HDF5 file.
+    """
+    h5py = _h5py()
+    if not path.is_file():
+        raise ConversionError(f"{path}: no such file")
+    arrays: Arrays = {}
+
+    def collect(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            parts = name.split("/")
+            arrays[f"{parts[0]}/{parts[-1].removesuffix(':0')}"] = np.asarray(item, np.float32)
+
+    try:
+        with h5py.File(path, "r") as file:
+            # A whole model keeps its weights in a group, beside the optimiser's state.
+            file.get("model_weights", file).visititems(collect)
+    except OSError as error:
+        raise ConversionError(f"{path}: not an HDF5 file ({error})") from error
+    return arrays
+
+
+def _h5py() -> ModuleType:
+    try:
+        import h5py  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError as error:
+        raise ConversionError(
+            "reading Keras models needs h5py, which nothing else here does: pip install h5py"
+        ) from error
+    return cast(ModuleType, h5py)
+
+
+def fetch(model: PublishedModel, folder: Path) -> Path:
+    """Download a model's file into a folder.
+
+    Raises:
+        ConversionError: it cannot be had, for example without a network.
+    """
+    import pooch  # type: ignore[import-untyped, unused-ignore]
+
+    try:
+        # The converted arrays have a digest; the file itself needs none.
+        name = pooch.retrieve(model.url, known_hash=None, fname="model.h5", path=folder)
+    except (OSError, ValueError) as error:
+        raise ConversionError(
+            f"could not download {model.url} ({error}); download it by hand and pass "
+            f"source=PATH/{Path(model.file).name}"
+        ) from error
+    return Path(name)
+
+
+def install(
+    name: str, folder: Path, *, source: Path | None = None, overwrite: bool = False
+) -> tuple[Path, bool]:
+    """Convert a published model, unless that has been done.
+
+    Args:
+        name: late_deep or voas_cnn.
+        folder: of all models; the file goes where the configuration looks for it.
+        source: the Keras file, or a folder that holds it; None downloads it.
+        overwrite: replace a file that is there.
+
+    Returns:
+        The .npz file, and whether it was written now.
+
+    Raises:
+        ConversionError: an unknown name, no network, or contents other than published.
+    """
+    if name not in MODELS:
+        raise ConversionError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
+    model = MODELS[name]
+    target = folder / model.target
+    if target.exists() and not overwrite:
+        if _is_published(target, model):
+            return target, False
+        raise ConversionError(f"{target}: exists and holds other weights; pass overwrite=true")
+    _h5py()  # before a download in vain
+    with tempfile.TemporaryDirectory() as temporary:
+        if source is None:
+            path = fetch(model, Path(temporary))
+        else:
+            path = source / Path(model.file).name if source.is_dir() else source
+        arrays = model.convert(read_keras(path))
+    found = digest(arrays)
+    if found != model.digest:
+        raise ConversionError(
+            f"{source or model.url}: not the published weights of {name} (digest {found[:12]}…, "
+            f"expected {model.digest[:12]}…); get {model.url}"
+        )
+    _write(target, arrays)
+    return target, True
+
+
+def _is_published(path: Path, model: PublishedModel) -> bool:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return digest({name: file[name] for name in file.files}) == model.digest
+    except (OSError, ValueError):
+        return False
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    with replace_when_complete(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def _is_norm(name: str) -> bool:
+    return name.startswith("batch_normalization")
+
+
+def _number(layer: str) -> int:
+    """Number at the end of a layer's name; the first one of a kind may have none."""
+    digits = re.search(r"_(\d+)$", layer)
+    return int(digits[1]) if digits else 0
