@@ -57,13 +57,29 @@ def convert(lines: list[str]) -> list[str]:
 
 def process(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     lines[:] = convert(lines)
-    if what in ("attribute", "data") and lines:
+    if what in ("attribute", "data", "property") and lines:
         # Napoleon takes what stands before a colon of the first line for a type.
         before, colon, after = lines[0].partition(": ")
         lines[:1] = [before + ":", after] if colon else [before]
 
 
+def signature(
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: Any,
+    options: Any,
+    arguments: str | None,
+    result: str | None,
+) -> tuple[str | None, str | None] | None:
+    """Defaults that dataclasses make anew, in a form that can be read as Python."""
+    if arguments is None or "<factory>" not in arguments:
+        return None
+    return arguments.replace("<factory>", "..."), result
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     # Before Napoleon, whose priority is 500.
     app.connect("autodoc-process-docstring", process, priority=400)
+    app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
