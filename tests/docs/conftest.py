@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from umss.f0.contours import F0Contours, write_csv
+import umss
 
 from tests.tiny_training import F0, tiny_checkpoint, write_choir
 
@@ -28,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     times = np.arange(SECONDS * 16_000 // 256) * 0.016
     steps = 2 ** ((times // 1 * 2) / 12)
     tracks = np.stack([base * steps for base in F0.values()], axis=1).astype(np.float32)
-    write_csv(folder / "choir.csv", F0Contours(times, tracks, tuple(F0)))
+    umss.write_f0(folder / "choir.csv", umss.F0Contours(times, tracks, tuple(F0)))
     (folder / "first" / "checkpoints").mkdir(parents=True)
     checkpoint = tiny_checkpoint(folder)
     for copy in ("first/checkpoints/best.ckpt", "voices.ckpt"):

@@ -17,9 +17,10 @@ from tests.docs.documents import DOCS, PAGES, ROOT, inline_code
 
 sys.path.insert(0, str(DOCS / "extensions"))
 
-import configuration
 import docstrings
 import soft_references
+
+import configuration
 
 CONF_FILES = sorted(configuration.folder().rglob("*.yaml"))
 
