@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint docs bench bench-guard clean
+.PHONY: help setup demo test test-all test-conditions lint docs bench bench-guard clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -30,7 +30,18 @@ test: setup ## Run the tests (without the slow ones)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD)
 
 test-all: setup ## Run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD) -m 'slow or not slow' --timeout 1800
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD) -m 'slow or not slow'
+
+# What the tests must not depend on: threads, cores, other programs, order.
+BUSY := $(BIN)/python -c 'import os; [os.fork() for _ in range(1)]; exec("while True: pass")'
+
+test-conditions: setup ## Run the tests under five conditions (an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q
+	taskset -c 0 $(BIN)/python -m pytest -q
+	$(BUSY) & busy=$$!; OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q; \
+	  status=$$?; pkill -P $$busy; kill $$busy; exit $$status
+	$(BIN)/python -m pytest -q --random-order
 
 lint: setup ## Check style and types
 	$(BIN)/ruff format --check src tests experiments docs

@@ -12,7 +12,7 @@ Everything is loaded when it is first used; `import umss` alone loads neither Py
 import lazy_loader
 
 if __name__ == "src":
-    # In a checkout this package also goes by the name of its folder (`python -m src.train`).
+    # In a checkout this package also goes by the name of its folder (`umss train`).
     from ._checkout import use_one_package
 
     use_one_package()

@@ -7,6 +7,7 @@ module is imported when its work begins.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ class Command:
 
 
 COMMANDS = {
-    "separate": Command("separate", "separate", "separate one recording into its singers"),
+    "separate": Command("separate_file", "separate", "separate one recording into its singers"),
     "f0": Command("estimate_f0", "f0", "estimate the F0 of every singer of a recording"),
     "train": Command("train", "train", "train a separator on mixtures"),
     "evaluate": Command("evaluate", "evaluate", "separate held-out mixtures and score them"),
@@ -52,6 +53,14 @@ COMMANDS = {
         "published_weights", "published_weights", "fetch the weights of published F0 networks"
     ),
 }
+
+
+# Launchers of sweeps that come with an extra: beginning of the name, plugin, extra.
+_LAUNCHERS = (
+    ("joblib", "hydra_joblib_launcher", "sweeps"),
+    ("slurm", "hydra_submitit_launcher", "slurm"),
+    ("submitit", "hydra_submitit_launcher", "slurm"),
+)
 
 
 def usage() -> str:
@@ -112,14 +121,31 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
 
     # Hydra names the job, and its log file, after the module of the task.
     task.__module__ = f"{PACKAGE}.{command.module}"
-    if overrides is not None:
-        sys.argv = [whole[0], *overrides]
+    given = whole[1:] if overrides is None else list(overrides)
+    check_launcher(given)
+    sys.argv = [whole[0], *given]
     try:
         return hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=command.config)(
             task
         )()
     finally:
         sys.argv = whole
+
+
+def check_launcher(overrides: Sequence[str]) -> None:
+    """Leave with one sentence where a launcher of sweeps is asked for that is not installed."""
+    for override in overrides:
+        key, _, choice = override.partition("=")
+        for beginning, plugin, extra in _LAUNCHERS:
+            if (
+                key == "hydra/launcher"
+                and choice.startswith(beginning)
+                and importlib.util.find_spec(f"hydra_plugins.{plugin}") is None
+            ):
+                sys.exit(
+                    f"error: {override} needs a package that is not installed: "
+                    f"pip install 'umss[{extra}]'"
+                )
 
 
 def entry_point(main: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:

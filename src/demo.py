@@ -1,4 +1,4 @@
-"""From nothing to separated singers: `make demo`, or `python -m src.demo`."""
+"""From nothing to separated singers: `make demo`, or `umss demo`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .files import write_text
 from .metrics.evaluation import evaluate, summarise
 from .models.umss import UmssSeparator
 from .plots import salience_figure, save_figure, spectrogram_figure
-from .separate import separate_file
+from .separate_file import separate_file
 from .separator import Separator
 from .train import train
 

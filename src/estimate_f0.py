@@ -1,4 +1,4 @@
-"""Estimate F0 tracks: `python -m src.f0 input=choir.wav n_singers=4`."""
+"""Estimate F0 tracks: `umss f0 input=choir.wav n_singers=4`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluate a separator: `python -m src.evaluate separator=comb data=csd data.root=DIR`."""
+"""Evaluate a separator: `umss evaluate separator=comb data=csd data.root=DIR`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluate F0 estimation: `python -m src.evaluate_f0 multif0=default data=csd data.root=DIR`."""
+"""Evaluate F0 estimation: `umss evaluate-f0 multif0=default data=csd data.root=DIR`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prepare a data set: `python -m src.prepare data=csd data.root=DIR [data.f0=stems|estimated]`.
+"""Prepare a data set: `umss prepare data=csd data.root=DIR [data.f0=stems|estimated]`.
 
 Decodes, checks and resamples the songs and caches their F0, so that training and evaluation start
 at once. They prepare what is missing themselves; this entry point shows all problems beforehand.

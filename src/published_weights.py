@@ -1,4 +1,4 @@
-"""Fetch and convert the weights of published networks: `python -m src.published_weights`."""
+"""Fetch and convert the weights of published networks: `umss published-weights`."""
 
 from __future__ import annotations
 

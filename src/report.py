@@ -1,4 +1,4 @@
-"""A report on evaluations: `python -m src.report tables=[outputs/evaluation/*] output=DIR`."""
+"""A report on evaluations: `umss report tables=[outputs/evaluation/*] output=DIR`."""
 
 from __future__ import annotations
 

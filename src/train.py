@@ -1,4 +1,4 @@
-"""Train a separator: `python -m src.train experiment=us_small`."""
+"""Train a separator: `umss train experiment=us_small`."""
 
 from __future__ import annotations
 

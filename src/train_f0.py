@@ -1,4 +1,4 @@
-"""Train the multi-F0 network of this package: `python -m src.train_f0 output=DIR`."""
+"""Train the multi-F0 network of this package: `umss train-f0 output=DIR`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from src.cli import entry_point
+from src.cli import check_launcher, entry_point
 from src.errors import UmssError
 
 
@@ -49,3 +49,14 @@ def test_other_errors_and_full_errors_keep_their_traceback(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="shown in full"):
         raising(UmssError("shown in full"))
+
+
+@pytest.mark.parametrize(("launcher", "extra"), [("joblib", "sweeps"), ("slurm", "slurm")])
+def test_a_missing_launcher_names_its_extra(
+    launcher: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_launcher(["-m", f"hydra/launcher={launcher}"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    check_launcher(["-m", "hydra/launcher=basic"])
+    with pytest.raises(SystemExit, match=rf"pip install 'umss\[{extra}\]'"):
+        check_launcher(["-m", f"hydra/launcher={launcher}"])

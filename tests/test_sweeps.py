@@ -114,7 +114,7 @@ def test_what_follows_gets_paths_data_and_launcher(
     task = ["+sweep=paper", "experiment=us_small", "paths.grid_dir=G", "data=folder", "data.root=R"]
     config = config_of(tmp_path, [*task, "trainer.max_epochs=3"], ["hydra/launcher=joblib"])
     SweepSummary(**settings).on_multirun_end(config)
-    expected = ["-m", "src.evaluate", "--multirun", "+sweep=paper_evaluation", "paths.grid_dir=G"]
+    expected = ["-m", "umss.evaluate", "--multirun", "+sweep=paper_evaluation", "paths.grid_dir=G"]
     own = ["data=folder", "data.root=R"] if test_data is None else []
     assert commands == [
         [sys.executable, *expected, *own, "hydra/launcher=joblib", *(test_data or [])]

@@ -21,7 +21,7 @@ from src.baselines.masks import CombSeparator
 from src.f0.contours import F0Contours
 from src.models.lit import UnsupervisedTraining
 from src.models.umss import UmssSeparator
-from src.separate import separate_file
+from src.separate_file import separate_file
 from src.separator import Separator
 
 RATE = 16_000

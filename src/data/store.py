@@ -220,7 +220,7 @@ class PreparedSet:
         """
         index = read_index(Path(folder))
         if index is None:
-            raise DataError(f"{folder}: not prepared; run python -m src.prepare first")
+            raise DataError(f"{folder}: not prepared; run umss prepare first")
         return cls(Path(folder), index, estimator=estimator)
 
     def song(self, name: str) -> PreparedSong:

@@ -1,6 +1,6 @@
 """The default multi-F0 model: a small convolutional network that sees harmonics together.
 
-Weights lie beside this file; `python -m src.train_f0` makes them from generated singers.
+Weights lie beside this file; `umss train-f0` makes them from generated singers.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class VoiceSalience(SalienceModel):
     """Salience of voices by `SalienceNetwork`, 33-cent bins from 55 to 1268 Hz, 16-ms frames.
 
     Args:
-        weights: file written by `python -m src.train_f0`; None = the one of this package.
+        weights: file written by `umss train-f0`; None = the one of this package.
         device: where the network runs.
 
     Raises:
@@ -100,7 +100,7 @@ class VoiceSalience(SalienceModel):
     def __init__(self, weights: str | Path | None = None, device: str = "cpu") -> None:
         path = WEIGHTS if weights is None else Path(weights)
         if not path.is_file():
-            raise UmssError(f"{path}: no such weights; make them with python -m src.train_f0")
+            raise UmssError(f"{path}: no such weights; make them with umss train-f0")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             network = SalienceNetwork()

@@ -1,6 +1,6 @@
-"""`python -m src.f0.published_weights`: see `src.published_weights`."""
+"""`python -m src.f0.published_weights`: the entry point `published_weights`."""
 
-from ..cli import launch
+import runpy
 
 if __name__ == "__main__":
-    launch("published-weights")
+    runpy.run_module("umss.published_weights", run_name="__main__", alter_sys=True)

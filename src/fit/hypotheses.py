@@ -36,7 +36,7 @@ class SecondVoiceSalience(VoiceSalience):
     """The package's multi-F0 network, trained from other random weights: it errs elsewhere.
 
     Args:
-        weights: file written by `python -m src.train_f0`; None = the one beside this module.
+        weights: file written by `umss train-f0`; None = the one beside this module.
         device: where the network runs.
 
     Raises:

@@ -19,7 +19,7 @@ class UmssFitSeparator(FitSeparator):
     The envelopes multiply what the network has filtered, and begin flat.
 
     Args:
-        checkpoint: file written by `python -m src.train`; None = the one of this package.
+        checkpoint: file written by `umss train`; None = the one of this package.
         device: where the network computes, "cpu" or "cuda".
         finetune_steps, finetune_lr: as `src.models.umss.UmssSeparator`; with the given F0s.
         settings: as `FitSeparator`.

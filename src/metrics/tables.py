@@ -1,6 +1,6 @@
 """Evaluation tables from disk: read, checked, and checked against each other.
 
-A table is a folder with `frames.csv` and `summary.json`, as `python -m src.evaluate` writes it.
+A table is a folder with `frames.csv` and `summary.json`, as `umss evaluate` writes it.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class TrainableWeights(Weights):
     """Published weights, in layers that can learn.
 
     Args:
-        path: .npz file made by `python -m src.published_weights`.
+        path: .npz file made by `umss published-weights`.
 
     Raises:
         WeightsError: the file is missing or not an .npz file.

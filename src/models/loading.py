@@ -33,7 +33,7 @@ def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Mode
     build is chosen by the caller, not by the file.
 
     Args:
-        path: file written by `python -m src.train`.
+        path: file written by `umss train`.
         kind: class to build.
         experiment: an experiment that trains one, for the message.
 
@@ -56,7 +56,7 @@ def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
     """Hyper-parameters and weights of a checkpoint file, named by a field of the configuration."""
     if not path.is_file():
         raise CheckpointError(
-            f"{path}: no such checkpoint; train one with `python -m src.train "
+            f"{path}: no such checkpoint; train one with `umss train "
             f"experiment={experiment}` or set {field}"
         )
     try:
@@ -66,7 +66,7 @@ def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
     except Exception as error:  # torch.load raises half a dozen kinds for files it does not know
         raise CheckpointError(
             f"{path}: not a checkpoint of this program ({type(error).__name__}); "
-            "use a .ckpt file written by `python -m src.train`"
+            "use a .ckpt file written by `umss train`"
         ) from error
     return hyper_parameters, state
 

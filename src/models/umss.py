@@ -18,7 +18,7 @@ class UmssSeparator(Separator):
     """Masks from the voices that a trained network synthesises.
 
     Args:
-        checkpoint: file written by `python -m src.train`; None = the one of this package.
+        checkpoint: file written by `umss train`; None = the one of this package.
         mask: "power" (Wiener) or "magnitude" (the paper).
         device: where to compute, "cpu" or "cuda".
         finetune_steps: steps of fine-tuning on each mixture before it is separated

@@ -46,7 +46,7 @@ def command_of(tables: Sequence[EvaluationTable], output: str | Path) -> str:
 
 def command_line(overrides: Sequence[str]) -> str:
     """A call of the report with Hydra overrides, quoted for a shell."""
-    return " ".join(["python -m src.report", *map(shlex.quote, overrides)])
+    return " ".join(["umss report", *map(shlex.quote, overrides)])
 
 
 def _group_part(group: Group) -> Part:

@@ -1,4 +1,4 @@
-"""`python -m src.prepare`: summary, messages without traceback, exit status."""
+"""`umss prepare`: summary, messages without traceback, exit status."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def test_rows_match_the_evaluation_and_are_kept(
     assert list(table.index) == ["comb", "fit", "mixture"]  # in the order of the plan
     assert (table["runs"] == 1).all()
 
-    # The same scores as `python -m src.evaluate` on every fourth of 18 excerpts.
+    # The same scores as `umss evaluate` on every fourth of 18 excerpts.
     choir = plan_file.parent / "choir"
     overrides = [
         "data=folder", f"data.root={choir}", "data.split.full.test=[one]", "seeds=[0]",

@@ -1,4 +1,4 @@
-"""`python -m src.f0`: tracks that the separator reads, a picture, one message per mistake."""
+"""`umss f0`: tracks that the separator reads, a picture, one message per mistake."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from src.cli import entry_point
 from src.estimate_f0 import main
 from src.f0.contours import read_f0
 from tests.tiny_training import compose_config
@@ -50,7 +51,7 @@ def test_command_writes_tracks_and_picture(choir: Path, tmp_path: Path) -> None:
 
     before = (out / "choir_f0.csv").read_bytes()
     with pytest.raises(SystemExit, match="overwrite=true"):
-        main(compose_config("f0", [*arguments, *FAKE]))
+        entry_point(main)(compose_config("f0", [*arguments, *FAKE]))
     assert (out / "choir_f0.csv").read_bytes() == before
     forced = [f"input={choir}", "n_singers=2", f"output={out}", "overwrite=true", "plot=false"]
     main(compose_config("f0", [*forced, *FAKE]))
@@ -71,7 +72,7 @@ def test_mistakes_end_in_one_message(choir: Path, tmp_path: Path) -> None:
         ((), "input is not set"),
     ):
         with pytest.raises(SystemExit) as stop:
-            main(compose_config("f0", [*overrides, out, *FAKE]))
+            entry_point(main)(compose_config("f0", [*overrides, out, *FAKE]))
         assert str(stop.value.code).startswith("error: ")
         assert message in str(stop.value.code)
     assert not (tmp_path / "out").exists()
@@ -81,5 +82,5 @@ def test_mistakes_end_in_one_message(choir: Path, tmp_path: Path) -> None:
 def test_help_explains_the_settings() -> None:
     done = run("--help", fake=False)
     assert done.returncode == 0, done.stderr
-    assert "python -m src.f0 input=choir.wav n_singers=4" in done.stdout
+    assert "umss f0 input=choir.wav n_singers=4" in done.stdout
     assert "score_alignment" in done.stdout

@@ -49,7 +49,7 @@ def test_frames_of_short_recordings(weights, n_samples):
 
 
 def test_missing_and_foreign_weights(tmp_path):
-    with pytest.raises(ValueError, match=r"nothing\.pt.*train_f0"):
+    with pytest.raises(ValueError, match=r"nothing\.pt.*train-f0"):
         VoiceSalience(tmp_path / "nothing.pt")
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(ValueError, match=r"text\.pt"):

@@ -225,6 +225,6 @@ def test_provenance_names_settings_but_no_folders_of_this_machine(
     assert cells[cells.index("options.root") + 1] == "…/data"
     assert "empty" not in cells
     (command,) = page.text["pre"]
-    assert command == """python -m src.report 'tables=["in/my run"]' output=out overwrite=true"""
+    assert command == """umss report 'tables=["in/my run"]' output=out overwrite=true"""
     assert "/home" not in Path("out/report.html").read_text()
-    assert command_line(["tables=[a/*]"]) == "python -m src.report 'tables=[a/*]'"
+    assert command_line(["tables=[a/*]"]) == "umss report 'tables=[a/*]'"

@@ -1,6 +1,6 @@
 """Multi-F0 salience by the Late/Deep network of Cuesta, McFee and Gómez (ISMIR 2020).
 
-The weights are published by their authors; `python -m src.published_weights` fetches them.
+The weights are published by their authors; `umss published-weights` fetches them.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class CuestaLateDeep(SalienceModel):
     frame, so that memory stays bounded and the result does not depend on the chunks.
 
     Args:
-        weights: .npz file made by `python -m src.published_weights`.
+        weights: .npz file made by `umss published-weights`.
         chunk_frames: frames that go through the network at once; memory grows with it.
         device: where HCQT and network run.
 

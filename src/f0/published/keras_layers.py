@@ -96,7 +96,7 @@ class Weights:
         self.path = Path(path)
         if not self.path.is_file():
             raise WeightsError(
-                f"{self.path}: no such weights; python -m src.published_weights fetches and "
+                f"{self.path}: no such weights; umss published-weights fetches and "
                 "converts them (UMSS_MODELS or paths.models_dir says where they lie)"
             )
         try:

@@ -1,7 +1,7 @@
 """Voice assignment by the VOAS CNN of Cuesta and Gómez (TISMIR 2022).
 
 The network splits a salience into four, for soprano, alto, tenor and bass. It was trained on SATB
-quartets alone. `python -m src.published_weights` fetches its weights.
+quartets alone. `umss published-weights` fetches its weights.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class VoasAssigner(Assigner):
     In each frame a voice sings at the maximum of its salience, if that reaches its threshold.
 
     Args:
-        weights: .npz file made by `python -m src.published_weights`.
+        weights: .npz file made by `umss published-weights`.
         thresholds: of soprano, alto, tenor and bass.
         chunk_frames: frames that go through the network at once; memory grows with it, the result
             does not depend on it.

@@ -144,7 +144,8 @@ def _h5py() -> ModuleType:
         import h5py  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
         raise ConversionError(
-            "reading Keras models needs h5py, which nothing else here does: pip install h5py"
+            "reading Keras models needs h5py, which nothing else here does: "
+            "pip install 'umss[published]'"
         ) from error
     return cast(ModuleType, h5py)
 

@@ -62,7 +62,7 @@ def test_result_does_not_depend_on_the_chunks(weights: Path) -> None:
 def test_bad_arguments_are_named(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="chunk_frames"):
         CuestaLateDeep(weights, chunk_frames=0)
-    with pytest.raises(ValueError, match=r"absent.npz.*src.published_weights"):
+    with pytest.raises(ValueError, match=r"absent.npz.*umss published-weights"):
         CuestaLateDeep(tmp_path / "absent.npz")
 
 

@@ -29,7 +29,7 @@ def test_tall_convolution_is_a_convolution_padded_as_in_keras(
 
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"nowhere.npz: no such.*src.published_weights"):
+    with pytest.raises(WeightsError, match=r"nowhere.npz: no such.*umss published-weights"):
         Weights(tmp_path / "nowhere.npz")
 
 
