@@ -178,3 +178,13 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "html" / "index.html").is_file()
+
+
+def test_functions_stay_functions_whatever_is_imported() -> None:
+    # A module of the same name, once imported, would take the function's place in the package.
+    code = (
+        "import importlib, umss; from umss.cli import COMMANDS\n"
+        "for c in COMMANDS.values(): importlib.import_module(f'umss.{c.module}')\n"
+        "assert all(callable(getattr(umss, n)) for n in ('separate', 'estimate_f0', 'load_model'))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 from src.cli import entry_point
-from src.estimate_f0 import main
+from src.find_f0 import main
 from src.f0.contours import read_f0
 from tests.tiny_training import compose_config
 
