@@ -51,18 +51,18 @@ class SoftRole(XRefRole):
 
 def exists(name: str) -> bool:
     """Whether a dotted name is a module or something in one."""
-    parts = name.split(".")
-    for cut in range(len(parts), 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:cut]))
-        except ImportError:
-            continue
-        for part in parts[cut:]:
-            if not hasattr(found, part) and part not in getattr(found, "__annotations__", {}):
+    first, *rest = name.split(".")
+    found: Any = importlib.import_module(first)
+    path = first
+    for part in rest:
+        path = f"{path}.{part}"
+        if not hasattr(found, part) and part not in getattr(found, "__annotations__", {}):
+            try:
+                importlib.import_module(path)
+            except ImportError:
                 return False
-            found = getattr(found, part, None)
-        return True
-    return False
+        found = getattr(found, part, None)
+    return True
 
 
 def resolve(

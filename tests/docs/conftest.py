@@ -19,11 +19,11 @@ SECONDS = 2
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pages call choir.wav, choir.csv, choir.mid, songs, DIR and best.ckpt."""
     folder = tmp_path_factory.mktemp("pages")
-    songs = write_choir(folder / "songs", SECONDS)
+    songs = write_choir(folder / "songs", 2 * SECONDS)
     (songs / "one").rename(songs / "evening_song")
     (songs / "two").rename(songs / "morning_song")
     stems = [sf.read(songs / "evening_song" / f"{part}.wav")[0] for part in F0]
-    sf.write(folder / "choir.wav", np.sum(stems, axis=0), 16_000)
+    sf.write(folder / "choir.wav", np.sum(stems, axis=0)[: SECONDS * 16_000], 16_000)
     # F0 as `write_choir` sings it, without its vibrato.
     times = np.arange(SECONDS * 16_000 // 256) * 0.016
     steps = 2 ** ((times // 1 * 2) / 12)

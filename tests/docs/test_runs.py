@@ -75,7 +75,7 @@ def test_a_reader_of_ones_own(playground: Path) -> None:
     songs = reader.songs()
     assert [s.name for s in songs] == ["evening_song", "morning_song"]
     assert [stem.part for stem in songs[0].stems] == ["soprano", "alto"]
-    assert reader.load_stem(songs[0], songs[0].stems[1]).shape == (2 * 16_000,)
+    assert reader.load_stem(songs[0], songs[0].stems[1]).shape == (4 * 16_000,)
 
 
 @pytest.mark.slow
@@ -113,7 +113,8 @@ def test_own_training_data(playground: Path) -> None:
     run(first, playground, [*TINY_TRAINING, "model.voice.order=6", "overwrite=true"])
     assert (playground / "first" / "checkpoints" / "best.ckpt").is_file()
     assert (playground / "first" / "csv" / "version_0" / "metrics.csv").is_file()
-    run(second, playground, [*TINY_TRAINING, "model.voice.order=6"])
+    split = ["data.split.full.train=[morning_song]", "data.split.full.val=[evening_song]"]
+    run(second, playground, [*TINY_TRAINING, "model.voice.order=6", *split])
     for command in (c for c in commands(ROOT / page) if c.startswith("umss evaluate")):
         run(command, playground, TINY_EVALUATION)
     run(of_page(page, "umss report"), playground)
