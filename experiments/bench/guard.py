@@ -49,7 +49,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """ "worse", "better" (by as much, so that storing it is due), "as before" or "not judged"."""
+        """Worse, better (by as much, so that storing it is due), as before, or not judged."""
         if not self.judged:
             return "not judged"
         if self.change > self.tolerance:
