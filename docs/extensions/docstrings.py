@@ -11,6 +11,12 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+# What NumPy's alias ArrayLike consists of.
+ARRAY_LIKE = re.compile(
+    r"[~\w.]*_Buffer \| [~\w.]*_SupportsArray\[.*?\] \| [~\w.]*_NestedSequence\[.*?\]\]\] \| "
+    r"complex \| bytes \| str \| [~\w.]*_NestedSequence\[complex \| bytes \| str\]"
+)
+
 
 def escape(line: str) -> str:
     """A line whose bars, outside of code, are bars."""
@@ -72,10 +78,10 @@ def signature(
     arguments: str | None,
     result: str | None,
 ) -> tuple[str | None, str | None] | None:
-    """Defaults that dataclasses make anew, in a form that can be read as Python."""
-    if arguments is None or "<factory>" not in arguments:
+    """Defaults that dataclasses make anew as Python, and NumPy's ArrayLike by its name."""
+    if arguments is None:
         return None
-    return arguments.replace("<factory>", "..."), result
+    return ARRAY_LIKE.sub("ArrayLike", arguments.replace("<factory>", "...")), result
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
