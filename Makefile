@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-conditions lint bench bench-guard clean
+.PHONY: help setup demo test test-all test-conditions lint docs bench bench-guard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,9 +37,12 @@ test-conditions: setup ## Run the tests with other threads, cores, load and orde
 	sh tests/conditions.sh $(BIN)/python
 
 lint: setup ## Check style and types
-	$(BIN)/ruff format --check src tests experiments
-	$(BIN)/ruff check src tests experiments
+	$(BIN)/ruff format --check src tests experiments docs
+	$(BIN)/ruff check src tests experiments docs
 	$(BIN)/mypy
+
+docs: setup ## Build the documentation, docs/_build/html/index.html
+	$(BIN)/python -m sphinx -W -n -q -b html docs docs/_build/html
 
 bench: setup ## Measure everything on a quiet machine (half an hour), write tables and figures
 	$(BIN)/python -m experiments.bench.training_step
@@ -56,5 +59,5 @@ bench-guard: setup ## Has the training step become slower or larger, by ratios t
 	$(BIN)/python -m experiments.bench.guard
 
 clean: ## Remove the environment, caches and prepared data (keeps outputs)
-	rm -rf $(VENV) data/prepared .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) docs/_build data/prepared .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

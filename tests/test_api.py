@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 from pathlib import Path
 
 import numpy as np
@@ -174,19 +173,6 @@ def test_import_is_lazy_and_both_names_are_one_package() -> None:
         "print(same, issubclass(CombSeparator, umss.Separator))"
     )
     assert in_a_new_process(code) == "True True\n"
-
-
-def test_modules_do_not_hide_functions_of_their_name() -> None:
-    """Python puts every imported module into its package."""
-    modules = [module.name for module in pkgutil.iter_modules([str(ROOT / "src")])]
-    modules = [name for name in modules if not name.startswith("_")]
-    code = (
-        "import importlib, umss\n"
-        f"for name in {sorted(modules)}: importlib.import_module('umss.' + name)\n"
-        "names = [n for n in umss.__all__ if n != 'dsp']\n"
-        "print([n for n in names if not callable(getattr(umss, n))])"
-    )
-    assert run_python("-c", code, check=True).stdout == "[]\n"
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

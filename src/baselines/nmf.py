@@ -94,8 +94,8 @@ class Nmf1Separator(Separator):
         prior_frames: how strongly templates keep to their initial form: as if each had already
             been heard in that many frames of a singer of average level. 0 is the published method,
             whose templates are free inside their bands.
-        band_semitones, band_bins, shape, decay, pitch_tolerance, frame_tolerance, min_hz,
-            per_source: see `src.baselines.pitch_model.pitch_model`.
+        band_semitones, band_bins, shape, decay: see `src.baselines.pitch_model.pitch_model`.
+        pitch_tolerance, frame_tolerance, min_hz, per_source: likewise.
         floor: each source's frames get this share of their mean magnitude in every bin, so that
             bins which no harmonic explains are shared by level. 0 leaves them to the residual.
 

@@ -127,6 +127,16 @@ class F0Opinions:
         return np.stack(opinions)
 
 
+def default_opinions() -> F0Opinions:
+    """Those of the package's two networks, as `conf/separator/fit.yaml` has them."""
+    return F0Opinions(
+        {
+            "default": F0Estimator(VoiceSalience(), VoiceTracker()),
+            "second": F0Estimator(SecondVoiceSalience(), VoiceTracker()),
+        }
+    )
+
+
 def in_order_of(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Tracks [J, N] in Hz, each at the place of the given track [J, N] that it resembles.
 

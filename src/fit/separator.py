@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,12 +13,13 @@ from ..dsp.tracks import remove_glides
 from ..errors import UmssError
 from ..f0.retune import retune
 from ..separator import MASK_POWERS, Separation, Separator
-from .hypotheses import F0Opinions, opinion_weights
+from .hypotheses import F0Opinions, default_opinions, opinion_weights
 from .partials import PartialSettings, mean_around, partials, share_left
 from .spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
 from .tuning import TuningSettings, tuned
 
-_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
+# Defaults; conf/separator/fit.yaml has the same.
+SPECTRA, PARTIALS, TUNING = FitSettings(), PartialSettings(), TuningSettings()
 
 
 class FitSeparator(Separator):
@@ -31,7 +30,9 @@ class FitSeparator(Separator):
     other F0 tracks than the given ones, and the results are averaged (`src.fit.hypotheses`).
 
     Args:
-        opinions: other F0 tracks; None = the given ones alone, and nothing at all is learned.
+        opinions: other F0 tracks; "default" = those of the package's two networks, by the most
+            cautious and a readier tracker each; None = the given ones alone, and nothing at all
+            is learned.
         evidence: log-odds against an opinion per unit of the divergence of its fit; spectrograms
             are relative to the mixture's mean.
         residual_evidence: log-odds against it per factor e in the energy that its partials leave.
@@ -40,13 +41,13 @@ class FitSeparator(Separator):
         evidence_frames: radius of their average in time, in frames.
         trust: weight of the given F0s before any evidence; every opinion has 1.
         retune: move the given F0s to where the partials are (`src.f0.retune`).
-        partials: fields of `src.fit.partials.PartialSettings`; None = masks alone.
-        tuning: fields of `src.fit.tuning.TuningSettings`: all tracks, the opinions' too, move to
-            where the phases of the partials are; None = they stay. Without effect on masks alone.
+        partials: how partials are found by their phases; None = masks alone.
+        tuning: how all tracks, the opinions' too, move to where the phases of the partials are;
+            None = they stay. Without effect on masks alone.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
         mask_hop: their hop in samples.
-        settings: fields of `src.fit.spectra.FitSettings`.
+        spectra: how spectrograms are modelled and fitted.
 
     Raises:
         ValueError: a setting out of range.
@@ -55,21 +56,22 @@ class FitSeparator(Separator):
     def __init__(
         self,
         *,
-        opinions: F0Opinions | None = None,
+        opinions: F0Opinions | Literal["default"] | None = "default",
         evidence: float = 0.03,
         residual_evidence: float = 8.0,
         doubt: float = 0.1,
         evidence_frames: int = 2,
         trust: float = 2.0,
         retune: bool = True,
-        partials: Mapping[str, Any] | None = _DEFAULTS,
-        tuning: Mapping[str, Any] | None = _DEFAULTS,
+        partials: PartialSettings | None = PARTIALS,
+        tuning: TuningSettings | None = TUNING,
         mask: str = "power",
         n_fft: int = 2048,
         mask_hop: int = 512,
-        **settings: Any,
+        spectra: FitSettings = SPECTRA,
+        device: str = "cpu",
     ) -> None:
-        super().__init__(mask=mask)
+        super().__init__(mask=mask, device=device)
         if min(evidence, residual_evidence, evidence_frames) < 0:
             raise UmssError(
                 f"evidence={evidence}, residual_evidence={residual_evidence} and "
@@ -77,18 +79,18 @@ class FitSeparator(Separator):
             )
         if min(trust, doubt) <= 0:
             raise UmssError(f"trust={trust} and doubt={doubt} must be positive")
-        self.opinions = opinions
+        self.opinions = default_opinions() if opinions == "default" else opinions
         self.evidence = evidence
         self.residual_evidence = residual_evidence
         self.doubt = doubt
         self.evidence_frames = evidence_frames
         self.trust = trust
         self.retune = retune
-        self.partials = None if partials is None else PartialSettings(**partials)
-        self.tuning = None if tuning is None else TuningSettings(**tuning)
+        self.partials = partials
+        self.tuning = tuning
         self.n_fft = n_fft
         self.mask_hop = mask_hop
-        self.settings = FitSettings(**settings)
+        self.spectra = spectra
 
     def separate(
         self,
@@ -159,7 +161,7 @@ class FitSeparator(Separator):
     def _grid(self) -> dict[str, Any]:
         """What relates the fit's spectrograms to samples and F0 frames."""
         return {
-            "domain": self.settings.domain,
+            "domain": self.spectra.domain,
             "rate": self.rate,
             "hop": self.hop,
             "mask_hop": self.mask_hop,
@@ -183,19 +185,19 @@ class FitSeparator(Separator):
             hop=self.hop,
             n_fft=self.n_fft,
             mask_hop=self.mask_hop,
-            domain=self.settings.domain,
+            domain=self.spectra.domain,
         )
-        return fit_spectra(spectrum, combs, self.settings, rate=self.rate)
+        return fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
 
     def _spectrum(self, signal: Tensor) -> Tensor:
         """What is compared: [..., T] to [..., F, N]."""
         magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
-        return magnitude.pow(self.settings.domain)
+        return magnitude.pow(self.spectra.domain)
 
     def _masks(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
         voices = fitted.voices + fitted.noise.unsqueeze(1) / fitted.voices.shape[1]
-        return soft_masks(voices, power=MASK_POWERS[self.mask] / self.settings.domain)
+        return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
 
 
 def _retuned(mixture: Tensor, f0: Tensor) -> Tensor:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from torch import Tensor
 
 from ..models.umss import UmssSeparator
 from ..separator import Separation
-from .separator import FitSeparator
-from .spectra import FittedSpectra, fit_spectra
+from .hypotheses import F0Opinions
+from .partials import PartialSettings
+from .separator import PARTIALS, SPECTRA, TUNING, FitSeparator
+from .spectra import FitSettings, FittedSpectra, fit_spectra
+from .tuning import TuningSettings
 
 
 class UmssFitSeparator(FitSeparator):
@@ -22,11 +25,12 @@ class UmssFitSeparator(FitSeparator):
         checkpoint: file written by `umss train`; None = the one of this package.
         device: where the network computes, "cpu" or "cuda".
         finetune_steps, finetune_lr: as `src.models.umss.UmssSeparator`; with the given F0s.
-        settings: as `FitSeparator`.
+        opinions, evidence, residual_evidence, doubt, evidence_frames, trust, retune, partials,
+            tuning, mask, n_fft, mask_hop, spectra: see `FitSeparator`.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
-        ValueError: a setting out of range.
+        UmssError: a setting out of range.
     """
 
     def __init__(
@@ -36,9 +40,36 @@ class UmssFitSeparator(FitSeparator):
         device: str = "cpu",
         finetune_steps: int = 0,
         finetune_lr: float = 1e-4,
-        **settings: Any,
+        opinions: F0Opinions | Literal["default"] | None = "default",
+        evidence: float = 0.03,
+        residual_evidence: float = 8.0,
+        doubt: float = 0.1,
+        evidence_frames: int = 2,
+        trust: float = 2.0,
+        retune: bool = True,
+        partials: PartialSettings | None = PARTIALS,
+        tuning: TuningSettings | None = TUNING,
+        mask: str = "power",
+        n_fft: int = 2048,
+        mask_hop: int = 512,
+        spectra: FitSettings = SPECTRA,
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(
+            opinions=opinions,
+            evidence=evidence,
+            residual_evidence=residual_evidence,
+            doubt=doubt,
+            evidence_frames=evidence_frames,
+            trust=trust,
+            retune=retune,
+            partials=partials,
+            tuning=tuning,
+            mask=mask,
+            n_fft=n_fft,
+            mask_hop=mask_hop,
+            spectra=spectra,
+            device=device,
+        )
         self.network = UmssSeparator(
             checkpoint, device=device, finetune_steps=finetune_steps, finetune_lr=finetune_lr
         )
@@ -55,4 +86,4 @@ class UmssFitSeparator(FitSeparator):
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
         combs = self._spectrum(self.network.harmonics(mixture, f0))
-        return fit_spectra(spectrum, combs, self.settings, rate=self.rate, rolled_off=True)
+        return fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ class FdTraining(UnsupervisedTraining):
         self,
         *,
         salience: dict[str, Any] | None = None,
-        f0_weights: Mapping[str, float] | None = None,
+        f0_weights: Mapping[str, float] = MappingProxyType(F0_WEIGHTS),
         f0_lr: float = 1.0,
         f0_gradient: float = 0.1,
         warm_start: str | Path | None = None,
@@ -81,7 +82,7 @@ class FdTraining(UnsupervisedTraining):
             fft_sizes=fft_sizes,
             mask_weight=mask_weight,
         )
-        given = dict(F0_WEIGHTS if f0_weights is None else f0_weights)
+        given = dict(f0_weights)
         if set(given) != set(F0_WEIGHTS):
             raise UmssError(f"f0_weights must name {', '.join(F0_WEIGHTS)}; got {', '.join(given)}")
         self.f0_weights = given

@@ -9,8 +9,8 @@ import pytest
 import soundfile as sf
 
 from src.cli import entry_point
-from src.estimate_f0_file import main
 from src.f0.contours import read_f0
+from src.find_f0 import main
 from tests.processes import Done, run_python
 from tests.tiny_training import compose_config
 

@@ -17,7 +17,7 @@ from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
 from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, in_order_of, opinion_weights
 from src.fit.separator import FitSeparator
-from src.fit.spectra import divergence
+from src.fit.spectra import FitSettings, divergence
 from src.metrics.frames import si_sdr
 from tests.f0.fakes import ToneSalience
 from tests.fit.test_fit import voices
@@ -84,7 +84,9 @@ def test_a_better_opinion_helps_and_a_worse_one_hardly_harms() -> None:
     wrong[:, 1, 60:80] = 0.0
 
     def quality(given: Tensor, opinions: F0Opinions | None) -> Tensor:
-        separator = FitSeparator(opinions=opinions, retune=False, max_iterations=40)
+        separator = FitSeparator(
+            opinions=opinions, retune=False, spectra=FitSettings(max_iterations=40)
+        )
         return si_sdr(separator(mixture, given).sources, sources).mean()
 
     right_alone, wrong_alone = quality(f0, None), quality(wrong, None)
@@ -99,7 +101,8 @@ def test_what_partials_leave_speaks_against_an_opinion() -> None:
     mixture = sources.sum(dim=1)
     off = f0 * 2 ** (10 / 1200)
     options = {
-        "opinions": Said(off), "retune": False, "tuning": None, "max_iterations": 20, "trust": 1.0,
+        "opinions": Said(off), "retune": False, "tuning": None, "trust": 1.0,
+        "spectra": FitSettings(max_iterations=20),
     }  # fmt: skip
     without, by_partials = (
         FitSeparator(evidence=0.0, residual_evidence=b, **options)(mixture, f0)
@@ -116,7 +119,11 @@ def test_digital_silence_inside_a_note_stays_finite() -> None:
     sources = 1e3 * sources
     sources[..., 12_000:24_000] = 0.0
     mixture = sources.sum(dim=1)
-    options = {"opinions": Said(1.3 * f0), "max_iterations": 5, "retune": False}
+    options = {
+        "opinions": Said(1.3 * f0),
+        "spectra": FitSettings(max_iterations=5),
+        "retune": False,
+    }
     result = FitSeparator(**options)(mixture, f0)
     assert result.sources.isfinite().all()
     torch.testing.assert_close(result.sources.sum(dim=1), mixture, atol=0.5, rtol=1e-3)
@@ -126,7 +133,12 @@ def test_evidence_counts_less_where_nothing_explains_the_mixture() -> None:
     sources, f0 = voices(16_000)
     noise = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
     mixture = sources.sum(dim=1) + 0.5 * sources.std() * noise
-    options = {"opinions": Said(1.3 * f0), "tuning": None, "max_iterations": 20, "trust": 1.0}
+    options = {
+        "opinions": Said(1.3 * f0),
+        "tuning": None,
+        "spectra": FitSettings(max_iterations=20),
+        "trust": 1.0,
+    }
     credulous, cautious = (
         FitSeparator(doubt=d, **options)(mixture, f0).parameters["f0_weights"][..., 0]
         for d in (1.0, 0.01)
@@ -138,9 +150,9 @@ def test_evidence_counts_less_where_nothing_explains_the_mixture() -> None:
 
 def test_weights_are_reported() -> None:
     sources, f0 = voices(16_000)
-    result = FitSeparator(opinions=Said(f0, 1.5 * f0), retune=False, max_iterations=20)(
-        sources.sum(dim=1), f0
-    )
+    result = FitSeparator(
+        opinions=Said(f0, 1.5 * f0), retune=False, spectra=FitSettings(max_iterations=20)
+    )(sources.sum(dim=1), f0)
     weights = result.parameters["f0_weights"]
     assert weights.shape == (1, 2, f0.shape[-1], 3)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, f0.shape[-1]))
@@ -202,17 +214,19 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="estimators.tones has a PaperAssigner.*multif0=default"):
         F0Opinions({"tones": F0Estimator(ToneSalience(), PaperAssigner())})
     with pytest.raises(ValueError, match="evidence=-1"):
-        FitSeparator(evidence=-1.0)
+        FitSeparator(evidence=-1.0, opinions=None)
     with pytest.raises(ValueError, match="residual_evidence=-1"):
-        FitSeparator(residual_evidence=-1.0)
+        FitSeparator(residual_evidence=-1.0, opinions=None)
     with pytest.raises(ValueError, match="trust=0.0.*must be positive"):
-        FitSeparator(trust=0.0)
+        FitSeparator(trust=0.0, opinions=None)
     with pytest.raises(ValueError, match="doubt=0 must be positive"):
-        FitSeparator(doubt=0)
+        FitSeparator(doubt=0, opinions=None)
 
 
 def test_one_singer_needs_no_opinion() -> None:
     sources, f0 = voices(8000)
-    result = FitSeparator(opinions=Said(f0), max_iterations=5)(sources[:, 0], f0[:, :1])
+    result = FitSeparator(opinions=Said(f0), spectra=FitSettings(max_iterations=5))(
+        sources[:, 0], f0[:, :1]
+    )
     assert "f0_weights" not in result.parameters
     torch.testing.assert_close(result.sources[:, 0], sources[:, 0], atol=1e-5, rtol=1e-4)
