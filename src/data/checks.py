@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .readers.base import RATE, DataError, Reader, Song, Stem, StemAudio
-from .store import stem_name
+from .store import name_stem
 
 SILENCE = 1e-4  # peak, -80 dB of full scale: below it a stem holds no singing
 
@@ -14,9 +14,9 @@ Note = tuple[str, str]
 """("info" or "warning", text): remarks of the preparation that are no errors."""
 
 
-def where(song: Song, stem: Stem) -> str:
+def locate_stem(song: Song, stem: Stem) -> str:
     """The stem's file, or its name where it has none."""
-    return str(stem.path) if stem.path is not None else f"{song.name} {stem_name(stem.key)}"
+    return str(stem.path) if stem.path is not None else f"{song.name} {name_stem(stem.key)}"
 
 
 def check_stem(song: Song, stem: Stem, loaded: StemAudio) -> list[Note]:
@@ -26,13 +26,14 @@ def check_stem(song: Song, stem: Stem, loaded: StemAudio) -> list[Note]:
         DataError: it holds NaN or infinite samples.
     """
     if not np.isfinite(loaded.audio).all():
-        raise DataError(f"{where(song, stem)}: the audio holds NaN or infinite samples")
+        raise DataError(f"{locate_stem(song, stem)}: the audio holds NaN or infinite samples")
     if not loaded.clipped:
         return []
     return [
         (
             "warning",
-            f"{where(song, stem)}: {loaded.clipped} clipped samples; export with more headroom",
+            f"{locate_stem(song, stem)}: {loaded.clipped} clipped samples; "
+            "export with more headroom",
         )
     ]
 
@@ -77,7 +78,9 @@ def check_rates(song: Song, rates: dict[Stem, int]) -> list[Note]:
     return [("info", f"{song.name}: sample rate {text} Hz, resampled to {RATE} Hz")]
 
 
-def common_length(reader: Reader, song: Song, lengths: dict[Stem, int]) -> tuple[int, list[Note]]:
+def find_common_length(
+    reader: Reader, song: Song, lengths: dict[Stem, int]
+) -> tuple[int, list[Note]]:
     """Length in samples to which all stems of a song are cut, and remarks on it.
 
     Raises:
@@ -87,14 +90,14 @@ def common_length(reader: Reader, song: Song, lengths: dict[Stem, int]) -> tuple
     shortest, longest = lengths[short] / RATE, lengths[long] / RATE
     if longest - shortest > reader.length_tolerance(song, lengths[short]):
         raise DataError(
-            f"{where(song, short)} lasts {shortest:.2f} s but {where(song, long)} lasts "
-            f"{longest:.2f} s; the stems of a song must start together and have one length"
+            f"{locate_stem(song, short)} lasts {shortest:.2f} s but {locate_stem(song, long)} "
+            f"lasts {longest:.2f} s; the stems of a song must start together and have one length"
         )
     seconds = reader.song_seconds(song, lengths[short])
     n_samples = lengths[short] if seconds is None else seconds * RATE
     if n_samples < RATE:
         raise DataError(
-            f"{where(song, short)}: {shortest:.2f} s is too short; a song needs at least 1 s"
+            f"{locate_stem(song, short)}: {shortest:.2f} s is too short; a song needs at least 1 s"
         )
     if lengths[long] == n_samples:
         return n_samples, []

@@ -14,13 +14,13 @@ from .estimated import EstimatorRecipe, estimate_mixtures
 from .excerpts import FixedExcerpts, Item, Regions, collate
 from .f0_augmentation import F0Augmentation
 from .mixing import Mixing
-from .mixtures import Mixture, Singers, choose_mixtures, find_mixtures, training_singers
-from .prepared import F0Kind, PreparedSet, PreparedSong, prepare, prepared_folder
+from .mixtures import Mixture, Singers, choose_mixtures, choose_training_singers, find_mixtures
+from .prepared import F0Kind, PreparedSet, PreparedSong, locate_prepared, prepare
 from .readers import build_reader
 from .readers.base import HOP, RATE, DataError, Reader
 from .sampler import EpochSampler
-from .splits import STAGES, Split, Use, split_songs, time_regions
-from .training import PER_PART, TrainingSet, training_sampler, training_set
+from .splits import STAGES, Split, Use, split_in_time, split_songs
+from .training import PER_PART, TrainingSet, build_training_sampler, build_training_set
 
 Opened = TypeVar("Opened", bound=TrainingSet | FixedExcerpts)
 
@@ -142,7 +142,7 @@ class MixtureDataModule(pl.LightningDataModule):
         """
         return build_reader(self.reader_name, self.root, **self.reader_options)
 
-    def song_split(self, reader: Reader) -> Split:
+    def choose_split(self, reader: Reader) -> Split:
         """Song names for training, validation and test."""
         names = [song.name for song in reader.songs()]
         return split_songs(names, self.lists, held_out=bool(self.val_singers))
@@ -158,7 +158,7 @@ class MixtureDataModule(pl.LightningDataModule):
         Estimated F0 is prepared for the mixtures that the stage needs, and no others.
         """
         reader = self.build_reader()
-        split = self.song_split(reader)
+        split = self.choose_split(reader)
         uses = STAGES[stage]
         prepared = prepare(
             reader,
@@ -170,22 +170,22 @@ class MixtureDataModule(pl.LightningDataModule):
         )
         if self.f0 != "estimated":
             return prepared
-        recipe = self._recipe()
+        recipe = self._require_recipe()
         prepared = PreparedSet.open(prepared.folder, estimator=recipe.fingerprint)
         wanted = []
         for use in uses:
-            songs, singers, cross_singers = self._cast(prepared, split, use)
+            songs, singers, cross_singers = self._choose_cast(prepared, split, use)
             for _, mixtures in find_mixtures(songs, self.n_singers, singers, cross_singers):
                 wanted += mixtures
         estimate_mixtures(prepared, wanted, recipe, progress=self.progress)
         return prepared
 
-    def _recipe(self) -> EstimatorRecipe:
+    def _require_recipe(self) -> EstimatorRecipe:
         if self.estimator is None:
             raise DataError("data.f0=estimated needs data.estimator, see conf/multif0")
         return self.estimator
 
-    def _cast(
+    def _choose_cast(
         self, prepared: PreparedSet, split: Split, use: Use
     ) -> tuple[list[PreparedSong], Singers, bool]:
         """The songs of a use, who sings in them, and whether any of them with any other."""
@@ -193,39 +193,41 @@ class MixtureDataModule(pl.LightningDataModule):
         if use == "train":
             return (
                 songs,
-                training_singers(songs, self.singers, self.val_singers),
+                choose_training_singers(songs, self.singers, self.val_singers),
                 self.cross_singers,
             )
         if use == "val":
             return songs, self.val_singers or self.singers, self.val_cross_singers
         return songs, self.singers, self.test_cross_singers
 
-    def mixtures(self, prepared: PreparedSet, use: Use) -> list[tuple[PreparedSong, list[Mixture]]]:
+    def list_mixtures(
+        self, prepared: PreparedSet, use: Use
+    ) -> list[tuple[PreparedSong, list[Mixture]]]:
         """The songs of a use and their mixtures with F0.
 
         Raises:
             DataError: there are none.
         """
-        split = self.song_split(self.build_reader())
-        songs, singers, cross_singers = self._cast(prepared, split, use)
+        split = self.choose_split(self.build_reader())
+        songs, singers, cross_singers = self._choose_cast(prepared, split, use)
         return choose_mixtures(songs, self.n_singers, self.f0, singers, cross_singers)
 
     def setup(self, stage: str | None = None) -> None:
         """Open the prepared songs and list the excerpts of a stage."""
         reader = self.build_reader()
-        split = self.song_split(reader)
+        split = self.choose_split(reader)
         prepared = PreparedSet.open(
-            prepared_folder(reader, self.cache_dir),
-            estimator=self._recipe().fingerprint if self.f0 == "estimated" else None,
+            locate_prepared(reader, self.cache_dir),
+            estimator=self._require_recipe().fingerprint if self.f0 == "estimated" else None,
         )
         uses = STAGES[stage]
         regions: tuple[Regions | None, Regions | None] = (None, None)  # training, validation
         if split.in_time and "val" in uses:
             in_time = [prepared.song(name) for name in split.val]
-            regions = time_regions(in_time, self.val_fraction)
+            regions = split_in_time(in_time, self.val_fraction)
         if "train" in uses:
-            songs, singers, cross_singers = self._cast(prepared, split, "train")
-            self.train_set = training_set(
+            songs, singers, cross_singers = self._choose_cast(prepared, split, "train")
+            self.train_set = build_training_set(
                 songs,
                 self.n_singers,
                 self.f0,
@@ -239,9 +241,9 @@ class MixtureDataModule(pl.LightningDataModule):
                 excerpt_samples=self.excerpt_samples,
             )
         if "val" in uses:
-            self.val_set = self._fixed(prepared, split, "val", regions=regions[1])
+            self.val_set = self._build_fixed(prepared, split, "val", regions=regions[1])
         if "test" in uses:
-            self.test_set = self._fixed(
+            self.test_set = self._build_fixed(
                 prepared,
                 split,
                 "test",
@@ -249,8 +251,10 @@ class MixtureDataModule(pl.LightningDataModule):
                 start_offset=self.test_start_offset,
             )
 
-    def _fixed(self, prepared: PreparedSet, split: Split, use: Use, **more: Any) -> FixedExcerpts:
-        songs, singers, cross_singers = self._cast(prepared, split, use)
+    def _build_fixed(
+        self, prepared: PreparedSet, split: Split, use: Use, **more: Any
+    ) -> FixedExcerpts:
+        songs, singers, cross_singers = self._choose_cast(prepared, split, use)
         return FixedExcerpts(
             songs,
             self.n_singers,
@@ -264,28 +268,30 @@ class MixtureDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Shuffled training excerpts, new ones in every epoch."""
-        dataset = self._ready(self.train_set)
-        sampler = training_sampler(len(dataset), self.mixing, self.batch_size, seed=self.seed)
-        return self._loader(dataset, sampler)
+        dataset = self._require_ready(self.train_set)
+        sampler = build_training_sampler(len(dataset), self.mixing, self.batch_size, seed=self.seed)
+        return self._build_loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Item]:
         """Validation excerpts."""
-        dataset = self._ready(self.val_set)
-        return self._loader(dataset, EpochSampler(len(dataset), seed=self.seed, shuffle=False))
+        dataset = self._require_ready(self.val_set)
+        return self._build_loader(
+            dataset, EpochSampler(len(dataset), seed=self.seed, shuffle=False)
+        )
 
     def test_dataloader(self) -> DataLoader[Item]:
         """Test excerpts, each exactly once (ranks may differ by one item)."""
-        dataset = self._ready(self.test_set)
+        dataset = self._require_ready(self.test_set)
         sampler = EpochSampler(len(dataset), seed=self.seed, shuffle=False, pad=False)
-        return self._loader(dataset, sampler)
+        return self._build_loader(dataset, sampler)
 
     @staticmethod
-    def _ready(dataset: Opened | None) -> Opened:
+    def _require_ready(dataset: Opened | None) -> Opened:
         if dataset is None:
             raise RuntimeError("call prepare_data() and setup() before asking for a loader")
         return dataset
 
-    def _loader(self, dataset: Dataset[Item], sampler: EpochSampler) -> DataLoader[Item]:
+    def _build_loader(self, dataset: Dataset[Item], sampler: EpochSampler) -> DataLoader[Item]:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,

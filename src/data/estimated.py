@@ -22,8 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..f0.estimate import F0Estimator
 from ..files import replace_when_complete
-from .mixtures import Mixture, mixed
-from .prepared import F0Kind, locked
+from .mixtures import Mixture, mix
+from .prepared import F0Kind, hold_lock
 from .readers.base import DataError
 from .store import PreparedSet, PreparedSong
 
@@ -56,8 +56,8 @@ class EstimatorRecipe:
             for path in ((code / place).rglob("*") if (code / place).is_dir() else [code / place])
             if path.is_file() and "__pycache__" not in path.parts
         )
-        parts = {str(p.relative_to(code)): _file_digest(p) for p in files}
-        text = json.dumps([_contents(self.config), parts], sort_keys=True, default=str)
+        parts = {str(p.relative_to(code)): _digest_file(p) for p in files}
+        text = json.dumps([_read_contents(self.config), parts], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def build(self) -> F0Estimator:
@@ -118,13 +118,13 @@ def estimate_mixtures(
 
     Raises:
         DataError: the folder cannot be written.
-        ValueError: the estimator cannot be built or cannot do these mixtures.
+        UmssError: the estimator cannot be built or cannot do these mixtures.
     """
-    if not _missing(prepared, mixtures):
+    if not _find_missing(prepared, mixtures):
         return
     try:
-        with locked(prepared.folder):
-            todo = _missing(prepared, mixtures)
+        with hold_lock(prepared.folder):
+            todo = _find_missing(prepared, mixtures)
             estimator = recipe.build()
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             with Progress(*columns, TimeElapsedColumn(), disable=not progress) as bar:
@@ -142,7 +142,7 @@ def estimate_mixtures(
         ) from error
 
 
-def _missing(
+def _find_missing(
     prepared: PreparedSet, mixtures: Collection[Mixture]
 ) -> list[tuple[PreparedSong, Mixture]]:
     pairs = [(prepared.song(mixture.song), mixture) for mixture in dict.fromkeys(mixtures)]
@@ -151,7 +151,7 @@ def _missing(
 
 def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> None:
     parts = [part for part, _ in mixture.keys]
-    estimate = estimator(mixed(song, mixture), len(parts), parts)
+    estimate = estimator(mix(song, mixture), len(parts), parts)
     for warning in estimate.warnings:
         log.warning("%s, %s: %s", song.name, mixture.name, warning)
     path = song.estimated_path(mixture.keys)
@@ -159,16 +159,16 @@ def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> N
         np.save(temporary, estimate.contours.to_frames(song.n_frames))
 
 
-def _contents(value: Any) -> Any:
+def _read_contents(value: Any) -> Any:
     """A configuration with the contents of files in place of their paths."""
     if isinstance(value, Mapping):
-        return {key: _contents(entry) for key, entry in value.items()}
+        return {key: _read_contents(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_contents(entry) for entry in value]
+        return [_read_contents(entry) for entry in value]
     if isinstance(value, str) and Path(value).is_file():
-        return _file_digest(Path(value))
+        return _digest_file(Path(value))
     return value
 
 
-def _file_digest(path: Path) -> str:
+def _digest_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

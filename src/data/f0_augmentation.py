@@ -72,7 +72,7 @@ class F0Augmentation(F0Errors):
         detuned = (f0 * 2 ** (cents / 1200)).astype(np.float32)
         return super().apply(detuned, rng, frames_per_second)
 
-    def on_item(self, item: Item) -> Item:
+    def apply_to_item(self, item: Item) -> Item:
         """The excerpt, or one with errors in its F0; drawn by the seed of the item alone."""
         rng = np.random.default_rng([int(item["seed"]), 1])
         if rng.random() >= self.probability:
@@ -99,4 +99,4 @@ class WrongF0Excerpts(Dataset[Item]):
         return len(self.excerpts)  # type: ignore[arg-type]
 
     def __getitem__(self, address: Any) -> Item:
-        return self.errors.on_item(self.excerpts[address])
+        return self.errors.apply_to_item(self.excerpts[address])

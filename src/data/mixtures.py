@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .readers.base import DataError, StemKey
-from .store import PreparedSong, mixture_name
+from .store import PreparedSong, name_mixture
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ class Mixture:
     @property
     def name(self) -> str:
         """E.g. "soprano_1+alto_2"."""
-        return mixture_name(self.keys)
+        return name_mixture(self.keys)
 
 
-def mixtures_of(
+def list_mixtures(
     song: PreparedSong,
     n_singers: int,
     *,
@@ -70,7 +70,7 @@ def mixtures_of(
     return found
 
 
-def full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, ...]:
+def find_full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, ...]:
     """The mixture's stems plus the song's other parts, sung by the first singer's number."""
     own = {part: singer for part, singer in mixture.keys}
     keys = []
@@ -81,7 +81,7 @@ def full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, ...]:
     return tuple(keys)
 
 
-def mixed(song: PreparedSong, mixture: Mixture) -> NDArray[np.float32]:
+def mix(song: PreparedSong, mixture: Mixture) -> NDArray[np.float32]:
     """The whole song as these singers sing it, float32 [T], scaled to peak 1."""
     audio = np.stack([song.audio(key) for key in mixture.keys]).sum(axis=0)
     scaled: NDArray[np.float32] = audio / np.float32(np.abs(audio).max(initial=0.0) or 1.0)
@@ -108,8 +108,8 @@ def find_mixtures(
     return [
         (
             song,
-            mixtures_of(
-                song, n_singers, singers=singers_for(song, singers), cross_singers=cross_singers
+            list_mixtures(
+                song, n_singers, singers=choose_singers(song, singers), cross_singers=cross_singers
             ),
         )
         for song in songs
@@ -157,12 +157,12 @@ def choose_mixtures(
     return chosen
 
 
-def singers_for(song: PreparedSong, singers: Singers) -> Collection[int | str] | None:
+def choose_singers(song: PreparedSong, singers: Singers) -> Collection[int | str] | None:
     """The singers to use of one song; None = all."""
     return singers.get(song.name) if isinstance(singers, Mapping) else singers
 
 
-def training_singers(
+def choose_training_singers(
     songs: Sequence[PreparedSong], singers: Singers, held_out: Collection[int | str] | None
 ) -> Singers:
     """Singers for training: those asked for, without those held out for validation.

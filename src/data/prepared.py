@@ -40,10 +40,10 @@ from .checks import (
     check_rates,
     check_silence,
     check_stem,
-    common_length,
+    find_common_length,
     fit_f0,
     is_silent,
-    where,
+    locate_stem,
 )
 from .readers.base import HOP, DataError, Reader, Song, Stem, StemKey
 from .store import (
@@ -52,18 +52,18 @@ from .store import (
     PreparedSet,
     PreparedSong,
     check_kind,
+    name_stem,
     read_index,
-    stem_name,
 )
 
-__all__ = ["PreparedSet", "PreparedSong", "prepare", "prepared_folder"]
+__all__ = ["PreparedSet", "PreparedSong", "locate_prepared", "prepare"]
 
 log = logging.getLogger(__name__)
 
 F0Kind = Literal["cached", "stems", "estimated"]
 
 
-def prepared_folder(reader: Reader, cache_dir: str | Path) -> Path:
+def locate_prepared(reader: Reader, cache_dir: str | Path) -> Path:
     """Folder below `cache_dir` that belongs to this reader, location and options."""
     return Path(cache_dir).expanduser().resolve() / (
         f"{reader.name}-{_digest([reader.location(), reader.options()])}"
@@ -108,10 +108,10 @@ def prepare(
             "estimate it from the isolated stems, or data.f0=estimated to do so from the mixtures"
         )
     wanted = [song for song in reader.songs() if songs is None or song.name in songs]
-    folder = prepared_folder(reader, cache_dir)
+    folder = locate_prepared(reader, cache_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        with hold_lock(folder):
             _Preparation(reader, folder, f0, allow_silent).run(wanted, progress)
     except OSError as error:
         raise DataError(
@@ -139,7 +139,7 @@ class _Preparation:
 
     def run(self, songs: list[Song], progress: bool) -> None:
         """Bring every song up to date, with one progress step per stem."""
-        todo = {song.name: self._missing(song) for song in songs}
+        todo = {song.name: self._find_missing(song) for song in songs}
         total = sum(len(s.stems) * len(todo[s.name]) for s in songs)
         if total == 0:
             return
@@ -157,7 +157,7 @@ class _Preparation:
                 if "stems" in todo[song.name]:
                     self._write_stem_f0(song, lambda: bar.advance(task))
 
-    def _missing(self, song: Song) -> list[str]:
+    def _find_missing(self, song: Song) -> list[str]:
         entry = self.index["songs"].get(song.name)
         fresh = (
             entry is not None
@@ -214,10 +214,10 @@ class _Preparation:
             lengths[stem], rates[stem] = loaded.audio.size, loaded.rate
             notes += check_stem(song, stem, loaded)
             if is_silent(loaded):
-                silent.append(where(song, stem))
-            np.save(scratch / f"audio_{stem_name(stem.key)}.npy", loaded.audio)
+                silent.append(locate_stem(song, stem))
+            np.save(scratch / f"audio_{name_stem(stem.key)}.npy", loaded.audio)
             advance()
-        n_samples, cut = common_length(self.reader, song, lengths)
+        n_samples, cut = find_common_length(self.reader, song, lengths)
         notes += check_silence(silent, allow_silent=self.allow_silent)
         notes += check_parts(song) + check_rates(song, rates) + cut
         for level, text in notes:
@@ -229,8 +229,8 @@ class _Preparation:
             track = self.reader.exact_f0(song, stem)
             if track is None:
                 return False
-            path = scratch / f"f0_exact_{stem_name(stem.key)}.npy"
-            np.save(path, fit_f0(track, n_frames, where(song, stem)))
+            path = scratch / f"f0_exact_{name_stem(stem.key)}.npy"
+            np.save(path, fit_f0(track, n_frames, locate_stem(song, stem)))
         return True
 
     def _write_cached_f0(self, song: Song, scratch: Path, n_frames: int) -> dict[str, Any]:
@@ -250,7 +250,7 @@ class _Preparation:
         prepared = PreparedSong(folder, entry)
         estimate = StemF0()
         for key in prepared.keys:
-            path = folder / f"f0_stems_{stem_name(key)}.npy"
+            path = folder / f"f0_stems_{name_stem(key)}.npy"
             with replace_when_complete(path) as temporary:
                 np.save(temporary, estimate(np.array(prepared.audio(key))))
             advance()
@@ -264,7 +264,7 @@ class _Preparation:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def hold_lock(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes; the system drops the lock of a killed process."""
     lock = filelock.FileLock(folder / ".lock")
     try:

@@ -58,10 +58,10 @@ class Room:
         shortest, longest = map(math.log, self.decay_seconds)
         decay = math.exp(rng.uniform(shortest, longest))
         lowest, highest = self.direct_db
-        return impulse_responses(n_voices, decay, rng.uniform(lowest, highest), rng)
+        return draw_impulse_responses(n_voices, decay, rng.uniform(lowest, highest), rng)
 
 
-def impulse_responses(
+def draw_impulse_responses(
     n_voices: int, decay: float, direct_db: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Impulse responses of one room: a unit impulse, a short gap, Gaussian noise that decays.

@@ -113,8 +113,8 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         f0 = np.zeros((2 * len(weights), self.n_frames), dtype=np.float32)
         mix = np.zeros(self.n_frames * HOP, dtype=np.float32)
         if rng.random() >= vary.empty:
-            for j, (voice, pitch) in enumerate(self._voices(n_singers, rng)):
-                mix += _level(voice, pitch, rng.normal(0.0, vary.level))
+            for j, (voice, pitch) in enumerate(self._draw_voices(n_singers, rng)):
+                mix += _set_level(voice, pitch, rng.normal(0.0, vary.level))
                 f0[j] = pitch
         if rng.random() < vary.room:
             mix = _place(mix, rng)
@@ -122,7 +122,7 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
             mix = _add_noise(mix, rng)
         return torch.from_numpy(mix), torch.from_numpy(f0)
 
-    def _voices(
+    def _draw_voices(
         self, n_singers: int, rng: Rng
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Stems [T] and F0 [N] of the singers of one mixture."""
@@ -146,12 +146,12 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
                     audio = song.audio((part, str(singer)))[start * HOP : (start + length) * HOP]
                     stop = min(start + length, song.n_frames)
                     pitch = song.f0([(part, str(singer))], pool.f0, start, stop)[:, 0]
-                    voices.append(self._at_speed(audio, pitch, speed, rng))
+                    voices.append(self._play_at_speed(audio, pitch, speed, rng))
             if free:
                 speed = 2.0 ** rng.uniform(-self.variation.speed, self.variation.speed)
         return voices
 
-    def _at_speed(
+    def _play_at_speed(
         self, audio: NDArray[np.float32], pitch: NDArray[np.float32], speed: float, rng: Rng
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Play a stem faster: [T] samples and [N] frames, F0 multiplied by `speed`."""
@@ -163,7 +163,7 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         return _equalise(samples, rng, self.variation.tilt), track
 
 
-def _level(
+def _set_level(
     voice: NDArray[np.float32], pitch: NDArray[np.float32], decibels: float
 ) -> NDArray[np.float32]:
     """A singer at `decibels` above the standard level while singing."""

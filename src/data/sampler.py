@@ -52,7 +52,7 @@ class EpochSampler(DistributedSampler[tuple[int, ...]]):
         self.pad = pad
         self._stripe = None if world is None else (rank or 0, world)
 
-    def _rank_and_world(self) -> tuple[int, int]:
+    def _find_rank_and_world(self) -> tuple[int, int]:
         if self._stripe is not None:
             return self._stripe
         if dist.is_available() and dist.is_initialized():
@@ -60,7 +60,7 @@ class EpochSampler(DistributedSampler[tuple[int, ...]]):
         return 0, 1
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
-        rank, world = self._rank_and_world()
+        rank, world = self._find_rank_and_world()
         order = np.arange(self.n)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
@@ -69,7 +69,7 @@ class EpochSampler(DistributedSampler[tuple[int, ...]]):
         return iter([(self.epoch, int(index)) for index in order[rank::world]])
 
     def __len__(self) -> int:
-        rank, world = self._rank_and_world()
+        rank, world = self._find_rank_and_world()
         return -(-self.n // world) if self.pad else len(range(rank, self.n, world))
 
 

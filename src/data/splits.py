@@ -72,7 +72,7 @@ def split_songs(names: Sequence[str], lists: Mapping[str, Any], *, held_out: boo
     )
 
 
-def time_regions(
+def split_in_time(
     songs: Sequence[PreparedSong], val_fraction: float
 ) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
     """Training and validation stretches {song: (first sample, end)}, without overlap.

@@ -18,14 +18,14 @@ F0_KINDS = ("cached", "stems", "estimated")
 INDEX = "index.json"
 
 
-def stem_name(key: StemKey) -> str:
+def name_stem(key: StemKey) -> str:
     """("soprano", "1") -> "soprano_1"."""
     return f"{key[0]}_{key[1]}"
 
 
-def mixture_name(keys: Iterable[StemKey]) -> str:
+def name_mixture(keys: Iterable[StemKey]) -> str:
     """ "soprano_1+alto_2"."""
-    return "+".join(map(stem_name, keys))
+    return "+".join(map(name_stem, keys))
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
@@ -113,9 +113,9 @@ class PreparedSong:
     def audio(self, key: StemKey) -> NDArray[np.float32]:
         """One stem, read-only memory map float32 [n_samples]."""
         if key not in self.keys:
-            there = ", ".join(map(stem_name, self.keys))
-            raise DataError(f"{self.name}: no stem {stem_name(key)}; there are {there}")
-        return self._map(f"audio_{stem_name(key)}")[: self.n_samples]
+            there = ", ".join(map(name_stem, self.keys))
+            raise DataError(f"{self.name}: no stem {name_stem(key)}; there are {there}")
+        return self._open_map(f"audio_{name_stem(key)}")[: self.n_samples]
 
     def has_f0(self, keys: Sequence[StemKey], kind: str) -> bool:
         """Whether `f0(keys, kind)` would succeed."""
@@ -127,10 +127,10 @@ class PreparedSong:
 
     def estimated_path(self, keys: Sequence[StemKey]) -> Path:
         """File of the tracks that the estimator found in a mixture: float32 [N, J], high to low."""
-        name = mixture_name(self._high_to_low(keys))
+        name = name_mixture(self._sort_high_to_low(keys))
         return self.folder / f"f0_estimated_{self.estimator}_{name}.npy"
 
-    def _high_to_low(self, keys: Sequence[StemKey]) -> list[StemKey]:
+    def _sort_high_to_low(self, keys: Sequence[StemKey]) -> list[StemKey]:
         return sorted(keys, key=lambda key: self.parts.index(key[0]))
 
     def f0(
@@ -156,7 +156,7 @@ class PreparedSong:
         stop = self.n_frames if stop is None else stop
         if kind == "cached" and frozenset(keys) in self._mixtures:
             stored, row = self._mixtures[frozenset(keys)]
-            tracks = self._map(f"f0_cached_{len(stored)}")[row, start:stop]
+            tracks = self._open_map(f"f0_cached_{len(stored)}")[row, start:stop]
             return np.array(tracks[:, [stored.index(key) for key in keys]])
         if not self.has_f0(keys, kind):
             remedy = (
@@ -165,22 +165,24 @@ class PreparedSong:
                 else f"prepare the data with data.f0={kind}"
             )
             raise DataError(
-                f"{self.name}: no {kind} F0 for the mixture {mixture_name(keys)}; {remedy}"
+                f"{self.name}: no {kind} F0 for the mixture {name_mixture(keys)}; {remedy}"
             )
         if kind == "estimated":
-            tracks = self._map(self.estimated_path(keys).stem)[start:stop]
-            stored_keys = self._high_to_low(keys)
+            tracks = self._open_map(self.estimated_path(keys).stem)[start:stop]
+            stored_keys = self._sort_high_to_low(keys)
             return np.array(tracks[:, [stored_keys.index(key) for key in keys]])
         prefix = "f0_exact" if kind == "cached" else "f0_stems"
-        return np.stack([self._map(f"{prefix}_{stem_name(k)}")[start:stop] for k in keys], axis=1)
+        return np.stack(
+            [self._open_map(f"{prefix}_{name_stem(k)}")[start:stop] for k in keys], axis=1
+        )
 
-    def _map(self, name: str) -> NDArray[np.float32]:
+    def _open_map(self, name: str) -> NDArray[np.float32]:
         path = self.folder / f"{name}.npy"
-        return _mapped(path, path.stat().st_mtime_ns)
+        return _map_file(path, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _mapped(path: Path, changed: int) -> NDArray[np.float32]:
+def _map_file(path: Path, changed: int) -> NDArray[np.float32]:
     """Memory map of an array. Each holds an open file, so that only the latest ones are kept."""
     array: NDArray[np.float32] = np.load(path, mmap_mode="r")
     return array

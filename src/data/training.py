@@ -16,7 +16,7 @@ PER_PART = {"full": 4, "small": 12}
 TrainingSet = TrainExcerpts | MixedExcerpts | WrongF0Excerpts
 
 
-def training_set(
+def build_training_set(
     songs: Sequence[PreparedSong],
     n_singers: int,
     kind: str,
@@ -34,7 +34,7 @@ def training_set(
         n_singers: J, unless `mixing` has its own.
         kind: kind of F0, see `PreparedSong.f0`.
         size: "full" or "small": excerpts per epoch.
-        cross_singers: see `src.data.mixtures.mixtures_of`.
+        cross_singers: see `src.data.mixtures.list_mixtures`.
         mixing: dynamic mixing; off without its `n_singers`.
         f0_augmentation: errors in the F0; off with probability 0.
         common: seed, singers, regions and excerpt_samples, see `TrainExcerpts`.
@@ -51,7 +51,9 @@ def training_set(
     return excerpts
 
 
-def training_sampler(n_items: int, mixing: Mixing, batch_size: int, *, seed: int) -> EpochSampler:
+def build_training_sampler(
+    n_items: int, mixing: Mixing, batch_size: int, *, seed: int
+) -> EpochSampler:
     """The order of the training excerpts, new in every epoch; with mixing, J of every batch too."""
     if mixing.n_singers:
         return EnsembleSampler(n_items, mixing.n_singers, batch_size, seed=seed)

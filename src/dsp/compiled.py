@@ -18,7 +18,7 @@ from numba import njit
 jit = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 
 
-def over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> list[Any]:
+def run_over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> list[Any]:
     """Call `kernel` on contiguous blocks of rows, one block a thread; what the calls returned.
 
     Arguments with a leading dimension of `rows` are NumPy arrays of three or two dimensions and are

@@ -58,10 +58,10 @@ def multi_scale_spectral_loss(
             rows, target.detach().reshape(rows.shape), tuple(fft_sizes)
         )
         return distance
-    return _by_tensors(estimate, target, fft_sizes)
+    return _compute_with_tensors(estimate, target, fft_sizes)
 
 
-def _by_tensors(estimate: Tensor, target: Tensor, fft_sizes: Sequence[int]) -> Tensor:
+def _compute_with_tensors(estimate: Tensor, target: Tensor, fft_sizes: Sequence[int]) -> Tensor:
     """The same in tensor operations, for any device."""
     loss = estimate.new_zeros(())
     for n_fft in fft_sizes:

@@ -40,7 +40,7 @@ def harmonic_share(
 
     Args:
         target: [..., T], e.g. one-second frames [B, J, frames, T]
-            (`src.metrics.frames.one_second_frames`).
+            (`src.metrics.frames.cut_one_second_frames`).
         n_fft, hop: of the STFT, samples.
         kernel_size, margin: of the decomposition.
 
@@ -49,7 +49,7 @@ def harmonic_share(
         that it is silent). Compare with `NOISE_DOMINATED`.
 
     Raises:
-        ValueError: no samples, or samples that are not finite.
+        UmssError: no samples, or samples that are not finite.
     """
     if not target.ndim or not target.shape[-1]:
         raise UmssError(f"target must be [..., T] with samples, got {list(target.shape)}")

@@ -12,13 +12,13 @@ import torch
 
 from ..errors import UmssError
 from ..separator import Separation, Separator
-from .bss import BSS_METRICS, bss_engine, bss_eval
+from .bss import BSS_METRICS, bss_eval, choose_bss_engine
 from .diagnosis import NOISE_DOMINATED, harmonic_share
 from .frames import (
     SILENCE_ENERGY,
+    cut_one_second_frames,
     frame_energy,
     mel_cepstral_distance,
-    one_second_frames,
     si_sdr,
     spectral_snr,
 )
@@ -67,13 +67,13 @@ def evaluate(
         describe the target. Frames with `kept` false are silent and not to be averaged over.
 
     Raises:
-        ValueError: no seeds, no batches, an unknown `bss`, or an excerpt that is shorter than a
+        UmssError: no seeds, no batches, an unknown `bss`, or an excerpt that is shorter than a
             frame or whose samples or F0 are not finite.
         FloatingPointError: the method returned samples that are not finite, or cannot be scored.
     """
     if not seeds:
         raise UmssError("seeds=[]: give at least one, e.g. seeds=[0]")
-    engine = bss_engine(bss)
+    engine = choose_bss_engine(bss)
     tables: list[pd.DataFrame] = []
     for batch in batches:
         _check(batch)
@@ -90,7 +90,7 @@ def evaluate(
     return pd.concat(tables, ignore_index=True)
 
 
-def excerpt_name(batch: dict[str, Any], index: int) -> str:
+def name_excerpt(batch: dict[str, Any], index: int) -> str:
     """An excerpt of a batch in words."""
     return (
         f"song {batch['song'][index]}, mixture {batch['mixture_name'][index]}, "
@@ -98,7 +98,7 @@ def excerpt_name(batch: dict[str, Any], index: int) -> str:
     )
 
 
-def _first(bad: torch.Tensor) -> int | None:
+def _find_first(bad: torch.Tensor) -> int | None:
     """Index of the first item [B, ...] in which anything is true."""
     items = bad.flatten(1).any(1).nonzero()
     return int(items[0]) if len(items) else None
@@ -106,15 +106,15 @@ def _first(bad: torch.Tensor) -> int | None:
 
 def _check(batch: dict[str, Any]) -> None:
     for key, what in (("mixture", "the mixture"), ("sources", "a stem"), ("f0", "the F0")):
-        bad = _first(~torch.isfinite(batch[key]))
+        bad = _find_first(~torch.isfinite(batch[key]))
         if bad is not None:
             raise UmssError(
-                f"{excerpt_name(batch, bad)}: {what} holds NaN or infinite values; repair the file "
+                f"{name_excerpt(batch, bad)}: {what} holds NaN or infinite values; repair the file "
                 "or leave the song out (data.split)"
             )
-    bad = _first(batch["f0"] < 0)
+    bad = _find_first(batch["f0"] < 0)
     if bad is not None:
-        raise UmssError(f"{excerpt_name(batch, bad)}: negative F0; use 0 where a voice is silent")
+        raise UmssError(f"{name_excerpt(batch, bad)}: negative F0; use 0 where a voice is silent")
 
 
 def _separate(
@@ -125,28 +125,28 @@ def _separate(
     mixture = batch["mixture"]
     with stopwatch.measure(mixture.numel() / separator.rate) if stopwatch else nullcontext():
         result = separator(mixture, batch["f0"], seed=seeds, sources=batch["sources"])
-    bad = _first(~torch.isfinite(result.sources))
+    bad = _find_first(~torch.isfinite(result.sources))
     if bad is not None:
         raise FloatingPointError(
             f"{type(separator).__name__} returned NaN or infinite samples for "
-            f"{excerpt_name(batch, bad)}"
+            f"{name_excerpt(batch, bad)}"
         )
     return result
 
 
 def _describe(batch: dict[str, Any]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """What does not depend on the method [B, J, frames]: descriptions, SI-SDR of the mixture."""
-    target = one_second_frames(batch["sources"])
+    target = cut_one_second_frames(batch["sources"])
     if not target.shape[2]:
         raise UmssError(
-            f"{excerpt_name(batch, 0)} is shorter than a frame of one second; set "
+            f"{name_excerpt(batch, 0)} is shorter than a frame of one second; set "
             "data.excerpt_seconds to 1 or more"
         )
     described = {
         "energy": frame_energy(batch["sources"], batch["full_mix_peak"].unsqueeze(-1)),
         "harmonic_share": harmonic_share(target),
     }
-    return described, si_sdr(one_second_frames(batch["mixture"]).unsqueeze(1), target)
+    return described, si_sdr(cut_one_second_frames(batch["mixture"]).unsqueeze(1), target)
 
 
 def _score(
@@ -159,7 +159,7 @@ def _score(
 ) -> dict[str, torch.Tensor]:
     """Every metric [B, J, frames], given the SI-SDR of the mixture."""
     sources = batch["sources"]
-    target, estimate = one_second_frames(sources), one_second_frames(result.sources)
+    target, estimate = cut_one_second_frames(sources), cut_one_second_frames(result.sources)
     ratio = si_sdr(estimate, target)
     scores = {
         "si_sdr": ratio,
@@ -168,7 +168,7 @@ def _score(
         "mel_cepstral_distance": mel_cepstral_distance(estimate, target),
     }
     if result.synthesised is not None:
-        synthesised = one_second_frames(result.synthesised)
+        synthesised = cut_one_second_frames(result.synthesised)
         scores["synth_spectral_snr"] = spectral_snr(synthesised, target)
     if bss is not None:
         scores |= bss_eval(result.sources, sources, rate=rate, engine=bss)
@@ -196,7 +196,7 @@ def _tabulate(batch: dict[str, Any], scores: dict[str, torch.Tensor], seed: int)
     for name in (name for name in scores if name not in BSS_METRICS):
         bad = np.flatnonzero(~np.isfinite(table[name]) & kept)
         if len(bad):
-            where = f"{excerpt_name(batch, b[bad[0]])}, voice {table['voice'][bad[0]]}"
+            where = f"{name_excerpt(batch, b[bad[0]])}, voice {table['voice'][bad[0]]}"
             raise FloatingPointError(
                 f"{where}, frame {n[bad[0]]}: {name} is {table[name][bad[0]]}; "
                 "the estimate is out of the range of float32"
@@ -220,19 +220,19 @@ def summarise(frames: pd.DataFrame) -> dict[str, Any]:
     for metric in (column for column in frames.columns if column not in _NO_METRICS):
         voices = kept.groupby("voice", sort=False)[metric]
         summary[metric] = {
-            **_statistics(kept[metric]),
-            "voices": {str(voice): _statistics(values) for voice, values in voices},
+            **_compute_statistics(kept[metric]),
+            "voices": {str(voice): _compute_statistics(values) for voice, values in voices},
         }
     noise = kept["harmonic_share"] < NOISE_DOMINATED
     summary["si_sdr_by_kind"] = {
-        "harmonic": _statistics(kept["si_sdr"][~noise]),
-        "noise": _statistics(kept["si_sdr"][noise]),
+        "harmonic": _compute_statistics(kept["si_sdr"][~noise]),
+        "noise": _compute_statistics(kept["si_sdr"][noise]),
     }
     summary["frames"] = {"total": len(frames), "kept": len(kept)}
     return summary
 
 
-def _statistics(values: pd.Series) -> dict[str, Any]:
+def _compute_statistics(values: pd.Series) -> dict[str, Any]:
     values = values[np.isfinite(values)]
     if values.empty:
         return {"mean": None, "median": None, "q25": None, "q75": None, "n": 0}

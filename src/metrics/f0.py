@@ -32,7 +32,7 @@ VOICE_SCORES = (
 )
 
 
-def multipitch_scores(
+def score_multipitch(
     reference: NDArray[np.float32], estimate: NDArray[np.float32]
 ) -> dict[str, float]:
     """Whether the right pitches sound, whichever voice they were given to.
@@ -51,10 +51,10 @@ def multipitch_scores(
         f_measure: their harmonic mean.
 
     Raises:
-        ValueError: different numbers of frames.
+        UmssError: different numbers of frames.
     """
     _check(reference, estimate, 2)
-    wanted, found = _pitches(reference), _pitches(estimate)
+    wanted, found = _list_pitches(reference), _list_pitches(estimate)
     n_wanted = multipitch.compute_num_freqs(wanted)
     n_found = multipitch.compute_num_freqs(found)
     if n_wanted.sum() == 0:
@@ -74,7 +74,7 @@ def multipitch_scores(
     }
 
 
-def voice_scores(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> dict[str, float]:
+def score_voice(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> dict[str, float]:
     """How well one voice is followed.
 
     A track has no pitch where it is silent, so a missed frame is also a wrong pitch: raw pitch
@@ -97,11 +97,11 @@ def voice_scores(reference: NDArray[np.float32], estimate: NDArray[np.float32]) 
             such frames.
 
     Raises:
-        ValueError: different numbers of frames.
+        UmssError: different numbers of frames.
     """
     _check(reference, estimate, 1)
     sung, voiced = (reference > 0).astype(float), (estimate > 0).astype(float)
-    wanted, found = _cents(reference), _cents(estimate)
+    wanted, found = _to_cents(reference), _to_cents(estimate)
     scores = dict.fromkeys(VOICE_SCORES, float("nan"))
     right = (sung > 0) & (voiced > 0) & (np.abs(wanted - found) < TOLERANCE)
     if right.any():
@@ -135,7 +135,7 @@ def _check(reference: NDArray[np.float32], estimate: NDArray[np.float32], n_dims
         )
 
 
-def _pitches(tracks: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+def _list_pitches(tracks: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     """The pitches of every frame; those that mir_eval would refuse are moved to its limits.
 
     Interpolation into silence leaves values near 0 Hz in some published tracks. They must count as
@@ -145,6 +145,6 @@ def _pitches(tracks: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     return [np.clip(row[row > 0].astype(np.float64), *limits) for row in tracks]
 
 
-def _cents(track: NDArray[np.float32]) -> NDArray[np.float64]:
+def _to_cents(track: NDArray[np.float32]) -> NDArray[np.float64]:
     cents: NDArray[np.float64] = melody.hz2cents(track.astype(np.float64))
     return cents

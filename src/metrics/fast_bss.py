@@ -45,7 +45,7 @@ def fast_bss_eval(
         (SIR of a single source).
 
     Raises:
-        ValueError: shapes differ.
+        UmssError: shapes differ.
     """
     if estimates.shape != sources.shape or sources.ndim != 3:
         raise UmssError(
@@ -60,13 +60,15 @@ def fast_bss_eval(
     scores = target.new_full((4, *target.shape[:3]), torch.nan, dtype=torch.float64)
     heard = ~silent.all(-1)
     if heard.any():
-        filters = distortion_filters(estimates[heard].double(), sources[heard].double(), taps)
-        found = _ratios(estimate[heard].double(), target[heard].double(), *filters)
+        filters = find_distortion_filters(estimates[heard].double(), sources[heard].double(), taps)
+        found = _compute_ratios(estimate[heard].double(), target[heard].double(), *filters)
         scores[:, heard] = found.masked_fill(silent[heard].unsqueeze(1), torch.nan)
     return dict(zip(("sdr", "isr", "sir", "sar"), scores.unbind(0), strict=True))
 
 
-def _ratios(estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: Tensor) -> Tensor:
+def _compute_ratios(
+    estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: Tensor
+) -> Tensor:
     """The four ratios in dB, [4, B, J, W], of windows [B, J, W, rate], given the filters."""
     rate, taps = target.shape[-1], own_filter.shape[-1]
     # The sources of a window through the filters, with the filters' tail.
@@ -97,7 +99,7 @@ def _ratios(estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: 
     return 10.0 * torch.log10(ratios)
 
 
-def distortion_filters(estimates: Tensor, sources: Tensor, taps: int) -> tuple[Tensor, Tensor]:
+def find_distortion_filters(estimates: Tensor, sources: Tensor, taps: int) -> tuple[Tensor, Tensor]:
     """Least-squares filters that turn sources into estimates.
 
     Args:

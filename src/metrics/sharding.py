@@ -104,11 +104,11 @@ class Task:
         if self.errors.any:
             served = perturb_batches(served, self.errors, self.errors_seed)
         if stop is not None:
-            served = _until(served, stop)
+            served = _serve_until_stopped(served, stop)
         return evaluate(separator, served, seeds=self.seeds, bss=self.bss, stopwatch=stopwatch)
 
 
-def _until(batches: Iterable[dict[str, Any]], stop: Any) -> Iterator[dict[str, Any]]:
+def _serve_until_stopped(batches: Iterable[dict[str, Any]], stop: Any) -> Iterator[dict[str, Any]]:
     for batch in batches:
         if stop.value:
             raise InterruptedError("the evaluation was stopped")
@@ -128,11 +128,11 @@ def evaluate_sharded(
             GPU with a number ("cuda:1") is shared by all of them.
 
     Returns:
-        The table of `src.metrics.evaluation.evaluate`, and the measures of `Stopwatch.summary`
+        The table of `src.metrics.evaluation.evaluate`, and the measures of `Stopwatch.summarise`
         over all processes: sums of seconds, the largest peak of any one process, and "workers".
 
     Raises:
-        ValueError: nothing to evaluate; and whatever `evaluate` raises, for the first batch that
+        UmssError: nothing to evaluate; and whatever `evaluate` raises, for the first batch that
             it is raised for.
         ChildProcessError: a process was killed.
     """
@@ -151,7 +151,7 @@ def evaluate_sharded(
     stop = context.RawValue("b", 0)
     pool = ProcessPoolExecutor(workers, context, _start, (task, threads, device, numbers, stop))
     try:
-        with _limited_threads(threads):  # processes start when they are given work
+        with _limit_threads(threads):  # processes start when they are given work
             futures = [pool.submit(_evaluate_piece, piece) for piece in pieces]
         # In this order, so that of several errors the one is told that one process would meet.
         results = [f.result() for f in track(futures, "evaluating", transient=True)]
@@ -169,10 +169,10 @@ def evaluate_sharded(
     finally:
         pool.shutdown(wait=True)
     frames = pd.concat([table for table, _ in results], ignore_index=True)
-    return frames, _combined([speed for _, speed in results], workers)
+    return frames, _combine([speed for _, speed in results], workers)
 
 
-def _combined(speeds: Sequence[dict[str, Any]], workers: int) -> dict[str, Any]:
+def _combine(speeds: Sequence[dict[str, Any]], workers: int) -> dict[str, Any]:
     """Measures of all pieces together."""
     total = {k: sum(s[k] for s in speeds) for k in ("seconds", "cpu_seconds", "audio_seconds")}
     return {
@@ -186,7 +186,7 @@ def _combined(speeds: Sequence[dict[str, Any]], workers: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _limited_threads(threads: int) -> Iterator[None]:
+def _limit_threads(threads: int) -> Iterator[None]:
     """Processes started inside have so many threads in all numeric libraries."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
@@ -233,4 +233,4 @@ def _evaluate_piece(batches: Sequence[int]) -> tuple[pd.DataFrame, dict[str, Any
         _separator = instantiate(OmegaConf.create(_task.separator))
     stopwatch = Stopwatch(getattr(_separator, "device", "cpu"))
     frames = _task.evaluate(_separator, [_task.batches[i] for i in batches], stopwatch, _stop)
-    return frames, stopwatch.summary()
+    return frames, stopwatch.summarise()

@@ -56,10 +56,10 @@ class Stopwatch:
         self.seconds += time.perf_counter() - begin
         self.cpu_seconds += time.process_time() - cpu_begin
         self.audio_seconds += audio_seconds
-        peak = torch.cuda.max_memory_allocated(self.device) if cuda else peak_memory()
+        peak = torch.cuda.max_memory_allocated(self.device) if cuda else measure_peak_memory()
         self.peak_memory_gb = max(self.peak_memory_gb, peak / 1e9)
 
-    def summary(self) -> dict[str, Any]:
+    def summarise(self) -> dict[str, Any]:
         """The measures, "real_time_factor", "device" and "threads" (of PyTorch's CPU kernels).
 
         The real-time factor is wall time over audio, None if nothing was measured.
@@ -76,7 +76,7 @@ class Stopwatch:
         }
 
 
-def peak_memory() -> int:
+def measure_peak_memory() -> int:
     """Largest resident memory of this process in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

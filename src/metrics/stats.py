@@ -43,7 +43,7 @@ COLUMNS = (
 Tables = Mapping[str, pd.DataFrame]
 
 
-def paired_unit(tables: Tables, metric: str = "si_sdr") -> str:
+def choose_paired_unit(tables: Tables, metric: str = "si_sdr") -> str:
     """What is one observation in a paired test: "mixture", or "excerpt" with few mixtures.
 
     Args:
@@ -51,10 +51,10 @@ def paired_unit(tables: Tables, metric: str = "si_sdr") -> str:
         metric: column; rows without a value do not count.
 
     Raises:
-        ValueError: see `describe`.
+        UmssError: see `describe`.
     """
     common = None
-    for frames in _kept(tables, metric).values():
+    for frames in _select_kept(tables, metric).values():
         units = set(frames.groupby(UNITS["mixture"]).groups)
         common = units if common is None else common & units
     return "mixture" if len(common or ()) >= MIN_MIXTURES else "excerpt"
@@ -74,15 +74,15 @@ def describe(tables: Tables, metric: str = "si_sdr", seed: int = 0) -> pd.DataFr
         unit, n_units, and note (why an interval is missing, else empty).
 
     Raises:
-        ValueError: no tables, a metric that a table lacks, a table without a kept frame, or
+        UmssError: no tables, a metric that a table lacks, a table without a kept frame, or
             values that are infinite.
     """
-    kept = _kept(tables, metric)
-    unit = paired_unit(tables, metric)
+    kept = _select_kept(tables, metric)
+    unit = choose_paired_unit(tables, metric)
     rows = []
     for method, frames in kept.items():
         values = frames[metric]
-        low, high, note = _interval(frames, metric, unit, seed)
+        low, high, note = _bootstrap_interval(frames, metric, unit, seed)
         rows.append(
             {
                 "method": method,
@@ -128,18 +128,18 @@ def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
         is 1 or 0.
 
     Raises:
-        ValueError: see `describe`.
+        UmssError: see `describe`.
     """
-    kept = _kept(tables, metric)
-    unit = paired_unit(tables, metric)
+    kept = _select_kept(tables, metric)
+    unit = choose_paired_unit(tables, metric)
     means = {m: frames.groupby(UNITS[unit])[metric].mean() for m, frames in kept.items()}
     rows = [
         {
             "a": a,
             "b": b,
-            **_over_frames(kept[a][metric].to_numpy(), kept[b][metric].to_numpy()),
+            **_compare_frames(kept[a][metric].to_numpy(), kept[b][metric].to_numpy()),
             "unit": unit,
-            **_over_units(means[a], means[b]),
+            **_compare_units(means[a], means[b]),
         }
         for a, b in combinations(kept, 2)
     ]
@@ -147,11 +147,11 @@ def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
         row["note"] = "; ".join(filter(None, (row.pop("frames_note"), row.pop("units_note"))))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for column in ("p", "paired_t_p", "wilcoxon_p"):
-        table[f"{column}_adjusted"] = _adjusted(table[column].to_numpy(dtype=float))
+        table[f"{column}_adjusted"] = _adjust(table[column].to_numpy(dtype=float))
     return table
 
 
-def _kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
+def _select_kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
     """Kept rows with a value, by method."""
     if not tables:
         raise UmssError("no evaluation tables given")
@@ -173,17 +173,19 @@ def _kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _constant(values: NDArray[np.float64]) -> bool:
+def _is_constant(values: NDArray[np.float64]) -> bool:
     return bool(np.ptp(values) <= ROUNDING * max(1.0, abs(float(values.mean()))))
 
 
-def _interval(frames: pd.DataFrame, metric: str, unit: str, seed: int) -> tuple[float, float, str]:
+def _bootstrap_interval(
+    frames: pd.DataFrame, metric: str, unit: str, seed: int
+) -> tuple[float, float, str]:
     """Confidence interval of the mean over frames when units are drawn."""
     units = frames.groupby(UNITS[unit])[metric].agg(["sum", "count"]).to_numpy(dtype=float)
     if len(units) < 2:
         return np.nan, np.nan, f"one {unit}: no confidence interval"
     mean = float(frames[metric].mean())
-    if _constant(units[:, 0] / units[:, 1]):
+    if _is_constant(units[:, 0] / units[:, 1]):
         return mean, mean, ""
 
     def ratio(sums: Any, counts: Any, axis: int) -> Any:
@@ -202,13 +204,13 @@ def _interval(frames: pd.DataFrame, metric: str, unit: str, seed: int) -> tuple[
     return float(interval.low), float(interval.high), ""
 
 
-def _over_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, Any]:
+def _compare_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, Any]:
     difference = float(a.mean() - b.mean())
     row: dict[str, Any] = {
         "n_a": len(a),
         "n_b": len(b),
         "difference": difference,
-        "superiority": _superiority(a, b),
+        "superiority": _measure_superiority(a, b),
         "frames_note": "",
     }
     if min(len(a), len(b)) < 2:
@@ -216,7 +218,7 @@ def _over_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, An
             ("levene_p", "t", "df", "p", "ci_low", "ci_high", "cohen_d"), np.nan
         )
         return row | undefined | {"test": "", "frames_note": "one frame: no test over frames"}
-    if _constant(a) and _constant(b):
+    if _is_constant(a) and _is_constant(b):
         same = abs(difference) <= ROUNDING * max(1.0, abs(float(a.mean())))
         t = 0.0 if same else float(np.copysign(np.inf, difference))
         return row | {
@@ -251,12 +253,12 @@ def _over_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, An
     }
 
 
-def _superiority(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _measure_superiority(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     pairs_won = stats.mannwhitneyu(a, b, method="asymptotic").statistic
     return float(pairs_won) / (len(a) * len(b))
 
 
-def _over_units(a: pd.Series, b: pd.Series) -> dict[str, Any]:
+def _compare_units(a: pd.Series, b: pd.Series) -> dict[str, Any]:
     both = pd.concat([a, b], axis=1, join="inner")
     one, other = both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy()
     row: dict[str, Any] = {
@@ -274,14 +276,16 @@ def _over_units(a: pd.Series, b: pd.Series) -> dict[str, Any]:
     differences = np.where(np.abs(one - other) <= ROUNDING * scale, 0.0, one - other)
     if not differences.any():
         return row | {"paired_t_p": 1.0, "wilcoxon_p": 1.0}
-    paired_t_p = 0.0 if _constant(differences) else float(stats.ttest_1samp(differences, 0).pvalue)
+    paired_t_p = (
+        0.0 if _is_constant(differences) else float(stats.ttest_1samp(differences, 0).pvalue)
+    )
     return row | {
         "paired_t_p": paired_t_p,
         "wilcoxon_p": float(stats.wilcoxon(differences).pvalue),
     }
 
 
-def _adjusted(p: NDArray[np.float64]) -> NDArray[np.float64]:
+def _adjust(p: NDArray[np.float64]) -> NDArray[np.float64]:
     adjusted = np.full_like(p, np.nan)
     defined = ~np.isnan(p)
     if defined.any():

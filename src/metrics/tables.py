@@ -68,14 +68,14 @@ def read_tables(folders_or_globs: Sequence[str | Path]) -> list[EvaluationTable]
 
     Raises:
         FileNotFoundError: nothing is there, or one of the two files is missing.
-        ValueError: a broken file, a missing column or field, a kept row without a score, a row
+        UmssError: a broken file, a missing column or field, a kept row without a score, a row
             that is there twice, or two tables of the same name, number of singers and F0 errors.
     """
     if isinstance(folders_or_globs, (str, Path)):
         folders_or_globs = [folders_or_globs]
     folders: dict[Path, Path] = {}
     for entry in folders_or_globs:
-        for folder in _evaluations(entry):
+        for folder in _find_evaluations(entry):
             folders.setdefault(folder.resolve(), folder)
     if not folders:
         raise FileNotFoundError("no evaluation given; name folders written by src.evaluate")
@@ -100,14 +100,14 @@ def check_comparable(tables: Sequence[EvaluationTable]) -> None:
     rows kept. Tables of different numbers of singers are not compared.
 
     Raises:
-        ValueError: names two tables, what differs first, and what to do.
+        UmssError: names two tables, what differs first, and what to do.
     """
     first: dict[int, EvaluationTable] = {}
     rows: dict[int, pd.Series] = {}
     for table in tables:
         reference = first.setdefault(table.n_singers, table)
         both = f"{reference.path} and {table.path} cannot be compared"
-        difference = difference_of(reference.summary["protocol"], table.summary["protocol"])
+        difference = find_difference(reference.summary["protocol"], table.summary["protocol"])
         if difference is not None:
             raise UmssError(
                 f"{both}: protocol.{difference}; evaluate both on the same data, or report on "
@@ -119,12 +119,12 @@ def check_comparable(tables: Sequence[EvaluationTable]) -> None:
             if kept.index.equals(expected.index) and np.array_equal(kept, expected):
                 continue
             raise UmssError(
-                f"{both}: {_first_difference(expected, kept, reference, table, seed)}; evaluate "
-                "both again with the same version and the same data"
+                f"{both}: {_describe_first_difference(expected, kept, reference, table, seed)}; "
+                "evaluate both again with the same version and the same data"
             )
 
 
-def _evaluations(entry: str | Path) -> list[Path]:
+def _find_evaluations(entry: str | Path) -> list[Path]:
     """Folders of evaluations that an argument stands for."""
     path = Path(entry)
     found = [path] if path.exists() else [Path(p) for p in glob.glob(str(entry), recursive=True)]
@@ -177,7 +177,7 @@ def _read_frames(path: Path) -> pd.DataFrame:
             path,
             dtype=dict.fromkeys(TEXT, "str"),
             keep_default_na=False,
-            na_values={c: ["", "nan", "NaN"] for c in _numeric_columns(path)},
+            na_values={c: ["", "nan", "NaN"] for c in _list_numeric_columns(path)},
         )
     except (ValueError, OSError) as error:
         raise UmssError(f"{path}: not readable as a table ({error}); evaluate again") from error
@@ -192,27 +192,29 @@ def _read_frames(path: Path) -> pd.DataFrame:
     for column in scores:
         if not pd.api.types.is_numeric_dtype(frames[column]):
             bad = pd.to_numeric(frames[column], errors="coerce").isna()
-            raise UmssError(f"{path}: column {column} is not a number in {_row(frames, bad)}")
+            raise UmssError(
+                f"{path}: column {column} is not a number in {_describe_row(frames, bad)}"
+            )
         if column in BSS_METRICS:  # undefined where any source is silent
             continue
         bad = frames["kept"] & ~np.isfinite(frames[column])
         if bad.any():
             raise UmssError(
-                f"{path}: column {column} is NaN or infinite in {_row(frames, bad)}, which is "
-                "kept; evaluate again"
+                f"{path}: column {column} is NaN or infinite in {_describe_row(frames, bad)}, "
+                "which is kept; evaluate again"
             )
     twice = frames.duplicated([*ROW, "seed"])
     if twice.any():
-        raise UmssError(f"{path}: {_row(frames, twice)} is there twice; evaluate again")
+        raise UmssError(f"{path}: {_describe_row(frames, twice)} is there twice; evaluate again")
     return frames
 
 
-def _numeric_columns(path: Path) -> list[str]:
+def _list_numeric_columns(path: Path) -> list[str]:
     header = pd.read_csv(path, nrows=0, keep_default_na=False).columns
     return [column for column in header if column not in TEXT]
 
 
-def _row(frames: pd.DataFrame, where: pd.Series) -> str:
+def _describe_row(frames: pd.DataFrame, where: pd.Series) -> str:
     """The first row of a selection, in words; line 1 of the file is its header."""
     position = int(np.flatnonzero(where.to_numpy())[0])
     row = frames.iloc[position]
@@ -222,7 +224,7 @@ def _row(frames: pd.DataFrame, where: pd.Series) -> str:
     )
 
 
-def difference_of(
+def find_difference(
     one: Any,
     other: Any,
     name: str = "",
@@ -234,7 +236,7 @@ def difference_of(
         for key in dict.fromkeys((*one, *other)):
             inner = f"{name}.{key}" if name else str(key)
             if key in one and key in other:
-                difference = difference_of(one[key], other[key], inner, names=names)
+                difference = find_difference(one[key], other[key], inner, names=names)
                 if difference is not None:
                     return difference
             else:
@@ -246,7 +248,7 @@ def difference_of(
     return f"{name} is {one!r} in {names[0]}, {other!r} in {names[1]}"
 
 
-def _first_difference(
+def _describe_first_difference(
     expected: pd.Series,
     found: pd.Series,
     reference: EvaluationTable,

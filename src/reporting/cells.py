@@ -16,7 +16,7 @@ NOTHING = "\u2013"
 MINUS = "\u2212"
 
 
-def number(value: float | None, digits: int = 2) -> str:
+def format_number(value: float | None, digits: int = 2) -> str:
     """A number for a table; a dash where there is none."""
     if value is None or math.isnan(value):
         return NOTHING
@@ -24,7 +24,7 @@ def number(value: float | None, digits: int = 2) -> str:
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", MINUS)  # no minus zero
 
 
-def probability(p: float) -> str:
+def format_probability(p: float) -> str:
     """A p-value for a table; the smallest ones by their order of magnitude."""
     if math.isnan(p):
         return NOTHING
@@ -35,7 +35,7 @@ def probability(p: float) -> str:
     return f"{p:.0e}".replace("e-0", "e-").replace("-", MINUS)
 
 
-def crossed(
+def cross(
     stem: str,
     caption: str,
     table: pd.DataFrame,
@@ -58,7 +58,7 @@ def crossed(
     """
     across = list(dict.fromkeys(table[columns])) if order is None else list(order)
     cells = {
-        (row[index], row[columns]): f"{number(row['mean'])} ({number(row['median'])})"
+        (row[index], row[columns]): f"{format_number(row['mean'])} ({format_number(row['median'])})"
         for row in table.to_dict("records")
     }
     rows = [
@@ -69,17 +69,21 @@ def crossed(
     return Grid(stem, caption, header, rows, table if data is None else data)
 
 
-def kept_values(frames: pd.DataFrame, metric: str) -> NDArray[np.float64]:
+def select_kept_values(frames: pd.DataFrame, metric: str) -> NDArray[np.float64]:
     """Values of a metric in the kept frames that have one."""
     return frames.loc[frames["kept"], metric].dropna().to_numpy(dtype=np.float64)
 
 
-def interval(low: float, high: float) -> str:
+def format_interval(low: float, high: float) -> str:
     """Two ends of a range; a dash where there are none."""
-    return NOTHING if np.isnan(low) or np.isnan(high) else f"{number(low)} … {number(high)}"
+    return (
+        NOTHING
+        if np.isnan(low) or np.isnan(high)
+        else f"{format_number(low)} … {format_number(high)}"
+    )
 
 
-def notes(table: pd.DataFrame, names: list[str]) -> list[str]:
+def collect_notes(table: pd.DataFrame, names: list[str]) -> list[str]:
     """What the statistics could not tell, as one paragraph; nothing if there is nothing."""
     noted = [row for row in table.to_dict("records") if row.get("note")]
     lines = [f"{' and '.join(row[name] for name in names)}: {row['note']}" for row in noted]

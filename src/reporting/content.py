@@ -96,13 +96,15 @@ class Group:
         return {name: table.frames for name, table in self.methods.items()}
 
 
-def error_sizes(table: EvaluationTable) -> dict[str, float]:
+def list_error_sizes(table: EvaluationTable) -> dict[str, float]:
     """Kinds of errors in the F0 of an evaluation, with their sizes; empty if there are none."""
     errors = table.f0_errors
     return {kind: float(errors[kind]) for kind in ERROR_KINDS if float(errors.get(kind, 0)) > 0}
 
 
-def groups_of(tables: Sequence[EvaluationTable], order: Sequence[str] | None = None) -> list[Group]:
+def group_tables(
+    tables: Sequence[EvaluationTable], order: Sequence[str] | None = None
+) -> list[Group]:
     """Evaluations by number of singers, fewest first.
 
     Args:
@@ -111,7 +113,7 @@ def groups_of(tables: Sequence[EvaluationTable], order: Sequence[str] | None = N
             without an evaluation are passed over.
 
     Raises:
-        ValueError: no tables, or two to compare have the same name and number of singers.
+        UmssError: no tables, or two to compare have the same name and number of singers.
     """
     if not tables:
         raise UmssError("tables=[]: name at least one folder written by src.evaluate")
@@ -121,7 +123,7 @@ def groups_of(tables: Sequence[EvaluationTable], order: Sequence[str] | None = N
     for n_singers in sorted({table.n_singers for table in ordered}):
         group = Group(n_singers, {}, [])
         for table in (t for t in ordered if t.n_singers == n_singers):
-            if error_sizes(table):
+            if list_error_sizes(table):
                 group.disturbed.append(table)
             elif group.methods.setdefault(table.name, table) is not table:
                 raise UmssError(

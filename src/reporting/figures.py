@@ -40,14 +40,14 @@ AXES_OF_KINDS = {
 assert tuple(AXES_OF_KINDS) == ERROR_KINDS
 
 
-def new_figure(width: float, height: float) -> Figure:
+def build_figure(width: float, height: float) -> Figure:
     """An empty figure in inches with a canvas of its own: no global state."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def label_of(name: str) -> str:
+def label_metric(name: str) -> str:
     """A name as a label: not too long, and never read as a formula."""
     if len(name) > LONGEST:
         half = (LONGEST - 1) // 2
@@ -63,7 +63,7 @@ def name_axis(axes: Axes, names: Sequence[str], width: float) -> None:
         names: of the methods.
         width: inches of the axes, about.
     """
-    labels = [label_of(name) for name in names]
+    labels = [label_metric(name) for name in names]
     letters = max(map(len, labels)) * 0.6 * FONT / 72 + 0.1
     slanted = letters > width / len(names)
     axes.set_xticks(range(1, len(names) + 1), labels)
@@ -74,7 +74,7 @@ def name_axis(axes: Axes, names: Sequence[str], width: float) -> None:
     axes.set_xlim(0.4, len(names) + 0.6)
 
 
-def score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+def choose_score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """Range of a score axis: everything, but for outliers far beyond all whiskers."""
     ends = np.array([np.percentile(v, WHISKERS) for v in values])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
@@ -85,13 +85,13 @@ def score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def outside(values: ArrayLike, limits: tuple[float, float]) -> int:
+def describe_outside(values: ArrayLike, limits: tuple[float, float]) -> int:
     """How many values a picture with these limits does not show."""
     scores = np.asarray(values, dtype=np.float64)
     return int(np.sum((scores < limits[0]) | (scores > limits[1])))
 
 
-def distribution_figure(
+def draw_distributions(
     values: Mapping[str, NDArray[np.float64]], *, title: str, axis: str
 ) -> Figure:
     """Violins over the whole range with boxes in them, one per method (the paper's Fig. 4).
@@ -103,7 +103,7 @@ def distribution_figure(
         title: above the picture.
         axis: name of the scores.
     """
-    figure = new_figure(WIDTH, 4.9)
+    figure = build_figure(WIDTH, 4.9)
     axes = figure.add_subplot()
     scores = list(values.values())
     # A density needs values that differ.
@@ -118,7 +118,7 @@ def distribution_figure(
         )
         for body in cast(list[PolyCollection], violins["bodies"]):
             body.set(facecolor=SKY, edgecolor=BLUE, alpha=0.45, linewidth=0.6)
-    _boxes(
+    _draw_boxes(
         axes,
         scores,
         np.arange(1, len(scores) + 1),
@@ -129,7 +129,7 @@ def distribution_figure(
     )
     means = [v.mean() for v in scores]
     axes.plot(range(1, len(scores) + 1), means, "D", color=ORANGE, markersize=4, zorder=4)
-    _finish_scores(axes, list(values), score_limits(scores), axis)
+    _finish_scores(axes, list(values), choose_score_limits(scores), axis)
     axes.set_title(title)
     handles = [
         Patch(facecolor=SKY, edgecolor=BLUE, alpha=0.45, label="all frames"),
@@ -144,7 +144,7 @@ def distribution_figure(
     return figure
 
 
-def paired_boxes_figure(
+def draw_paired_boxes(
     values: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
     *,
     title: str,
@@ -159,15 +159,15 @@ def paired_boxes_figure(
         axis: name of the scores.
         names: of the two kinds.
     """
-    figure = new_figure(min(WIDTH, 2.4 + 1.3 * len(values)), 4.2)
+    figure = build_figure(min(WIDTH, 2.4 + 1.3 * len(values)), 4.2)
     axes = figure.add_subplot()
     at = np.arange(1, len(values) + 1)
     faces = (SKY, YELLOW)
     for side, face in enumerate(faces):
         scores = [pair[side] for pair in values.values()]
-        _boxes(axes, scores, at + (side - 0.5) * 0.34, width=0.28, face=face, edge="#333333")
+        _draw_boxes(axes, scores, at + (side - 0.5) * 0.34, width=0.28, face=face, edge="#333333")
     shown = [np.percentile(v, WHISKERS) for pair in values.values() for v in pair]
-    _finish_scores(axes, list(values), score_limits(shown), axis)
+    _finish_scores(axes, list(values), choose_score_limits(shown), axis)
     axes.set_title(title)
     handles = [
         Patch(facecolor=face, edgecolor="#333333", label=name)
@@ -179,11 +179,11 @@ def paired_boxes_figure(
     return figure
 
 
-def robustness_figure(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
+def draw_robustness(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
     """Mean scores over the size of every kind of error, one panel per kind.
 
     Args:
-        table: see `src.reporting.robustness.robustness_table`, not empty.
+        table: see `src.reporting.robustness.tabulate_robustness`, not empty.
         title: above the panels.
         axis: name of the scores.
     """
@@ -194,7 +194,7 @@ def robustness_figure(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
     per_row = 4
     legend_rows = math.ceil(len(labels) / per_row)
     width = WIDTH if columns == 3 else 0.5 * WIDTH * columns
-    figure = new_figure(max(width, 0.6 * WIDTH), 2.8 * rows + 0.25 * legend_rows + 0.5)
+    figure = build_figure(max(width, 0.6 * WIDTH), 2.8 * rows + 0.25 * legend_rows + 0.5)
     figure.suptitle(title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     handles = {}
@@ -224,13 +224,13 @@ def robustness_figure(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
     for panel in panels[: len(kinds) : columns]:
         panel.set_ylabel(axis, fontsize=FONT)
     figure.legend(
-        list(handles.values()), [label_of(name) for name in handles], frameon=False,
+        list(handles.values()), [label_metric(name) for name in handles], frameon=False,
         loc="outside lower center", ncols=min(per_row, len(handles)), fontsize=SMALL_FONT,
     )  # fmt: skip
     return figure
 
 
-def _boxes(
+def _draw_boxes(
     axes: Axes,
     scores: Sequence[NDArray[np.float64]],
     at: NDArray,

@@ -15,7 +15,7 @@ from .content import Section
 TEMPLATE = "report.html.j2"
 
 
-def svg_of(figure: Figure) -> str:
+def render_svg(figure: Figure) -> str:
     """A figure as SVG text; the same figure gives the same text."""
     buffer = io.StringIO()
     # Letters as shapes: they look the same without the font.

@@ -12,10 +12,10 @@ from ..errors import UmssError
 from ..files import check_existing, write_text
 from ..metrics.tables import EvaluationTable, check_comparable
 from ..plots import save_figure
-from .content import Grid, Group, Picture, groups_of
-from .page import render_page, svg_of
-from .provenance import command_of, provenance_section
-from .sections import group_section
+from .content import Grid, Group, Picture, group_tables
+from .page import render_page, render_svg
+from .provenance import build_provenance_section, write_command
+from .sections import build_group_section
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ def write_report(
         Path of the page.
 
     Raises:
-        ValueError: no tables, tables that cannot be compared, a table without a kept frame, an
+        UmssError: no tables, tables that cannot be compared, a table without a kept frame, an
             unknown format, or a name twice.
-        FileExistsError: a file of the report is there and `overwrite` is false.
+        OutputExistsError: a file of the report is there and `overwrite` is false.
     """
     unknown = [f for f in formats if f not in FORMATS]
     if unknown:
@@ -62,14 +62,14 @@ def write_report(
     output = Path(output)
     page = output / PAGE
     check_existing([page], overwrite=overwrite)  # before the work
-    groups = groups_of(tables, order)
+    groups = group_tables(tables, order)
     check_comparable(tables)
     missing = set(order or ()) - {table.name for table in tables}
     if missing:
         log.warning("order: no evaluation is named %s", ", ".join(sorted(missing)))
 
-    sections = [group_section(group, seed=seed) for group in groups]
-    sections.append(provenance_section(groups, command or command_of(tables, output)))
+    sections = [build_group_section(group, seed=seed) for group in groups]
+    sections.append(build_provenance_section(groups, command or write_command(tables, output)))
     parts = [part for section in sections for part in section.parts]
     grids = {
         output / "tables" / f"{grid.stem}.csv": grid
@@ -84,17 +84,17 @@ def write_report(
         for ending in dict.fromkeys(formats)
     }
     check_existing([*grids, *pictures], overwrite=overwrite)
-    svgs = {p.stem: svg_of(p.figure) for part in parts for p in part.pictures}
+    svgs = {p.stem: render_svg(p.figure) for part in parts for p in part.pictures}
     for path, grid in grids.items():
-        write_text(path, _csv(grid))
+        write_text(path, _to_csv(grid))
     for path, picture in pictures.items():
         _write_picture(path, picture, svgs)
     # Last, so that a page never stands without what it names.
-    write_text(page, render_page(sections, svgs, title=title, summary=_summary(groups)))
+    write_text(page, render_page(sections, svgs, title=title, summary=_summarise(groups)))
     return page
 
 
-def _csv(grid: Grid) -> str:
+def _to_csv(grid: Grid) -> str:
     assert isinstance(grid.data, pd.DataFrame)
     return str(grid.data.to_csv(index=False, float_format="%.6g"))
 
@@ -106,7 +106,7 @@ def _write_picture(path: Path, picture: Picture, svgs: dict[str, str]) -> None:
         save_figure(path, picture.figure, overwrite=True)
 
 
-def _summary(groups: Sequence[Group]) -> str:
+def _summarise(groups: Sequence[Group]) -> str:
     """What the report is about, in one sentence."""
     methods = dict.fromkeys(name for group in groups for name in group.methods)
     disturbed = sum(len(group.disturbed) for group in groups)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 
-def share_of_step(batch: int, *, accumulate: int, batch_size: int, n_items: int) -> float:
+def compute_step_share(batch: int, *, accumulate: int, batch_size: int, n_items: int) -> float:
     """Share of a batch in the gradient of its step: its excerpts over those of the whole step.
 
     Args:
@@ -46,7 +46,7 @@ class EvenAccumulation(pl.Callback):
         batch_size = loader.batch_size or 1
         # Batches beyond trainer.limit_train_batches belong to no step.
         n_items = min(len(loader.sampler), int(trainer.num_training_batches) * batch_size)  # type: ignore[arg-type]
-        self._weight = accumulate * share_of_step(
+        self._weight = accumulate * compute_step_share(
             batch_idx, accumulate=accumulate, batch_size=batch_size, n_items=n_items
         )
 

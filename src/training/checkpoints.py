@@ -33,7 +33,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Content of a training checkpoint; no code stored in the file is executed.
 
     Raises:
-        ValueError: not a checkpoint.
+        UmssError: not a checkpoint.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -46,7 +46,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def why_finished(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
+def explain_finish(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
     """What ended the run that this checkpoint comes from, and how to go on; None if nothing did.
 
     Args:
@@ -74,7 +74,7 @@ def why_finished(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
     return None
 
 
-def result_of(checkpoint: dict[str, Any]) -> dict[str, Any]:
+def read_result(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What `result.json` holds, from the last checkpoint of a run."""
     states = checkpoint["callbacks"].items()
     state: dict[str, Any] = next(

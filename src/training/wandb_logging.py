@@ -23,13 +23,13 @@ from ..baselines.masks import CombSeparator
 from ..dsp.stft import apply_masks, soft_masks, stft
 from ..errors import UmssError
 from ..files import write_text
-from ..metrics.frames import SILENCE_ENERGY, frame_energy, one_second_frames, si_sdr
-from ..plots import spectrogram_figure
+from ..metrics.frames import SILENCE_ENERGY, cut_one_second_frames, frame_energy, si_sdr
+from ..plots import draw_spectrogram
 
 COLUMNS = ("epoch", "song", "mixture", "excerpt", "voice", "singer", "si_sdr", "si_sdr_comb")
 
 
-def logged_in() -> bool:
+def is_logged_in() -> bool:
     """Whether W&B credentials are at hand, found without network and without asking.
 
     Looks at WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE and the netrc file that `wandb login` writes.
@@ -48,19 +48,19 @@ def logged_in() -> bool:
     return False
 
 
-def mode_options() -> dict[str, Any]:
+def choose_mode() -> dict[str, Any]:
     """Argument `mode` of `wandb.init`, where WANDB_MODE does not decide.
 
     Raises:
-        ValueError: WANDB_MODE=online without credentials.
+        UmssError: WANDB_MODE=online without credentials.
     """
     mode = os.environ.get("WANDB_MODE")
-    if mode == "online" and not logged_in():
+    if mode == "online" and not is_logged_in():
         raise UmssError(
             "WANDB_MODE=online, but you are not logged in; run `wandb login`, set WANDB_API_KEY, "
             "or unset WANDB_MODE to log offline"
         )
-    return {} if mode is not None else {"mode": "online" if logged_in() else "offline"}
+    return {} if mode is not None else {"mode": "online" if is_logged_in() else "offline"}
 
 
 def build_logger(
@@ -78,9 +78,9 @@ def build_logger(
         options: more arguments of `wandb.init`, e.g. `group`, `entity`, `tags`.
 
     Raises:
-        ValueError: WANDB_MODE=online without credentials.
+        UmssError: WANDB_MODE=online without credentials.
     """
-    options |= mode_options()
+    options |= choose_mode()
     identity = None
     if getattr(rank_zero_only, "rank", 0) == 0:
         file = Path(save_dir) / "wandb" / "run_id"
@@ -114,7 +114,7 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
         name: of the run; by default the folder's.
 
     Raises:
-        ValueError: WANDB_MODE=online without credentials.
+        UmssError: WANDB_MODE=online without credentials.
     """
     import wandb
 
@@ -131,7 +131,7 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
         group="report",
         job_type="report",
         dir=folder,
-        **mode_options(),
+        **choose_mode(),
     )
     run.log(content)
     finish_runs()
@@ -150,7 +150,7 @@ class MediaLogger(pl.Callback):
         n_mixtures: how many excerpts of the first validation batch.
 
     Raises:
-        ValueError: numbers below one.
+        UmssError: numbers below one.
     """
 
     def __init__(self, *, every_n_epochs: int = 25, n_mixtures: int = 1) -> None:
@@ -174,14 +174,14 @@ class MediaLogger(pl.Callback):
         if not loggers or not due or trainer.sanity_checking:
             return
         first = {key: value[: self.n_mixtures] for key, value in batch.items()}
-        content = media(pl_module, first, trainer.current_epoch)
+        content = build_media(pl_module, first, trainer.current_epoch)
         step = max(0, trainer.global_step - 1)  # where Lightning puts the losses of this epoch
         for entry in loggers:
             entry.experiment.log({**content, "trainer/global_step": step})
 
 
 @torch.no_grad()
-def media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str, Any]:
+def build_media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str, Any]:
     """W&B objects for a batch (see `src.data.datamodule`) by name, e.g. "audio/0/mixture".
 
     Args:
@@ -198,7 +198,7 @@ def media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str
     comb = CombSeparator()(mixture.cpu(), batch["f0"].float().cpu(), seed=batch["seed"].cpu())
     content: dict[str, Any] = {
         "media/separation": wandb.Table(
-            columns=list(COLUMNS), data=table_rows(batch, estimates, comb.sources, epoch)
+            columns=list(COLUMNS), data=tabulate_scores(batch, estimates, comb.sources, epoch)
         )
     }
     for b, voices in enumerate(batch["parts"]):
@@ -217,7 +217,7 @@ def media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str
         }
         for name, (signal, tracks, names) in pictures.items():
             content[f"spectrogram/{b}/{name}"] = wandb.Image(
-                _picture(signal, tracks, names, f"{name}: {where}"), file_type="png"
+                _draw_picture(signal, tracks, names, f"{name}: {where}"), file_type="png"
             )
         for name, signal in sounds.items():
             samples = signal.float().cpu().numpy()
@@ -227,7 +227,7 @@ def media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str
     return content
 
 
-def table_rows(
+def tabulate_scores(
     batch: dict[str, Any], estimates: Tensor, comb: Tensor, epoch: int
 ) -> list[list[Any]]:
     """One row per mixture and voice (`COLUMNS`); SI-SDR in dB, mean of the frames that sound.
@@ -240,8 +240,8 @@ def table_rows(
     target = batch["sources"].float().cpu()
     peak = batch["full_mix_peak"].float().cpu().unsqueeze(-1)
     sounding = frame_energy(target, peak) >= SILENCE_ENERGY
-    frames = one_second_frames(target)
-    scores = [si_sdr(one_second_frames(e.float().cpu()), frames) for e in (estimates, comb)]
+    frames = cut_one_second_frames(target)
+    scores = [si_sdr(cut_one_second_frames(e.float().cpu()), frames) for e in (estimates, comb)]
     rows: list[list[Any]] = []
     for b, voices in enumerate(batch["parts"]):
         for j, voice in enumerate(voices):
@@ -254,8 +254,10 @@ def table_rows(
     return rows
 
 
-def _picture(signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str) -> np.ndarray:
+def _draw_picture(
+    signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str
+) -> np.ndarray:
     """RGB image [height, width, 3] of a spectrogram."""
-    figure = spectrogram_figure(signal.cpu().numpy(), 16_000, tracks, names=names, title=title)
+    figure = draw_spectrogram(signal.cpu().numpy(), 16_000, tracks, names=names, title=title)
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ _CODAS = (
 )  # fmt: skip
 
 
-def _consonants(text: str, rules: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+def _spell_consonants(text: str, rules: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     ordered = sorted(rules, key=lambda rule: -len(rule[0]))
     sounds: list[str] = []
     while text:
@@ -69,12 +69,12 @@ def spell(text: str, *, stressed: bool = True) -> Syllable:
     text = re.sub(r"[^a-zäöüß]", "", text)
     match = re.search("|".join(spelling for spelling, _ in _NUCLEI), text)
     if match is None:
-        return Syllable(_consonants(text, _ONSETS), "@", ())
+        return Syllable(_spell_consonants(text, _ONSETS), "@", ())
     before, after = text[: match.start()], text[match.end() :]
     vowel = dict(_NUCLEI)[match.group()]
     # an h only lengthens the vowel before it, and so makes it no closed syllable
     closed = len(re.sub(r"sch|ch|ck", "xx", after)) >= 2 and not after.startswith("h")
-    coda = _consonants(after, _CODAS)
+    coda = _spell_consonants(after, _CODAS)
     if match.group() == "e" and not stressed:
         if after == "r":
             vowel, coda = "6", ()
@@ -88,13 +88,13 @@ def spell(text: str, *, stressed: bool = True) -> Syllable:
         coda = tuple("x" if sound == "C" else sound for sound in coda)
     if after == "g" and match.group() == "i":
         coda = ("C",)
-    onset = _consonants(before, _ONSETS)
+    onset = _spell_consonants(before, _ONSETS)
     if not stressed and before in ("st", "sp"):  # only words begin with the sound of "sch"
         onset = ("s", before[1])
     return Syllable(onset, vowel, coda)
 
 
-def made_up_syllable(rng: np.random.Generator) -> Syllable:
+def make_up_syllable(rng: np.random.Generator) -> Syllable:
     """A plausible syllable for a part without text, drawn from `rng`."""
     onsets = ("", "m", "n", "l", "r", "d", "g", "b", "h", "f", "s", "t", "k", "v", "j", "S")
     codas = ("", "", "", "n", "s", "t", "l", "m", "C")

@@ -36,7 +36,7 @@ class ScoreError(UmssError):
     """A chorale is not what the synthesiser can sing."""
 
 
-def _notes_of(part: Any) -> tuple[Note, ...]:
+def _read_notes(part: Any) -> tuple[Note, ...]:
     notes = []
     for element in part.stripTies().flatten().notes:
         if element.quarterLength == 0:  # grace note
@@ -107,14 +107,14 @@ def read_score(source: str) -> tuple[tuple[Note, ...], ...]:
             f"{source}: cannot be read from music21's corpus ({error}); "
             "reinstall the music21 package with its corpus"
         ) from error
-    parts = [_notes_of(part) for part in score.parts]
+    parts = [_read_notes(part) for part in score.parts]
     if len(parts) != len(PARTS) or not all(parts):
         raise ScoreError(f"{source}: {len(parts)} parts instead of four; take another piece")
     soprano = parts[0]
     return (soprano, *(_spread_text(soprano, part) for part in parts[1:]))
 
 
-def phrase_ends(parts: tuple[tuple[Note, ...], ...]) -> tuple[tuple[float, float], ...]:
+def find_phrase_ends(parts: tuple[tuple[Note, ...], ...]) -> tuple[tuple[float, float], ...]:
     """Held notes of the soprano as (start, end) in quarter notes; the last note is always one."""
     held = {(note.start, note.end) for note in parts[0] if note.fermata}
     held.add((parts[0][-1].start, parts[0][-1].end))

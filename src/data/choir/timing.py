@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .lyrics import Syllable, made_up_syllable, spell
+from .lyrics import Syllable, make_up_syllable, spell
 from .score import Note
 from .singers import Singer
 
@@ -73,7 +73,9 @@ def conduct(
     return Conductor(beats, seconds)
 
 
-def _phrases(notes: tuple[Note, ...], held: tuple[tuple[float, float], ...]) -> list[list[Note]]:
+def _split_phrases(
+    notes: tuple[Note, ...], held: tuple[tuple[float, float], ...]
+) -> list[list[Note]]:
     """Groups of notes sung on one breath: split at rests and where a fermata's note ends."""
     ends = {end for _, end in held}
     groups: list[list[Note]] = [[]]
@@ -96,7 +98,7 @@ def sing(
 ) -> list[list[SungNote]]:
     """Phrases of one singer, with his or her own timing, breaths left free between phrases."""
     phrases = []
-    for group in _phrases(notes, held):
+    for group in _split_phrases(notes, held):
         jitter = rng.normal(0, singer.looseness, len(group))
         jitter[0] = 1.4 * jitter[0]
         starts = conductor(np.array([note.start for note in group])) + singer.early
@@ -112,7 +114,7 @@ def sing(
             if note.syllable is not None:
                 syllable: Syllable | None = spell(note.syllable, stressed=note.stressed)
             elif i == 0:
-                syllable = made_up_syllable(rng)
+                syllable = make_up_syllable(rng)
             else:
                 syllable = None
             place = (starts[i] - starts[0]) / max(stop - starts[0], 0.1)

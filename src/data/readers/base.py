@@ -217,10 +217,10 @@ class FileReader(Reader):
     def fingerprint(self, song: Song) -> dict[str, Any]:
         """Path below the root, size and modification time of every source file."""
         paths = [stem.path for stem in song.stems if stem.path is not None]
-        return file_stamps([*paths, *self.extra_files(song)], self.root)
+        return stamp_files([*paths, *self.extra_files(song)], self.root)
 
 
-def file_stamps(paths: Iterable[Path], root: Path) -> dict[str, Any]:
+def stamp_files(paths: Iterable[Path], root: Path) -> dict[str, Any]:
     """{path below root: [bytes, mtime in ns]} of every file."""
     stamps = {}
     for path in sorted(paths):
@@ -244,7 +244,7 @@ def count_clipped(channels: NDArray[np.float32]) -> int:
     return total
 
 
-def audio_files(folder: Path) -> list[Path]:
+def list_audio_files(folder: Path) -> list[Path]:
     """Audio files directly in a folder, by name; hidden files are ignored."""
     return sorted(
         path
@@ -255,14 +255,14 @@ def audio_files(folder: Path) -> list[Path]:
     )
 
 
-def song_folders(folder: Path) -> list[Path]:
+def list_song_folders(folder: Path) -> list[Path]:
     """Sub-folders by name; hidden ones and archive leftovers are ignored."""
     return sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
     )
 
 
-def unique_parts(files: Iterable[Path]) -> dict[str, Path]:
+def index_parts(files: Iterable[Path]) -> dict[str, Path]:
     """{lower-case file stem: path}.
 
     Raises:

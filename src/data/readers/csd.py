@@ -110,7 +110,7 @@ class CsdReader(FileReader):
 
     def extra_files(self, song: Song) -> list[Path]:
         """The .npz files of the song."""
-        return self._npz_files(song)
+        return self._find_npz_files(song)
 
     def _find_songs(self) -> list[Song]:
         found: dict[str, dict[StemKey, Path]] = {}
@@ -123,7 +123,7 @@ class CsdReader(FileReader):
                 folder = path.parent.parent if path.parent.name == "audio" else path.parent
                 if path.parent == self.root:
                     folder = self.root
-                name = _song_name(folder)
+                name = _name_song(folder)
             else:
                 continue
             key = (PART_ALIASES[match["part"].lower()], str(int(match["singer"])))
@@ -145,10 +145,10 @@ class CsdReader(FileReader):
                     f"{missing[0]}_{min(key[1] for key in stems)} beside the other stems"
                 )
         return check_song_names(
-            [_song(name, stems) for name, stems in sorted(found.items())], str(self.root)
+            [_build_song(name, stems) for name, stems in sorted(found.items())], str(self.root)
         )
 
-    def _npz_files(self, song: Song) -> list[Path]:
+    def _find_npz_files(self, song: Song) -> list[Path]:
         folders = [
             self._folders[song.name] / "f0_mixtures",
             self._folders[song.name].parent / "f0_mixtures",
@@ -167,15 +167,15 @@ class CsdReader(FileReader):
         return sorted({path for folder in inside for path in folder.glob("*_singers.npz")})
 
     def _find_archives(self, song: Song) -> list[dict[frozenset[StemKey], NDArray[np.float32]]]:
-        return [_read_npz(path) for path in self._npz_files(song)]
+        return [_read_npz(path) for path in self._find_npz_files(song)]
 
 
-def _song(name: str, stems: dict[StemKey, Path]) -> Song:
+def _build_song(name: str, stems: dict[StemKey, Path]) -> Song:
     ordered = sorted(stems, key=lambda key: (PARTS.index(key[0]), int(key[1])))
     return Song(name, PARTS, tuple(Stem(*key, stems[key]) for key in ordered))
 
 
-def _song_name(folder: Path) -> str:
+def _name_song(folder: Path) -> str:
     """Known title contained in the folder's name (accents and spaces aside), else that name."""
     plain = unicodedata.normalize("NFKD", folder.name).encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")

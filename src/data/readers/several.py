@@ -47,7 +47,7 @@ class SeveralReader(Reader):
             for song in reader.songs()
         }
         self.license = "; ".join(f"{label}: {r.license}" for label, r in self._readers.items())
-        self.f0_kinds = _common_kinds(self._readers.values())
+        self.f0_kinds = _find_common_kinds(self._readers.values())
 
     @classmethod
     def root_options(cls, root: str | Path | None) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _build(label: Any, choice: Any) -> Reader:
         ) from error
 
 
-def _common_kinds(readers: Iterable[Reader]) -> tuple[str, ...]:
+def _find_common_kinds(readers: Iterable[Reader]) -> tuple[str, ...]:
     """Kinds of F0 that all readers serve; exact F0 also serves where cached F0 is asked for."""
     served = [{*r.f0_kinds, *(["cached"] if "exact" in r.f0_kinds else [])} for r in readers]
     return tuple(kind for kind in ("cached", "exact", "stems") if all(kind in s for s in served))
