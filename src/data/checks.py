@@ -1,4 +1,4 @@
-"""Checks of a song's stems before they are stored; each failure is one message."""
+"""Checks of a song's stems before they are stored; each problem gives one message."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Note = tuple[str, str]
 
 
 def locate_stem(song: Song, stem: Stem) -> str:
-    """The stem's file, or its name where it has none."""
+    """Name a stem in messages by its file, or by song and part if it has none."""
     return str(stem.path) if stem.path is not None else f"{song.name} {name_stem(stem.key)}"
 
 
 def check_stem(song: Song, stem: Stem, loaded: StemAudio) -> list[Note]:
-    """Remarks on one stem.
+    """Check the samples of one stem; returns notes for the user.
 
     Raises:
         DataError: it holds NaN or infinite samples.
@@ -44,7 +44,11 @@ def is_silent(loaded: StemAudio) -> bool:
 
 
 def check_silence(silent: list[str], *, allow_silent: bool) -> list[Note]:
-    """A remark on silent stems, or DataError unless they are allowed."""
+    """Check for silent stems; returns notes for the user.
+
+    Raises:
+        DataError: there are silent stems and they are not allowed.
+    """
     if not silent:
         return []
     if not allow_silent:
@@ -56,7 +60,7 @@ def check_silence(silent: list[str], *, allow_silent: bool) -> list[Note]:
 
 
 def check_parts(song: Song) -> list[Note]:
-    """A remark on singers who lack a part that others of the same number sing."""
+    """Check for singer numbers that are missing in some parts; returns notes for the user."""
     sung: dict[str, set[str]] = {}
     for stem in song.stems:
         sung.setdefault(stem.singer, set()).add(stem.part)
@@ -70,7 +74,7 @@ def check_parts(song: Song) -> list[Note]:
 
 
 def check_rates(song: Song, rates: dict[Stem, int]) -> list[Note]:
-    """A remark where files are resampled, or differ in sample rate."""
+    """Check for files that are resampled or differ in sample rate; returns notes for the user."""
     found = sorted(set(rates.values()))
     if found == [RATE]:
         return []
@@ -81,7 +85,7 @@ def check_rates(song: Song, rates: dict[Stem, int]) -> list[Note]:
 def find_common_length(
     reader: Reader, song: Song, lengths: dict[Stem, int]
 ) -> tuple[int, list[Note]]:
-    """Length in samples to which all stems of a song are cut, and remarks on it.
+    """Find the length in samples to which all stems of a song are cut, and notes for the user.
 
     Raises:
         DataError: the stems differ by more than the reader tolerates, or are too short.
@@ -106,7 +110,11 @@ def find_common_length(
 
 
 def fit_f0(track: NDArray[np.float32], n_frames: int, place: str) -> NDArray[np.float32]:
-    """Cut a track to the song; a track that ends within two frames of it is padded with silence."""
+    """Cut an F0 track to the song's N frames; up to two missing frames are filled with silence.
+
+    Raises:
+        DataError: more frames are missing.
+    """
     if len(track) < n_frames - 2:
         raise DataError(
             f"{place}: its F0 has {len(track)} frames, the song {n_frames}; the F0 belongs to "

@@ -36,13 +36,13 @@ class MixtureDataModule(pl.LightningDataModule):
         reader: {"name": ..., "options": {...}}: the reader (see `src.data.readers.READERS`) and
             its own options; or just its name.
         n_singers: J.
-        cache_dir: where prepared data lie.
+        cache_dir: folder of the prepared data.
         root: folder of the data; `generated` needs none, `several` has one per data set instead.
         parts: voice names from the highest to the lowest (reader `folder` only).
         size: "full" or "small": song lists of `split` and excerpts per epoch.
-        f0: kind of F0, "cached" (lies with the data, or exact), "stems" (of isolated stems) or
-            "estimated" (from the mixtures, by `estimator`).
-        estimator: the multi-F0 estimator of "estimated".
+        f0: kind of F0: "cached" (comes with the data, or exact), "stems" (estimated from the
+            isolated stems) or "estimated" (estimated from the mixtures by `estimator`).
+        estimator: multi-F0 estimator, for "estimated" F0.
         singers: singers for training and test: None = all, a list, or {song: list}.
         cross_singers: training mixes any singers (otherwise one singer number per mixture).
         val_cross_singers, test_cross_singers: the same for validation and test.
@@ -52,9 +52,9 @@ class MixtureDataModule(pl.LightningDataModule):
         excerpt_seconds: length of an excerpt.
         test_first_excerpt, test_start_offset: see `src.data.excerpts.FixedExcerpts`; 1 and -256
             are the reference test protocol.
-        batch_size, num_workers, pin_memory: of the loaders.
-        mixing: other mixtures for training, of any singers and several J, see `src.data.mixing`.
-        f0_augmentation: errors in the F0 of training, see `src.data.f0_augmentation`.
+        batch_size, num_workers, pin_memory: see `torch.utils.data.DataLoader`.
+        mixing: dynamic mixing of training mixtures, see `src.data.mixing`.
+        f0_augmentation: errors in the F0 of training excerpts, see `src.data.f0_augmentation`.
         seed: seed of the random excerpts and their order.
         allow_silent: accept silent stems.
         progress: show the progress of the preparation.
@@ -135,7 +135,7 @@ class MixtureDataModule(pl.LightningDataModule):
         self.test_set: FixedExcerpts | None = None
 
     def build_reader(self) -> Reader:
-        """The reader of this data set; finds and checks its files.
+        """Build the reader of this data set, which finds and checks its files.
 
         Raises:
             DataError: the data are missing or malformed.
@@ -143,19 +143,19 @@ class MixtureDataModule(pl.LightningDataModule):
         return build_reader(self.reader_name, self.root, **self.reader_options)
 
     def choose_split(self, reader: Reader) -> Split:
-        """Song names for training, validation and test."""
+        """Choose the songs for training, validation and test."""
         names = [song.name for song in reader.songs()]
         return split_songs(names, self.lists, held_out=bool(self.val_singers))
 
     def prepare_data(self) -> None:
-        """Prepare the songs that the trainer is about to need (all, without a trainer)."""
+        """Prepare the songs of the trainer's stage; all songs if there is no trainer."""
         state = None if self.trainer is None else self.trainer.state.fn
         self.prepare(None if state is None else state.value)
 
     def prepare(self, stage: str | None = None) -> PreparedSet:
         """Prepare the songs of a stage ("fit", "validate", "test"; None = all of them).
 
-        Estimated F0 is prepared for the mixtures that the stage needs, and no others.
+        Estimated F0 is prepared only for the mixtures of the stage.
         """
         reader = self.build_reader()
         split = self.choose_split(reader)
@@ -188,7 +188,7 @@ class MixtureDataModule(pl.LightningDataModule):
     def _choose_cast(
         self, prepared: PreparedSet, split: Split, use: Use
     ) -> tuple[list[PreparedSong], Singers, bool]:
-        """The songs of a use, who sings in them, and whether any of them with any other."""
+        """Choose songs and singers of a use, and whether any singers may be combined."""
         songs = [prepared.song(name) for name in getattr(split, use)]
         if use == "train":
             return (
@@ -203,7 +203,7 @@ class MixtureDataModule(pl.LightningDataModule):
     def list_mixtures(
         self, prepared: PreparedSet, use: Use
     ) -> list[tuple[PreparedSong, list[Mixture]]]:
-        """The songs of a use and their mixtures with F0.
+        """List the songs of a use and their mixtures that have F0.
 
         Raises:
             DataError: there are none.
@@ -300,6 +300,6 @@ class MixtureDataModule(pl.LightningDataModule):
             collate_fn=collate,
             pin_memory=self.pin_memory,
             persistent_workers=self.num_workers > 0,
-            # Its own generator, or every epoch would draw a worker seed from the global state.
+            # Its own generator, so that worker seeds are not drawn from the global one.
             generator=torch.Generator().manual_seed(self.seed),
         )

@@ -1,8 +1,8 @@
-"""F0 estimated from mixtures: computed when first needed, kept beside the prepared songs.
+"""F0 estimated from mixtures: computed when first needed, stored with the prepared songs.
 
 One file per mixture and estimator, `f0_estimated_<digest>_<mixture>.npy` (float32 [N, J] in Hz,
-columns from the highest voice to the lowest). The digest stands for the estimator's configuration,
-its weights and its code, so a changed estimator estimates anew and results never mix.
+columns from the highest voice to the lowest). The digest covers the estimator's configuration,
+weights and code, so that a changed estimator never reads the tracks of another one.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from .store import PreparedSet, PreparedSong
 
 log = logging.getLogger(__name__)
 
-# Code and weights on which estimated tracks depend, below this package.
+# Code and weights that estimated tracks depend on, as paths in this package.
 _DECISIVE = ("f0", "dsp/hpss.py", "dsp/median.py", "dsp/stft.py", "dsp/tracks.py", "audio.py")
 
 
 class EstimatorRecipe:
     """A multi-F0 estimator that is built when it is first needed.
 
-    Loading a network is in vain where all tracks lie there already; its fingerprint is not.
+    If all tracks are stored already, only the fingerprint is needed and no network is loaded.
 
     Args:
         config: configuration of the estimator with its `_target_`, as in conf/multif0.
@@ -47,9 +47,9 @@ class EstimatorRecipe:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of configuration, files that it names (weights), and the code that decides."""
+        """Digest of the configuration, the files that it names (weights) and the code."""
         code = Path(__file__).parents[1]
-        # Compiled code (Python's and numba's) appears and changes without the sources changing.
+        # Compiled files (of Python and numba) change although the sources do not.
         files = sorted(
             path
             for place in _DECISIVE
@@ -64,7 +64,7 @@ class EstimatorRecipe:
         """The estimator.
 
         Raises:
-            DataError: the configuration takes tracks that lie with the data.
+            DataError: the configuration reads stored tracks instead of estimating.
         """
         estimator = instantiate(self.config)
         if isinstance(estimator, StoredTracks):
@@ -74,7 +74,7 @@ class EstimatorRecipe:
 
 
 class StoredTracks:
-    """Stands where an estimator stands, and takes tracks that lie with the data (to compare).
+    """Takes the place of an estimator but reads stored tracks of the data set, for comparison.
 
     Args:
         kind: "cached" (published tracks, or exact F0) or "stems" (F0 of the isolated stems).
@@ -86,7 +86,7 @@ class StoredTracks:
         self.kind: F0Kind = kind
 
     def __call__(self, audio: NDArray[np.float32], n_singers: int, *_: Any, **__: Any) -> Any:
-        """There is nothing to look up for audio alone.
+        """Refuse to estimate: stored tracks cannot be found from audio alone.
 
         Raises:
             DataError: always.
@@ -104,15 +104,14 @@ def estimate_mixtures(
     *,
     progress: bool = True,
 ) -> None:
-    """Estimate the F0 of mixtures that have none by this estimator yet.
+    """Estimate the F0 of mixtures that have no tracks of this estimator yet.
 
-    The estimator gets nothing but the sum of the stems. Every mixture is written as soon as it is
-    done, so an interrupted call loses one mixture at most. A second process waits and finds the
-    work done.
+    The estimator gets only the sum of the stems. Every mixture is written as soon as it is done, so
+    an interrupted call loses at most one mixture. A second process waits and finds the work done.
 
     Args:
         prepared: the songs, opened with the recipe's fingerprint.
-        mixtures: what is needed, possibly repeated.
+        mixtures: the mixtures that are needed, possibly repeated.
         recipe: the estimator.
         progress: show a progress bar.
 
@@ -134,7 +133,7 @@ def estimate_mixtures(
                     _estimate(song, mixture, estimator)
                     bar.advance(task)
     except FileNotFoundError:
-        raise  # weights that are missing: the message says where they should be
+        raise  # missing weights: the message says where they should be
     except OSError as error:
         raise DataError(
             f"{prepared.folder}: cannot keep the estimated F0 there ({error}); set "
@@ -160,7 +159,7 @@ def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> N
 
 
 def _read_contents(value: Any) -> Any:
-    """A configuration with the contents of files in place of their paths."""
+    """Replace paths of files in a configuration by digests of their contents."""
     if isinstance(value, Mapping):
         return {key: _read_contents(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

@@ -59,11 +59,11 @@ def load_item(
     """Cut one excerpt out of the memory maps.
 
     Args:
-        song, mixture: what is sung.
+        song, mixture: the song and the singers.
         start: first sample, a multiple of 256.
         length: T, samples.
         kind: kind of F0, see `PreparedSong.f0`.
-        seed: the item's seed, for random numbers that belong to it.
+        seed: seed of random numbers for this item.
         excerpt: the excerpt's number.
     """
     stop = start + length
@@ -109,13 +109,13 @@ def collate(items: Sequence[Item]) -> dict[str, Any]:
 def list_excerpt_starts(
     begin: int, end: int, length: int, first_excerpt: int = 0, start_offset: int = 0
 ) -> list[tuple[int, int]]:
-    """(number, first sample) of consecutive excerpts of a stretch: i starts at i length + offset.
+    """List (number i, first sample i * length + offset) of consecutive excerpts of a stretch.
 
     Args:
-        begin, end: the stretch, samples.
+        begin, end: first sample of the stretch and its end.
         length: of an excerpt, samples.
         first_excerpt: first i.
-        start_offset: samples; an excerpt that it pushes over the end is left out.
+        start_offset: offset in samples; excerpts that would pass the end are left out.
     """
     starts = [
         (i, begin + i * length + start_offset)
@@ -128,7 +128,7 @@ class TrainExcerpts(Dataset[Item]):
     """Random excerpts: k per 10-s part of every song and epoch, each of a random mixture.
 
     An item is addressed by (epoch, index) and drawn from a generator seeded with (seed, epoch,
-    index). There is no state, so resuming is exact and ranks need not talk to each other.
+    index). There is no state, so resuming is exact and ranks need no communication.
 
     Args:
         songs: prepared songs.
@@ -259,22 +259,22 @@ class FixedExcerpts(Dataset[Item]):
 
 
 def split_parts(begin: int, end: int) -> list[tuple[int, int]]:
-    """(first sample, end) of the 10-s parts of a stretch; none of an empty one."""
+    """Split a stretch into 10-s parts (first sample, end); an empty one has none."""
     n_parts = max(1, (end - begin) // PART_SAMPLES) if end > begin else 0
     firsts = [begin + part * PART_SAMPLES for part in range(n_parts)]
-    # The last part takes the remainder of the stretch along.
+    # The last part also covers the remainder of the stretch.
     return list(zip(firsts, [*firsts[1:], end], strict=True)) if firsts else []
 
 
 def draw_start(rng: np.random.Generator, first: int, last: int, length: int) -> int:
-    """A random start, on the grid from `first` on, of `length` samples that end by `last`."""
+    """Draw a start on the 16-ms grid from `first` on, so that `length` samples end by `last`."""
     return first + HOP * int(rng.integers((last - length - first) // HOP + 1))
 
 
 def find_usable_region(
     song: PreparedSong, regions: Regions | None, excerpt: int
 ) -> tuple[int, int]:
-    """First sample (on the grid) and end of the stretch to use; empty if too short."""
+    """Find first sample (on the 16-ms grid) and end of the usable stretch; empty if too short."""
     begin, end = (regions or {}).get(song.name, (0, song.n_samples))
     if end - begin < excerpt:
         log.warning("%s: shorter than one excerpt; left out", song.name)
@@ -283,6 +283,6 @@ def find_usable_region(
 
 
 def explain_too_short(songs: Sequence[PreparedSong], samples: int) -> str:
-    """What is wrong if no song has a stretch of this many samples."""
+    """Explain that no song has a stretch of this many samples."""
     names = ", ".join(song.name for song in songs)
     return f"{names}: no stretch is as long as the {samples / RATE:g} s that are needed"

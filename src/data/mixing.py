@@ -1,9 +1,9 @@
-"""Dynamic mixing: training mixtures put together anew, of any voices and several numbers of them.
+"""Dynamic mixing: new training mixtures of any voices, with different numbers of singers.
 
 The songs' own mixtures (`src.data.excerpts.TrainExcerpts`) are few, all have the same J, and their
-voices keep to one key, tempo and balance. Here every item is mixed for itself: voices of one song
-at one time, or of independent songs and times, transposed, with random gains and in a room (each
-if asked for). J is drawn for a whole batch by
+voices have a fixed key, tempo and balance. Here every item is a new mixture: voices of one song at
+one time, or of independent songs and times; optionally transposed, with random gains and in a room.
+J is drawn for a whole batch by
 `src.data.sampler.EnsembleSampler`, so that one model learns all ensembles from duet to sextet.
 """
 
@@ -46,7 +46,7 @@ MAX_SEMITONES = 12.0
 
 @dataclass(frozen=True)
 class Mixing:
-    """How training mixtures are put together (`data.mixing`).
+    """Settings of dynamic mixing (`data.mixing`).
 
     Args:
         n_singers: the J to train on, one per batch; None = no dynamic mixing. A number given twice
@@ -62,7 +62,7 @@ class Mixing:
         gain_db: every voice gets a gain, uniform within +- this, in dB.
 
     Raises:
-        DataError: values that cannot be.
+        DataError: values out of range.
     """
 
     n_singers: Sequence[int] | None = None
@@ -120,7 +120,7 @@ class MixedExcerpts(Dataset[Item]):
     index), as in `TrainExcerpts`. Its sources are ordered by mean F0, the highest first (silent
     ones last): parts of different songs have no order of their own. `song`, `mixture_name`,
     `parts` and `singers` name what was drawn, `start` and `excerpt` the place of the first voice
-    drawn, and `full_mix_peak` is that of the mixture, for there is nothing else to it.
+    drawn, and `full_mix_peak` is the peak of the mixture, which has no other parts.
 
     Args:
         songs: prepared songs.
@@ -209,11 +209,11 @@ class MixedExcerpts(Dataset[Item]):
         return build_mixed_item(voices, sources, f0, seed)
 
     def _draw_place(self, rng: np.random.Generator, first: int, last: int) -> tuple[int, int]:
-        """A random start within a stretch, and the speed to play at from there."""
+        """Draw a start within a stretch, and the speed of playback from there."""
         speed = NORMAL_SPEED
         if self.mixing.pitch_semitones > 0:
             speed = find_speed(rng.uniform(-1, 1) * self.mixing.pitch_semitones)
-            # A short stretch can be played only as fast as it lasts the excerpt out.
+            # A short stretch must not be played so fast that it ends before the excerpt.
             speed = min(speed, (last - first) * NORMAL_SPEED // self.excerpt_samples)
         return draw_start(rng, first, last, count_samples(self.excerpt_samples, speed)), speed
 
@@ -224,7 +224,7 @@ class MixedExcerpts(Dataset[Item]):
         part: tuple[int, int],
         n_singers: int,
     ) -> list[Voice]:
-        """Voices of one song at one time; if it has too few, of others besides."""
+        """Draw voices of one song at one time; if it has too few, also voices of other songs."""
         start, speed = self._draw_place(rng, *part)
         keys = [self._keys[song.name][i] for i in rng.permutation(len(self._keys[song.name]))]
         # The first key of every part, in random order of parts and singers; then the unisons.
@@ -238,7 +238,7 @@ class MixedExcerpts(Dataset[Item]):
     def _draw_apart(
         self, rng: np.random.Generator, n_voices: int, *, without: PreparedSong | None = None
     ) -> list[Voice]:
-        """Different stems at independent times; longer stems are drawn more often."""
+        """Draw different stems at independent times; longer stems are drawn more often."""
         if n_voices == 0:
             return []
         weights = self._weights.copy()
@@ -256,7 +256,7 @@ class MixedExcerpts(Dataset[Item]):
 
 
 def _find_usable_keys(song: PreparedSong, kind: str, singers: Singers) -> list[StemKey]:
-    """Stems of the chosen singers that have F0 without regard to a mixture."""
+    """Find stems of the chosen singers that have F0 of their own, not only in mixtures."""
     wanted = choose_singers(song, singers)
     allowed = None if wanted is None else {str(singer) for singer in wanted}
     keys = [key for key in song.keys if allowed is None or key[1] in allowed]

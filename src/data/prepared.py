@@ -9,8 +9,8 @@
                                                   f0_cached_<J>.npy              float32 [M, N, J]
                                                   f0_estimated_<digest>_<mixture>.npy    [N, J]
 
-so that training and evaluation never touch a decoder. A second call does nothing where the
-sources (size, modification time, options) are unchanged. F0 frame n lies at sample 256 n. Tracks
+so that training and evaluation never decode audio. A second call does nothing for songs whose
+sources (size, modification time, options) are unchanged. F0 frame n is at sample 256 n. Tracks
 estimated from mixtures are added by `src.data.estimated`, for the mixtures that are needed.
 """
 
@@ -64,7 +64,7 @@ F0Kind = Literal["cached", "stems", "estimated"]
 
 
 def locate_prepared(reader: Reader, cache_dir: str | Path) -> Path:
-    """Folder below `cache_dir` that belongs to this reader, location and options."""
+    """Locate the folder below `cache_dir` for this reader, location and options."""
     return Path(cache_dir).expanduser().resolve() / (
         f"{reader.name}-{_digest([reader.location(), reader.options()])}"
     )
@@ -79,18 +79,18 @@ def prepare(
     allow_silent: bool = False,
     progress: bool = True,
 ) -> PreparedSet:
-    """Decode, check, resample and store songs and their F0; a no-op where nothing changed.
+    """Decode, check, resample and store songs and their F0; unchanged songs are skipped.
 
     Safe against interruption (the index is written last) and against a second process preparing
     the same data (a file lock; the second one waits and finds the work done).
 
     Args:
         reader: the data set.
-        cache_dir: where prepared data sets live.
+        cache_dir: folder of all prepared data sets.
         f0: "cached" stores the tracks that come with the data (mixture tracks or exact F0);
-            "stems" also estimates the F0 of every isolated stem. ("estimated" is up to
-            `src.data.estimated`, which needs to know the mixtures.)
-        songs: names of the songs to prepare; None = all. Others already prepared stay.
+            "stems" also estimates the F0 of every isolated stem. ("estimated" F0 is written
+            by `src.data.estimated`, which needs to know the mixtures.)
+        songs: names of the songs to prepare; None = all. Other prepared songs are kept.
         allow_silent: accept stems without any sound (a warning instead of an error).
         progress: show a progress bar.
 
@@ -204,7 +204,7 @@ class _Preparation:
     def _write_audio(
         self, song: Song, scratch: Path, advance: Callable[[], None]
     ) -> tuple[int, list[str], list[Note]]:
-        """Store all stems; the song's length in samples, its silent stems, and remarks."""
+        """Store all stems; returns the song's length in samples, its silent stems, and notes."""
         lengths: dict[Stem, int] = {}
         rates: dict[Stem, int] = {}
         silent: list[str] = []
@@ -258,14 +258,14 @@ class _Preparation:
 
     def _commit(self, name: str, entry: dict[str, Any]) -> None:
         """Make a song visible: one atomic replacement of the index."""
-        # A round trip, so that entries look the same before and after they were on disk.
+        # Through JSON and back, so that entries in memory equal those read from disk.
         self.index["songs"][name] = json.loads(json.dumps(entry))
         write_text(self.folder / INDEX, json.dumps(self.index, indent=1))
 
 
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes; the system drops the lock of a killed process."""
+    """Lock the folder against other processes; the system frees the lock of a killed process."""
     lock = filelock.FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=1)

@@ -29,24 +29,24 @@ def name_mixture(keys: Iterable[StemKey]) -> str:
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The folder's index, None where nothing is prepared (or by an older version)."""
+    """Read the folder's index; None if nothing is prepared, or only by an older version."""
     try:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError):
-        # Indices are replaced atomically, so this is damage from outside: prepare afresh.
+        # Indices are replaced atomically, so the file was damaged from outside: prepare again.
         return None
     return index if index.get("format") == FORMAT else None
 
 
 def as_keys(pairs: Iterable[Sequence[str]]) -> tuple[StemKey, ...]:
-    """JSON lists back to stem keys."""
+    """Convert lists from JSON to stem keys."""
     return tuple((part, singer) for part, singer in pairs)
 
 
 def check_kind(kind: str) -> None:
-    """Refuse what is not a kind of F0.
+    """Check the name of a kind of F0.
 
     Raises:
         DataError: unknown kind.
@@ -96,7 +96,7 @@ class PreparedSong:
 
     @property
     def f0_kinds(self) -> tuple[str, ...]:
-        """What F0 is stored: "cached" (mixture tracks), "exact", "stems", "estimated"."""
+        """Kinds of F0 that are stored: "cached" (mixture tracks), "exact", "stems", "estimated"."""
         there = {
             "cached": self._mixtures,
             "exact": self.entry["exact"],
@@ -140,8 +140,8 @@ class PreparedSong:
 
         Args:
             keys: the mixture's stems.
-            kind: "cached": the tracks that lie with the data set for this mixture, else (where
-                the F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
+            kind: "cached": the tracks that the data set stores for this mixture, else (where the
+                F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
                 from the isolated stems; "estimated": by a multi-F0 method from the mixture alone,
                 the highest track for the highest part.
             start, stop: frames to return, all by default.
@@ -183,7 +183,7 @@ class PreparedSong:
 
 @functools.lru_cache(maxsize=256)
 def _map_file(path: Path, changed: int) -> NDArray[np.float32]:
-    """Memory map of an array. Each holds an open file, so that only the latest ones are kept."""
+    """Map an array into memory. Each map holds a file open, so only the latest are kept."""
     array: NDArray[np.float32] = np.load(path, mmap_mode="r")
     return array
 

@@ -1,4 +1,4 @@
-"""What a model is trained on: the songs' own mixtures or new ones, with true or with wrong F0."""
+"""Builds the training excerpts: the songs' own mixtures or dynamic mixing, maybe with F0 errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_training_set(
     f0_augmentation: F0Augmentation,
     **common: Any,
 ) -> TrainingSet:
-    """The training excerpts of an epoch.
+    """Build the training excerpts of an epoch.
 
     Args:
         songs: prepared songs.
@@ -35,7 +35,7 @@ def build_training_set(
         kind: kind of F0, see `PreparedSong.f0`.
         size: "full" or "small": excerpts per epoch.
         cross_singers: see `src.data.mixtures.list_mixtures`.
-        mixing: dynamic mixing; off without its `n_singers`.
+        mixing: dynamic mixing; off if its `n_singers` is None.
         f0_augmentation: errors in the F0; off with probability 0.
         common: seed, singers, regions and excerpt_samples, see `TrainExcerpts`.
     """
@@ -54,7 +54,7 @@ def build_training_set(
 def build_training_sampler(
     n_items: int, mixing: Mixing, batch_size: int, *, seed: int
 ) -> EpochSampler:
-    """The order of the training excerpts, new in every epoch; with mixing, J of every batch too."""
+    """Build the sampler, which draws a new order every epoch; with mixing, also J of each batch."""
     if mixing.n_singers:
         return EnsembleSampler(n_items, mixing.n_singers, batch_size, seed=seed)
     return EpochSampler(n_items, seed=seed)

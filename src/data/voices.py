@@ -1,4 +1,4 @@
-"""Voices of a dynamic mixture: read from the memory maps, transposed, and summed up."""
+"""Voices of a dynamic mixture: read from the memory maps, transposed, and added."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ class Voice:
 
 
 def find_speed(semitones: float) -> int:
-    """The speed, in 1 / NORMAL_SPEED, that transposes by (almost) so many semitones."""
+    """Find the speed, in 1 / NORMAL_SPEED, that transposes by about `semitones`."""
     return round(NORMAL_SPEED * 2 ** (semitones / 12))
 
 
 def count_samples(length: int, speed: int) -> int:
-    """Samples to read for `length` samples played at a speed."""
+    """Count the samples to read for `length` samples played at a speed."""
     return -(-length * speed // NORMAL_SPEED)
 
 
 def read_audio(voice: Voice, length: int, lead: int = 0) -> NDArray[np.float32]:
-    """A voice as it is played.
+    """Read a voice and play it at its speed.
 
     Args:
-        voice: what to play.
+        voice: the voice to play.
         length: T, samples from the voice's start on.
-        lead: L, samples to play before it, for what comes after to reverberate.
+        lead: L, samples to play before the start, because they reverberate into the excerpt.
 
     Returns:
         [L + T]; zero outside of the voice's region.
@@ -70,10 +70,10 @@ def read_audio(voice: Voice, length: int, lead: int = 0) -> NDArray[np.float32]:
 
 
 def read_f0(voice: Voice, kind: str, n_frames: int) -> NDArray[np.float32]:
-    """F0 of a voice as it is played: frame n belongs to sample 256 n after its start.
+    """Read the F0 of a voice played at its speed: frame n is 256 n samples after its start.
 
     Args:
-        voice: what is played.
+        voice: the voice that is played.
         kind: kind of F0, see `PreparedSong.f0`.
         n_frames: N.
 
@@ -94,10 +94,10 @@ def read_f0(voice: Voice, kind: str, n_frames: int) -> NDArray[np.float32]:
 def build_mixed_item(
     voices: Sequence[Voice], sources: NDArray[np.float32], f0: NDArray[np.float32], seed: int
 ) -> Item:
-    """The mixture of voices, ordered by mean F0, divided by its peak.
+    """Build the mixture of voices, ordered by mean F0 and divided by its peak.
 
     Args:
-        voices: what is sung, in the order of the arrays.
+        voices: the voices, in the order of the arrays.
         sources: [J, T].
         f0: [J, N] Hz, 0 = silent.
         seed: the item's seed.
@@ -123,13 +123,13 @@ def build_mixed_item(
 
 
 def average_f0(track: NDArray[np.float32]) -> float:
-    """Mean of the voiced frames of [N] in Hz; 0 if there are none."""
+    """Average the voiced frames of a track [N] in Hz; 0 if there are none."""
     voiced = track[track > 0]
     return float(voiced.mean(dtype=np.float64)) if len(voiced) else 0.0
 
 
 def _cut(voice: Voice, first: int, length: int) -> NDArray[np.float32]:
-    """Samples of the stem, zero outside of the voice's region."""
+    """Cut samples out of the stem, zero outside the voice's region."""
     begin, end = voice.region
     inside = voice.song.audio(voice.key)[max(first, begin) : min(first + length, end)]
     before = max(begin - first, 0)

@@ -28,8 +28,8 @@ class StemF0:
 
         SwiftF0's frame n is centred on sample 256 n at 16 kHz (checked with chirps in the tests:
         the error is smallest at no offset), which is the project's grid; the resampling keeps the
-        result on the grid if a later version of the package changes its time stamps. SwiftF0 leaves out
-        an incomplete last frame, so the audio is padded to whole frames.
+        result on the grid if a later version of the package changes its time stamps. SwiftF0 leaves
+        out an incomplete last frame, so the audio is padded to whole frames.
 
         Args:
             audio: mono samples [T].

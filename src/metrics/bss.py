@@ -1,4 +1,4 @@
-"""BSS Eval v4: by museval, the reference, or by `src.metrics.fast_bss`."""
+"""BSS Eval v4, by museval (the reference implementation) or by `src.metrics.fast_bss`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ ENGINES = ("museval", "fast")
 
 
 def choose_bss_engine(choice: bool | str | None) -> str | None:
-    """Name of the implementation that a configuration asks for.
+    """Choose the implementation by the value in the configuration.
 
     Args:
         choice: False or None for none, True for museval, or a name.
+
+    Returns:
+        "museval", "fast" or None.
+
 
     Raises:
         UmssError: unknown name.
@@ -36,7 +40,7 @@ def choose_bss_engine(choice: bool | str | None) -> str | None:
 
 @cache
 def _import_museval_metrics() -> ModuleType:
-    """museval's metrics module without the rest of the package.
+    """Import museval's metrics module without the rest of the package.
 
     `import museval` also loads a reader of music archives that refuses to import on machines
     without ffmpeg; the metrics need none of it.
@@ -63,7 +67,7 @@ def bss_eval(
     Args:
         estimates, sources: [B, J, T].
         rate: window and hop in samples.
-        engine: "museval", or "fast": the same scores in a fraction of the time.
+        engine: "museval", or "fast" for the same scores in a fraction of the time.
 
     Returns:
         "sdr", "isr", "sir", "sar": [B, J, T // rate] float64, dB.

@@ -24,7 +24,7 @@ from .frames import (
 )
 from .speed import Stopwatch
 
-# Columns that say what a row is a score of, or describe its frame; all others are metrics.
+# Columns that identify a row or describe its frame; all others are metrics.
 _NO_METRICS = {
     "song",
     "mixture",
@@ -49,22 +49,22 @@ def evaluate(
     bss: bool | str = False,
     stopwatch: Stopwatch | None = None,
 ) -> pd.DataFrame:
-    """Separate every batch and score every frame.
+    """Separate every batch and score every one-second frame.
 
     Args:
-        separator: the method.
+        separator: the method to evaluate.
         batches: as served by `src.data.datamodule.MixtureDataModule`.
-        seeds: seeds of the method's noise; a method without random numbers runs once.
+        seeds: seeds of the method's noise; a deterministic method runs once.
         bss: also compute SDR, ISR, SIR and SAR by BSS Eval v4: "museval" (or true; slow) or "fast",
             see `src.metrics.bss`.
-        stopwatch: measures the calls of the separator, after one that is not counted.
+        stopwatch: measures the calls of the separator, after one warm-up call.
 
     Returns:
         One row per (mixture, excerpt, voice, frame, seed), with the columns song, mixture, excerpt,
         start, source, voice, singer, frame, seed, energy, kept, harmonic_share, si_sdr,
         si_sdr_improvement (over the mixture as estimate), spectral_snr, mel_cepstral_distance and,
         for methods that synthesise, synth_spectral_snr; metrics in dB. Energy and harmonic share
-        describe the target. Frames with `kept` false are silent and not to be averaged over.
+        describe the target. Frames with `kept` false are silent and must be left out of averages.
 
     Raises:
         UmssError: no seeds, no batches, an unknown `bss`, or an excerpt that is shorter than a
@@ -77,7 +77,7 @@ def evaluate(
     tables: list[pd.DataFrame] = []
     for batch in batches:
         _check(batch)
-        if stopwatch is not None and not tables:  # whatever is done once: caches, compilation
+        if stopwatch is not None and not tables:  # warm-up: caches, compilation
             first = {key: values[:1] for key, values in batch.items()}
             _separate(separator, first, seeds[0], None)
         described, unprocessed = _describe(batch)
@@ -91,7 +91,7 @@ def evaluate(
 
 
 def name_excerpt(batch: dict[str, Any], index: int) -> str:
-    """An excerpt of a batch in words."""
+    """Name an excerpt of a batch in messages."""
     return (
         f"song {batch['song'][index]}, mixture {batch['mixture_name'][index]}, "
         f"excerpt {int(batch['excerpt'][index])}"
@@ -99,7 +99,7 @@ def name_excerpt(batch: dict[str, Any], index: int) -> str:
 
 
 def _find_first(bad: torch.Tensor) -> int | None:
-    """Index of the first item [B, ...] in which anything is true."""
+    """Find the index of the first item of [B, ...] with a true value; None without any."""
     items = bad.flatten(1).any(1).nonzero()
     return int(items[0]) if len(items) else None
 
@@ -120,7 +120,7 @@ def _check(batch: dict[str, Any]) -> None:
 def _separate(
     separator: Separator, batch: dict[str, Any], seed: int, stopwatch: Stopwatch | None
 ) -> Separation:
-    # Every excerpt has noise of its own, and other noise for every seed.
+    # Every excerpt and every seed gets different noise.
     seeds = batch["seed"] + seed * 1_000_003
     mixture = batch["mixture"]
     with stopwatch.measure(mixture.numel() / separator.rate) if stopwatch else nullcontext():
@@ -135,7 +135,7 @@ def _separate(
 
 
 def _describe(batch: dict[str, Any]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """What does not depend on the method [B, J, frames]: descriptions, SI-SDR of the mixture."""
+    """Describe the targets and score the mixture (SI-SDR in dB), each [B, J, frames]."""
     target = cut_one_second_frames(batch["sources"])
     if not target.shape[2]:
         raise UmssError(
@@ -157,7 +157,7 @@ def _score(
     rate: int,
     bss: str | None,
 ) -> dict[str, torch.Tensor]:
-    """Every metric [B, J, frames], given the SI-SDR of the mixture."""
+    """Compute every metric [B, J, frames], given the SI-SDR of the unprocessed mixture."""
     sources = batch["sources"]
     target, estimate = cut_one_second_frames(sources), cut_one_second_frames(result.sources)
     ratio = si_sdr(estimate, target)
@@ -206,7 +206,7 @@ def _tabulate(batch: dict[str, Any], scores: dict[str, torch.Tensor], seed: int)
 
 
 def summarise(frames: pd.DataFrame) -> dict[str, Any]:
-    """Statistics of the kept frames, overall and per voice.
+    """Summarise the scores of the kept frames, overall and per voice.
 
     Returns:
         {"si_sdr": {"mean", "median", "q25", "q75", "n", "voices": {voice: the same}}, ...}

@@ -1,9 +1,9 @@
-"""How good F0 tracks are: multipitch and melody metrics by mir_eval, on a common grid of frames.
+"""Scores of F0 tracks: multipitch and melody metrics of mir_eval, on a common grid of frames.
 
 The reference of a voice is the F0 of its isolated stem (exact where it comes from synthesis). All
-frames count: nothing is left out at the ends, in rests or where voices meet. Definitions are those
+frames count, also at the ends, in rests and where voices meet. Definitions are those
 of `mir_eval.multipitch` (Bay, Ehmann, Downie, ISMIR 2009) and `mir_eval.melody` (Poliner et al.,
-IEEE TASLP 2007), with one difference: what is undefined is NaN, to be left out of means, where
+IEEE TASLP 2007), with one difference: undefined scores are NaN, to be left out of means, where
 mir_eval returns 0 or 1.
 """
 
@@ -35,11 +35,11 @@ VOICE_SCORES = (
 def score_multipitch(
     reference: NDArray[np.float32], estimate: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Whether the right pitches sound, whichever voice they were given to.
+    """Score whether the right pitches were found, whichever voice they were assigned to.
 
-    In every frame reference and estimated pitches are matched one to one, where they are at most
-    50 cents apart (`mir_eval.multipitch.compute_num_true_positives`); the counts are summed over
-    frames (`mir_eval.multipitch.metrics`).
+    In every frame, reference and estimated pitches at most 50 cents apart are matched one to one
+    (`mir_eval.multipitch.compute_num_true_positives`); the counts are summed over frames
+    (`mir_eval.multipitch.metrics`).
 
     Args:
         reference: [N, J] Hz, 0 = silent.
@@ -75,7 +75,7 @@ def score_multipitch(
 
 
 def score_voice(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> dict[str, float]:
-    """How well one voice is followed.
+    """Score the track of one voice.
 
     A track has no pitch where it is silent, so a missed frame is also a wrong pitch: raw pitch
     accuracy is at most the voicing recall.
@@ -110,7 +110,7 @@ def score_voice(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -
     if not sung.all():
         scores["voicing_false_alarm"] = float(melody.voicing_false_alarm(sung, voiced))
     if not sung.any() or not voiced.any():
-        # The cases about which mir_eval warns, although nothing is unclear about them.
+        # mir_eval warns in these cases, although the result is well defined.
         scores["overall_accuracy"] = float(np.mean(sung == voiced))
         if sung.any():
             for name in ("raw_pitch_accuracy", "raw_chroma_accuracy", "raw_pitch_accuracy_20"):
@@ -136,10 +136,10 @@ def _check(reference: NDArray[np.float32], estimate: NDArray[np.float32], n_dims
 
 
 def _list_pitches(tracks: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-    """The pitches of every frame; those that mir_eval would refuse are moved to its limits.
+    """List the pitches of every frame; those that mir_eval would refuse are moved to its limits.
 
     Interpolation into silence leaves values near 0 Hz in some published tracks. They must count as
-    wrong pitches, so they are neither dropped nor a reason to stop.
+    wrong pitches, so they are neither dropped nor an error.
     """
     limits = multipitch.MIN_FREQ, multipitch.MAX_FREQ
     return [np.clip(row[row > 0].astype(np.float64), *limits) for row in tracks]

@@ -1,8 +1,9 @@
-"""BSS Eval v4 for sweeps: the definition that museval follows, on whole batches at once.
+"""Fast BSS Eval v4: the same definition as museval, computed for whole batches at once.
 
 An estimate of source j is compared with two least-squares projections of it: onto source j and
-onto all J sources, each delayed by 0 ... 511 samples. What the first projection changes of the
-source is distortion, what the second adds is interference, what neither explains are artifacts.
+onto all J sources, each delayed by 0 ... 511 samples. The difference between first projection
+and source is distortion, the difference between the projections is interference, and the rest of
+the estimate is artifacts.
 Filters come from the whole excerpt, energies from one-second windows of the sources, filtered
 window by window.
 
@@ -69,7 +70,7 @@ def fast_bss_eval(
 def _compute_ratios(
     estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: Tensor
 ) -> Tensor:
-    """The four ratios in dB, [4, B, J, W], of windows [B, J, W, rate], given the filters."""
+    """Compute the four ratios in dB, [4, B, J, W], of windows [B, J, W, rate], given filters."""
     rate, taps = target.shape[-1], own_filter.shape[-1]
     # The sources of a window through the filters, with the filters' tail.
     length = rate + taps - 1
@@ -77,7 +78,7 @@ def _compute_ratios(
     spectra = torch.fft.rfft(target, size)
     own = torch.fft.irfft(torch.fft.rfft(own_filter, size).unsqueeze(2) * spectra, size)
     own = own[..., :length]
-    if target.shape[1] == 1:  # all sources are the own one: no interference at all
+    if target.shape[1] == 1:  # a single source has no interference
         every = own
     else:
         gains = torch.fft.rfft(every_filter, size)
@@ -100,7 +101,7 @@ def _compute_ratios(
 
 
 def find_distortion_filters(estimates: Tensor, sources: Tensor, taps: int) -> tuple[Tensor, Tensor]:
-    """Least-squares filters that turn sources into estimates.
+    """Find the least-squares filters that turn sources into estimates.
 
     Args:
         estimates, sources: [B, J, T] float64.

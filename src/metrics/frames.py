@@ -23,8 +23,8 @@ def cut_one_second_frames(x: Tensor, *, rate: int = 16_000) -> Tensor:
 def _scale_invariant_ratio(estimate: Tensor, target: Tensor) -> Tensor:
     """10 log10(|a s|^2 / |a s - e|^2 + 1e-8) over the last dimension, a = <e, s> / <s, s>.
 
-    The distortion counts as at least 1e-15 of the signal: exact estimates score 150 dB, not
-    infinity, which no mean would survive.
+    The distortion is at least 1e-15 of the signal, so that exact estimates score 150 dB instead of
+    infinity, which would make every mean infinite.
     """
     estimate, target = estimate.double(), target.double()
     tiny = torch.finfo(target.dtype).tiny

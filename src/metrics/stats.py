@@ -1,9 +1,9 @@
-"""Statistics over evaluation tables: what the paper tests, and what holds for dependent frames.
+"""Statistics over evaluation tables: the tests of the paper, and tests for dependent frames.
 
-Frames of one recording are not independent of each other: the same singers, the same song, often
-the same sung note. Tests over frames (Levene, Student, Welch: the paper's) therefore promise more
-certainty than there is. Beside them stand tests over units (mixtures, or excerpts where there are
-few mixtures) of which every method has one mean, and confidence intervals that draw units.
+Frames of one recording are not independent: they share singers, song and often the sung note. Tests
+over frames (Levene, Student, Welch, as in the paper) therefore give p-values that are too small. In
+addition there are tests over units (mixtures, or excerpts if there are few mixtures), in which
+every method has one mean per unit, and confidence intervals by bootstrap over units.
 
 All tests are scipy's. Adjusted p-values are Benjamini and Hochberg's (false discovery rate), over
 all pairs that are compared.
@@ -44,7 +44,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def choose_paired_unit(tables: Tables, metric: str = "si_sdr") -> str:
-    """What is one observation in a paired test: "mixture", or "excerpt" with few mixtures.
+    """Choose the observation of paired tests: "mixture", or "excerpt" if there are few mixtures.
 
     Args:
         tables: evaluation tables by method.
@@ -61,12 +61,12 @@ def choose_paired_unit(tables: Tables, metric: str = "si_sdr") -> str:
 
 
 def describe(tables: Tables, metric: str = "si_sdr", seed: int = 0) -> pd.DataFrame:
-    """Location, spread and a bootstrap confidence interval of every method.
+    """Describe every method by location, spread and a bootstrap confidence interval.
 
     Args:
         tables: evaluation tables by method.
         metric: column of the tables.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         One row per method: method, n_frames (kept frames of all seeds), mean, median, q25, q75,
@@ -102,7 +102,7 @@ def describe(tables: Tables, metric: str = "si_sdr", seed: int = 0) -> pd.DataFr
 
 
 def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
-    """Tests between every two methods, in the order of `tables`.
+    """Test every pair of methods, in the order of `tables`.
 
     Over frames: Levene's test (scipy's default, deviations from the median) chooses between
     Student's and Welch's two-sided t-test. Over units: means of a unit over voices, frames and
@@ -152,7 +152,7 @@ def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
 
 
 def _select_kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
-    """Kept rows with a value, by method."""
+    """Select the kept rows that have a value, by method."""
     if not tables:
         raise UmssError("no evaluation tables given")
     found = {}
@@ -180,7 +180,7 @@ def _is_constant(values: NDArray[np.float64]) -> bool:
 def _bootstrap_interval(
     frames: pd.DataFrame, metric: str, unit: str, seed: int
 ) -> tuple[float, float, str]:
-    """Confidence interval of the mean over frames when units are drawn."""
+    """Bootstrap the confidence interval of the mean over frames, drawing units; and a note."""
     units = frames.groupby(UNITS[unit])[metric].agg(["sum", "count"]).to_numpy(dtype=float)
     if len(units) < 2:
         return np.nan, np.nan, f"one {unit}: no confidence interval"
@@ -232,9 +232,9 @@ def _compare_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str,
             "cohen_d": t,
         }
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # One of the two may be constant; scipy warns, and its results are as they should be.
+        # If one of the two is constant, scipy warns although its results are right.
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
-        # 0 / 0 where all deviations are equally large: nothing speaks for unequal variances.
+        # 0 / 0 if all deviations are equally large: no evidence of unequal variances.
         levene_p = float(np.nan_to_num(stats.levene(a, b).pvalue, nan=1.0))
         equal = levene_p >= LEVEL
         student = stats.ttest_ind(a, b, equal_var=True)
@@ -271,7 +271,7 @@ def _compare_units(a: pd.Series, b: pd.Series) -> dict[str, Any]:
     if len(both) < 2:
         number = "one unit" if len(both) else "no unit"
         return row | {"units_note": f"{number} in common: no paired test"}
-    # Rounding is no difference: it would get a rank.
+    # Rounding errors are set to zero, because they would get ranks.
     scale = np.maximum(1.0, np.maximum(np.abs(one), np.abs(other)))
     differences = np.where(np.abs(one - other) <= ROUNDING * scale, 0.0, one - other)
     if not differences.any():

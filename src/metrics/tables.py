@@ -1,4 +1,4 @@
-"""Evaluation tables from disk: read, checked, and checked against each other.
+"""Reads evaluation tables from disk and checks that they are complete and comparable.
 
 A table is a folder with `frames.csv` and `summary.json`, as `python -m src.evaluate` writes it.
 """
@@ -34,7 +34,7 @@ class EvaluationTable:
 
     Attributes:
         path: its folder.
-        name: the method's label.
+        name: name of the method.
         summary: content of summary.json.
         frames: content of frames.csv, one row per mixture, excerpt, voice, frame and seed.
     """
@@ -51,7 +51,7 @@ class EvaluationTable:
 
     @property
     def f0_errors(self) -> dict[str, float]:
-        """Errors put into the F0 tracks; empty if there were none."""
+        """Errors that were added to the F0 tracks; empty if there were none."""
         return dict(self.summary.get("f0_errors") or {})
 
 
@@ -59,17 +59,17 @@ def read_tables(folders_or_globs: Sequence[str | Path]) -> list[EvaluationTable]
     """Read evaluation tables.
 
     Args:
-        folders_or_globs: folders of evaluations, folders with such folders at any depth below
-            them, or patterns of either such as `outputs/*-j4` (`**` = any depth). A folder that
-            is named twice is read once.
+        folders_or_globs: folders of evaluations, folders that contain such folders at any depth, or
+            patterns of either such as `outputs/*-j4` (`**` = any depth). A folder that is named
+            twice is read once.
 
     Returns:
         The tables, those of one pattern or parent folder in the order of their paths.
 
     Raises:
-        FileNotFoundError: nothing is there, or one of the two files is missing.
-        UmssError: a broken file, a missing column or field, a kept row without a score, a row
-            that is there twice, or two tables of the same name, number of singers and F0 errors.
+        FileNotFoundError: no evaluation was found, or one of its two files is missing.
+        UmssError: a broken file, a missing column or field, a kept row without a score, a repeated
+            row, or two tables of the same name, number of singers and F0 errors.
     """
     if isinstance(folders_or_globs, (str, Path)):
         folders_or_globs = [folders_or_globs]
@@ -94,13 +94,13 @@ def read_tables(folders_or_globs: Sequence[str | Path]) -> list[EvaluationTable]
 
 
 def check_comparable(tables: Sequence[EvaluationTable]) -> None:
-    """Make sure that tables of the same number of singers hold scores of the same frames.
+    """Check that tables with the same number of singers hold scores of the same frames.
 
     Protocols must be equal, and every seed of every table must have the same rows, with the same
     rows kept. Tables of different numbers of singers are not compared.
 
     Raises:
-        UmssError: names two tables, what differs first, and what to do.
+        UmssError: two tables differ; the message names them, their first difference and a remedy.
     """
     first: dict[int, EvaluationTable] = {}
     rows: dict[int, pd.Series] = {}
@@ -125,7 +125,7 @@ def check_comparable(tables: Sequence[EvaluationTable]) -> None:
 
 
 def _find_evaluations(entry: str | Path) -> list[Path]:
-    """Folders of evaluations that an argument stands for."""
+    """Find the folders of evaluations that match an argument of `read_tables`."""
     path = Path(entry)
     found = [path] if path.exists() else [Path(p) for p in glob.glob(str(entry), recursive=True)]
     folders: set[Path] = set()
@@ -172,7 +172,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
 
 def _read_frames(path: Path) -> pd.DataFrame:
     try:
-        # Names such as "1" or "NA" are text all the same.
+        # Names such as "1" or "NA" must be read as text.
         frames = pd.read_csv(
             path,
             dtype=dict.fromkeys(TEXT, "str"),
@@ -215,7 +215,7 @@ def _list_numeric_columns(path: Path) -> list[str]:
 
 
 def _describe_row(frames: pd.DataFrame, where: pd.Series) -> str:
-    """The first row of a selection, in words; line 1 of the file is its header."""
+    """Describe the first row of a selection; line 1 of the file is its header."""
     position = int(np.flatnonzero(where.to_numpy())[0])
     row = frames.iloc[position]
     return (
@@ -231,7 +231,7 @@ def find_difference(
     *,
     names: tuple[str, str] = ("the first", "the second"),
 ) -> str | None:
-    """The first field in which two plain structures differ, with both values; None if in none."""
+    """Find the first field in which two structures differ, with both values; None if equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in dict.fromkeys((*one, *other)):
             inner = f"{name}.{key}" if name else str(key)

@@ -48,7 +48,7 @@ def _lay(
 
 
 def articulate(phrase: list[SungNote]) -> list[Segment]:
-    """Segments of a phrase, without gaps from its first consonant to its last.
+    """Turn the notes of a phrase into segments, without gaps from its first to its last sound.
 
     The consonants that open a syllable end where its note begins, so the vowel is on the beat;
     those that close it come before the consonants of the next. Where a syllable is too short,
@@ -85,7 +85,7 @@ def articulate(phrase: list[SungNote]) -> list[Segment]:
 
 
 def inhale(after: float, before: float, rng: np.random.Generator) -> Segment | None:
-    """A breath in the gap between `after` and `before` seconds; None if there is no time for it."""
+    """Place a breath in the gap between `after` and `before` seconds; None if it is too short."""
     start, end = after + 0.10, before - 0.06
     start = max(start, end - rng.uniform(0.28, 0.50))
     if end - start < 0.12:

@@ -1,4 +1,4 @@
-"""Sings a chorale: the one function the rest of the project calls."""
+"""Sings a chorale; the rest of the project calls only `generate_song`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _make_rng(name: str, seed: int, *purpose: int) -> np.random.Generator:
 
 
 def _decimate(samples: np.ndarray, rate: int) -> np.ndarray:
-    """From SYNTH_RATE to `rate` by a linear-phase low-pass whose delay is taken out."""
+    """Decimate from SYNTH_RATE to `rate` Hz with a linear-phase low-pass; its delay is removed."""
     factor = SYNTH_RATE // rate
     half = 24 * factor
     taps = firwin(2 * half + 1, 0.94 / factor, window=("kaiser", 9.0)).astype(np.float32)
@@ -92,7 +92,7 @@ def _sing_part(
     rate: int,
     rngs: tuple[np.random.Generator, np.random.Generator, np.random.Generator],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One stem float32 [T] (any level) and its F0 float32 [N]."""
+    """Sing one stem, float32 [T] (any level), and its F0, float32 [N] in Hz."""
     performance, noise, room = rngs
     phrases = sing(notes, held, conductor, singer, performance)
     segments: list[Segment] = []

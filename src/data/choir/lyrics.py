@@ -58,7 +58,7 @@ def _spell_consonants(text: str, rules: tuple[tuple[str, str], ...]) -> tuple[st
 
 
 def spell(text: str, *, stressed: bool = True) -> Syllable:
-    """Sounds of a written syllable by simple rules of German; no dictionary.
+    """Find the sounds of a written syllable by simple rules of German, without a dictionary.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def spell(text: str, *, stressed: bool = True) -> Syllable:
         return Syllable(_spell_consonants(text, _ONSETS), "@", ())
     before, after = text[: match.start()], text[match.end() :]
     vowel = dict(_NUCLEI)[match.group()]
-    # an h only lengthens the vowel before it, and so makes it no closed syllable
+    # an h only lengthens the vowel before it, so it does not close the syllable
     closed = len(re.sub(r"sch|ch|ck", "xx", after)) >= 2 and not after.startswith("h")
     coda = _spell_consonants(after, _CODAS)
     if match.group() == "e" and not stressed:
@@ -95,7 +95,7 @@ def spell(text: str, *, stressed: bool = True) -> Syllable:
 
 
 def make_up_syllable(rng: np.random.Generator) -> Syllable:
-    """A plausible syllable for a part without text, drawn from `rng`."""
+    """Draw a plausible syllable for a part without text."""
     onsets = ("", "m", "n", "l", "r", "d", "g", "b", "h", "f", "s", "t", "k", "v", "j", "S")
     codas = ("", "", "", "n", "s", "t", "l", "m", "C")
     vowels = tuple(VOWELS) + tuple(GLIDES)

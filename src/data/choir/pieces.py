@@ -1,4 +1,4 @@
-"""The chorales of the generated choir: what they are, where they lie, who encoded them.
+"""The chorales of the generated choir: their scores, tempi and rights.
 
 The scores are not part of this repository. They are read from the corpus that comes with the
 `music21` package. Bach's settings and the hymn texts are in the public domain; the notes below
@@ -65,7 +65,7 @@ PIECES: tuple[Piece, ...] = (
 
 
 def find_piece(name: str) -> Piece:
-    """The piece called `name`.
+    """Find the piece called `name`.
 
     Raises
     ------

@@ -87,14 +87,14 @@ SINGERS: tuple[Singer, ...] = (
 
 
 def list_singers(part: str) -> tuple[Singer, ...]:
-    """All singers of a part, in the order of their numbers."""
+    """List the singers of a part, in the order of their numbers."""
     return tuple(singer for singer in SINGERS if singer.part == part)
 
 
 def draw_singer(part: str, rng: np.random.Generator) -> Singer:
-    """A singer who was never hand-set, for training sets that need many different voices.
+    """Draw a random singer, for training sets that need many different voices.
 
-    Ranges go a little beyond those of the hand-set singers, chiefly towards less control: more
+    Ranges are slightly wider than those of the hand-set singers, mainly towards less control: more
     vibrato, drift and mistuning, more breath.
     """
     tracts = [singer.tract for singer in list_singers(part)]

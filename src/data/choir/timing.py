@@ -1,4 +1,4 @@
-"""From the beats of a score to the seconds at which one singer sings."""
+"""Converts the beats of a score to the times at which one singer sings."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Conductor:
 def conduct(
     length: float, tempo: float, held: tuple[tuple[float, float], ...], rng: np.random.Generator
 ) -> Conductor:
-    """Tempo map with slow rubato, a slight ritard before fermatas, and held fermatas.
+    """Draw a tempo map with slow rubato, a slight ritardando before fermatas, and held fermatas.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def conduct(
 def _split_phrases(
     notes: tuple[Note, ...], held: tuple[tuple[float, float], ...]
 ) -> list[list[Note]]:
-    """Groups of notes sung on one breath: split at rests and where a fermata's note ends."""
+    """Split notes into phrases sung on one breath, at rests and after fermatas."""
     ends = {end for _, end in held}
     groups: list[list[Note]] = [[]]
     for index, note in enumerate(notes):
@@ -96,7 +96,7 @@ def sing(
     singer: Singer,
     rng: np.random.Generator,
 ) -> list[list[SungNote]]:
-    """Phrases of one singer, with his or her own timing, breaths left free between phrases."""
+    """Time the phrases of one singer, with gaps for breaths between them."""
     phrases = []
     for group in _split_phrases(notes, held):
         jitter = rng.normal(0, singer.looseness, len(group))

@@ -14,7 +14,7 @@ from .singers import Singer
 from .timing import SungNote
 from .voice import CONTROL_RATE, design_resonator
 
-VOICED = 0.02  # below this share of full voice there is no F0 to speak of
+VOICED = 0.02  # below this share of full voice a frame counts as unvoiced
 NASAL_POLE = 270.0  # Hz
 
 
@@ -51,7 +51,7 @@ def _to_index(seconds: float, n: int) -> int:
 def draw_pitch(
     phrases: list[list[SungNote]], singer: Singer, n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Instantaneous F0 in Hz, float64 [n]: notes, portamento, vibrato, drift, intonation."""
+    """Draw the F0 in Hz, float64 [n]: notes, portamento, vibrato, drift, intonation."""
     cents = np.zeros(n)
     extent = np.zeros(n)
     previous = 0
@@ -89,7 +89,7 @@ def draw_pitch(
 
 
 def draw_loudness(phrases: list[list[SungNote]], n: int, rng: np.random.Generator) -> np.ndarray:
-    """Dynamics in dB, float64 [n]: an arch over each phrase, a swell on notes, high is louder."""
+    """Draw the dynamics in dB, float64 [n]: arches over phrases, swells on notes; high is loud."""
     level = np.full(n, -12.0)
     for phrase in phrases:
         arch = rng.uniform(-2.0, 1.0)
@@ -128,7 +128,7 @@ def _fill(segments: list[Segment], singer: Singer, n: int) -> dict[str, np.ndarr
 
 
 def _shape_tract(fill: dict[str, np.ndarray], f0: np.ndarray, singer: Singer) -> np.ndarray:
-    """Cascade coefficients float64 [C, N_FORMANTS + 1, 3]; the last section is the nasal pole."""
+    """Cascade coefficients, float64 [C, N_FORMANTS + 1, 3]; the last section is the nasal pole."""
     n = f0.shape[0]
     hz = np.empty((n, N_FORMANTS))
     hz[:, :3] = fill["formants"]
@@ -171,7 +171,7 @@ def build_tracks(
     seconds: float,
     rng: np.random.Generator,
 ) -> Tracks:
-    """All control tracks for `seconds` of one singer; draws only from `rng`."""
+    """Build all control tracks for `seconds` of one singer; random numbers come only from `rng`."""
     n = round(seconds * CONTROL_RATE) + 1
     f0 = draw_pitch(phrases, singer, n, rng)
     level = draw_loudness(phrases, n, rng)

@@ -26,7 +26,7 @@ TABLE_SIZE = 2048
 
 
 def compute_lf_flow(rd: float, n_points: int) -> np.ndarray:
-    """Glottal flow of one period by the LF model, shape parameter Rd.
+    """Compute the glottal flow of one period by the LF model, shape parameter Rd.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def compute_lf_flow(rd: float, n_points: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def build_pulse_table() -> tuple[np.ndarray, np.ndarray]:
-    """Flows for all Rd: float64 [R, TABLE_SIZE + 1], and the peak of each, float64 [R]."""
+    """Build flows for all Rd, float64 [R, TABLE_SIZE + 1], and the peak of each, float64 [R]."""
     n_rows = round((RD_MAX - RD_MIN) / RD_STEP) + 1
     rows = np.stack([compute_lf_flow(RD_MIN + RD_STEP * i, TABLE_SIZE) for i in range(n_rows)])
     return rows, rows.max(axis=1)

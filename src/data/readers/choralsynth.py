@@ -77,7 +77,7 @@ class ChoralSynthReader(FileReader):
 
 
 def _read_voices(path: Path) -> list[tuple[str, str]]:
-    """(name, type) of every part in info.json."""
+    """Read (name, type) of every part in info.json."""
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         return [(str(part["name"]), str(part["type"])) for part in info["parts"]]

@@ -5,10 +5,11 @@ Three songs, four parts, four singers per part, each recorded alone. Two layouts
 (a) flat: `{part}_{singer}.{flac,wav}` in a folder (or its sub-folder `audio`), one folder per song;
 (b) the Zenodo archive: `CSD_{ER,LI,ND}_{part}_{singer}.wav` anywhere below the root.
 
-Multi-F0 tracks of mixtures may lie beside the audio, `f0_mixtures/cuesta_assigned_{J}_singers.npz`
-(in the song's folder or the root), one array per mixture: key `soprano_1+alto_2+...` in any
-order of parts, value float32 [N, J] in Hz, columns from the highest part to the lowest whatever
-the order in the key, frame n at 16 n ms, 0 = silent.
+Multi-F0 tracks of mixtures may be stored with the audio,
+`f0_mixtures/cuesta_assigned_{J}_singers.npz` (in the song's folder or the root), one array per
+mixture: key `soprano_1+alto_2+...` in any order of parts, value float32 [N, J] in Hz, frame n at 16
+n ms, 0 = silent. Columns always run from the highest part to the lowest, also if the key has
+another order.
 """
 
 from __future__ import annotations

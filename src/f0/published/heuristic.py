@@ -147,7 +147,7 @@ class _Heuristic:
         self.tracks[first:last] = forward if forward_cost <= backward_cost else backward
 
     def _walk(self, first: int, last: int, *, forward: bool) -> tuple[NDArray[np.float64], float]:
-        """Assign in one pass: assignments [last - first, J] and the sum of their distances in Hz."""
+        """Assign in one pass: tracks [last - first, J] and the sum of their steps in Hz."""
         outside = self.tracks[:first][::-1] if forward else self.tracks[last:]
         reference = _find_nearest_sounding(outside)
         result = np.zeros((last - first, self.n_singers))
