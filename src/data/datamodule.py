@@ -252,8 +252,16 @@ class MixtureDataModule(pl.LightningDataModule):
             )
 
     def _build_fixed(
-        self, prepared: PreparedSet, split: Split, use: Use, **more: Any
+        self,
+        prepared: PreparedSet,
+        split: Split,
+        use: Use,
+        *,
+        regions: Regions | None = None,
+        first_excerpt: int = 0,
+        start_offset: int = 0,
     ) -> FixedExcerpts:
+        """Build the excerpts of validation or test; arguments as in `FixedExcerpts`."""
         songs, singers, cross_singers = self._choose_cast(prepared, split, use)
         return FixedExcerpts(
             songs,
@@ -262,8 +270,10 @@ class MixtureDataModule(pl.LightningDataModule):
             seed=self.seed,
             singers=singers,
             cross_singers=cross_singers,
+            regions=regions,
             excerpt_samples=self.excerpt_samples,
-            **more,
+            first_excerpt=first_excerpt,
+            start_offset=start_offset,
         )
 
     def train_dataloader(self) -> DataLoader[Item]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from .excerpts import TrainExcerpts
+from .excerpts import Regions, TrainExcerpts
 from .f0_augmentation import F0Augmentation, WrongF0Excerpts
 from .mixing import MixedExcerpts, Mixing
+from .mixtures import Singers
 from .sampler import EnsembleSampler, EpochSampler
 from .store import PreparedSong
 
@@ -25,7 +25,10 @@ def build_training_set(
     cross_singers: bool,
     mixing: Mixing,
     f0_augmentation: F0Augmentation,
-    **common: Any,
+    seed: int,
+    singers: Singers,
+    regions: Regions | None,
+    excerpt_samples: int,
 ) -> TrainingSet:
     """Build the training excerpts of an epoch.
 
@@ -37,14 +40,31 @@ def build_training_set(
         cross_singers: see `src.data.mixtures.list_mixtures`.
         mixing: dynamic mixing; off if its `n_singers` is None.
         f0_augmentation: errors in the F0; off with probability 0.
-        common: seed, singers, regions and excerpt_samples, see `TrainExcerpts`.
+        seed, singers, regions, excerpt_samples: see `TrainExcerpts`.
     """
     excerpts: TrainExcerpts | MixedExcerpts
     if mixing.n_singers:
-        excerpts = MixedExcerpts(songs, kind, mixing, per_part=PER_PART[size], **common)
+        excerpts = MixedExcerpts(
+            songs,
+            kind,
+            mixing,
+            seed=seed,
+            per_part=PER_PART[size],
+            singers=singers,
+            regions=regions,
+            excerpt_samples=excerpt_samples,
+        )
     else:
         excerpts = TrainExcerpts(
-            songs, n_singers, kind, per_part=PER_PART[size], cross_singers=cross_singers, **common
+            songs,
+            n_singers,
+            kind,
+            seed=seed,
+            per_part=PER_PART[size],
+            singers=singers,
+            cross_singers=cross_singers,
+            regions=regions,
+            excerpt_samples=excerpt_samples,
         )
     if f0_augmentation.probability > 0:
         return WrongF0Excerpts(excerpts, f0_augmentation)

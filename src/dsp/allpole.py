@@ -7,8 +7,8 @@ Two ways to make a filter follow coefficients that change from frame to frame:
 - `allpole_samplewise`: one recursion through the whole signal, with coefficients interpolated
   linearly to every sample; exact, at half the work.
 
-Both compute in float64 inside whatever the input type, on the CPU in compiled loops and on CUDA in
-Triton kernels; no loop over samples runs in Python.
+Both compute in float64 whatever the input type, on the CPU in compiled loops and on CUDA in Triton
+kernels; no loop over samples runs in Python.
 """
 
 from __future__ import annotations

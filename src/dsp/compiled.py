@@ -19,10 +19,13 @@ jit = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model
 
 
 def run_over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> list[Any]:
-    """Call `kernel` on contiguous blocks of rows, one block a thread; what the calls returned.
+    """Call `kernel` on contiguous blocks of rows, one block per thread.
 
-    Arguments with a leading dimension of `rows` are NumPy arrays of three or two dimensions and are
-    cut; windows (one dimension) and numbers are passed on.
+    NumPy arrays of two or three dimensions, whose first dimension is `rows`, are cut into blocks;
+    windows (one dimension) and numbers are passed unchanged.
+
+    Returns:
+        The results of the calls, in the order of the blocks.
     """
     workers = min(torch.get_num_threads(), rows)
     if workers <= 1:

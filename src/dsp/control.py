@@ -23,12 +23,12 @@ def exponential_sigmoid(x: Tensor, *, maximum: float = 2.0, slope: float = 1.0) 
 
 
 def count_frames(n_samples: int, hop: int) -> int:
-    """Frames of a signal on the common time grid: ceil(T / hop)."""
+    """Count the frames of a signal on the common time grid: ceil(T / hop)."""
     return -(-n_samples // hop)
 
 
 def upsample(control: Tensor, *, hop: int, n_samples: int, window: str = "hann") -> Tensor:
-    """Frame values to sample values on the common time grid.
+    """Interpolate frame values to samples on the common time grid.
 
     Sample n * hop takes exactly the value of frame n. Between two frames the values cross-fade with
     overlapping Hann windows of 2 * hop samples (paper section III-B, amplitudes and gains) or
@@ -52,7 +52,7 @@ def upsample(control: Tensor, *, hop: int, n_samples: int, window: str = "hann")
 
 
 def find_neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tensor, Tensor]:
-    """Per sample, the values of the frame before (or at) it and of the frame after it.
+    """Find, for each sample, the values of the frame at or before it and of the frame after it.
 
     Args:
         control: [..., N].
@@ -75,7 +75,7 @@ def find_neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tenso
 
 
 def compute_crossfade(n_samples: int, *, hop: int, window: str, like: Tensor) -> Tensor:
-    """Weight [T] of the right neighbour: 0 at samples n * hop, rising towards 1.
+    """Compute the weight [T] of the right neighbour: 0 at samples n * hop, rising towards 1.
 
     Raises:
         ValueError: `window` is neither "hann" nor "linear".

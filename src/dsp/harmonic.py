@@ -27,13 +27,22 @@ _BLOCK_SAMPLES = 256
 
 
 def count_harmonics(f0: Tensor, *, rate: int, max_harmonics: int) -> Tensor:
-    """Number of harmonics strictly below the Nyquist frequency, 0 where f0 is 0; dtype of f0."""
+    """Count the harmonics strictly below the Nyquist frequency, at most `max_harmonics`.
+
+    Args:
+        f0: [...] Hz, 0 where unvoiced.
+        rate: sample rate in Hz.
+        max_harmonics: upper bound.
+
+    Returns:
+        [...] whole numbers in the dtype of f0, 0 where f0 is 0.
+    """
     count = torch.ceil(0.5 * rate / f0.clamp(min=1e-3)) - 1.0
     return torch.where(f0 > 0, count.clamp(0, max_harmonics), torch.zeros_like(f0))
 
 
 def interpolate_f0(f0: Tensor, *, hop: int, n_samples: int, edges: str = "hold") -> Tensor:
-    """F0 at every sample: linear inside voiced runs, 0 between unvoiced frames.
+    """Interpolate F0 to samples: linear inside voiced runs, 0 between unvoiced frames.
 
     Args:
         f0: [..., N] Hz, 0 where unvoiced.
@@ -100,7 +109,7 @@ def harmonic_phase(instantaneous_f0: Tensor, *, rate: int) -> Tensor:
         [..., T] radians, wrapped.
     """
     # Whole cycles are dropped block by block: one running sum collects the same rounding error with
-    # every sample of a steady note, which after minutes is heard times the number of harmonics.
+    # every sample of a steady note. After minutes it is audible, multiplied by the harmonic number.
     n_samples = instantaneous_f0.shape[-1]
     cycles = torch.nn.functional.pad(instantaneous_f0 / rate, (0, -n_samples % _BLOCK_SAMPLES))
     inside = cycles.unflatten(-1, (-1, _BLOCK_SAMPLES)).cumsum(dim=-1)
@@ -168,7 +177,7 @@ def harmonic_source(
         )
         return source.reshape(*lead, n_samples)
     tracks = f0.reshape(-1, f0.shape[-1])
-    # A device of its own has no cache to spare, but every launch costs.
+    # On a GPU, few large blocks are faster, because every kernel launch takes time.
     at_a_time = _BLOCK_ROWS if tracks.device.type == "cpu" else max(1, len(tracks))
     levels = amplitude.reshape(-1, amplitude.shape[-1])
     block = partial(

@@ -48,7 +48,7 @@ def _sine_sum(cycles, count, total):  # type: ignore[no-untyped-def]
 
 @jit
 def _factors(f0, fade, n_samples, rate, max_harmonics, glide, left, right):  # type: ignore[no-untyped-def]
-    """What the amplitude of the frame before a sample, and of the one after it, is multiplied by.
+    """Compute the factors of the amplitudes of the frames before and after each sample, in place.
 
     fade [hop]: weight of the right frame.
     """

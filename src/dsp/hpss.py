@@ -24,7 +24,7 @@ from .median import median_filter
 from .stft import istft, stft
 
 BLOCK_ELEMENTS = 1 << 19  # bins that are masked at once
-BLOCK_SAMPLES = 1 << 19  # of a recording that are in memory as a spectrogram at once
+BLOCK_SAMPLES = 1 << 19  # samples of a recording whose spectrogram is in memory at once
 
 
 def hpss(
@@ -112,7 +112,7 @@ def hpss(
 def _compute_masks(
     harmonic: Tensor, percussive: Tensor, power: float, margins: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
-    """Masks from the two medians, which are checked on the way."""
+    """Compute the masks from the two medians, and check that these are not negative."""
     if harmonic.amin() < 0 or percussive.amin() < 0:
         raise ValueError(
             "S must not be negative: give magnitudes (S.abs()) or a complex spectrogram"
@@ -126,7 +126,7 @@ def _compute_masks(
 
 
 def soft_pair(x: Tensor, y: Tensor, power: float, *, empty: float) -> tuple[Tensor, Tensor]:
-    """Shares x^p / (x^p + y^p) and y^p / (x^p + y^p) of non-negative x and y.
+    """Compute the shares x^p / (x^p + y^p) and y^p / (x^p + y^p) of non-negative x and y.
 
     Args:
         x, y: [...].
@@ -162,13 +162,13 @@ def harmonic_part(
     power: float = 2.0,
     margin: float | Sequence[float] = 1.0,
 ) -> NDArray[np.float32]:
-    """Samples of the harmonic part of a recording of any length.
+    """Extract the harmonic part of a recording of any length.
 
-    Works in overlapping blocks, whose result is that of the whole recording.
+    Works in overlapping blocks; the result is the same as for the whole recording at once.
 
     Args:
         audio: [T].
-        n_fft, hop: of the STFT, samples.
+        n_fft, hop: FFT size and hop of the STFT, samples.
         kernel_size, power, margin: see `hpss`.
 
     Returns:
@@ -182,7 +182,7 @@ def harmonic_part(
         raise ValueError(f"audio must be samples [T] and not empty, got {list(samples.shape)}")
     if not np.isfinite(samples).all():
         raise ValueError("the audio holds NaN or infinite samples; export it again")
-    # What a block must see beyond its ends: the medians' windows and the frames that overlap it.
+    # Context of a block on each side: the windows of the medians and the frames that overlap it.
     context = (_check_kernel_sizes(kernel_size)[0] + 2 * -(-n_fft // hop)) * hop
     block = max(4 * context, BLOCK_SAMPLES // hop * hop)
     result = np.empty_like(samples)
@@ -198,7 +198,7 @@ def harmonic_part(
 
 
 def _to_pair(value: object, name: str) -> tuple[object, object]:
-    """One value for both filters, or (harmonic, percussive)."""
+    """Expand one value for both filters to (harmonic, percussive)."""
     if not isinstance(value, Sequence):
         return value, value
     if isinstance(value, str) or len(value) != 2:

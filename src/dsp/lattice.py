@@ -1,4 +1,4 @@
-"""Time-varying all-pole filter that is stable whatever its coefficients do.
+"""Time-varying all-pole filter that is stable for all changes of its coefficients.
 
 Interpolating the coefficients of 1 / A passes through unstable filters where neighbouring frames
 differ much. A normalised lattice rotates its state by the angle asin(k_m) in every stage, so its

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from .compiled import jit, run_over_rows
 
-# In long silence a rotated state shrinks to subnormal numbers and stays there, since they round
-# back to themselves; arithmetic on them is some fifty times slower. Products of two values above
+# In long silence a rotated state decays to subnormal numbers and stays there because of rounding;
+# arithmetic on them is about fifty times slower. Products of two values above
 # this level are still normal numbers.
 SILENT = 1e-100
 FLUSH_EVERY = 64

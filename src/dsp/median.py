@@ -70,13 +70,13 @@ def median_filter(
 
 
 def mirror_ends(n: int, size: int, start: int, stop: int) -> Tensor:
-    """Samples seen by outputs start ... stop - 1 of n: int64 [stop - start + size - 1]."""
+    """List the samples seen by outputs start ... stop - 1 of n: int64 [stop - start + size - 1]."""
     wanted = torch.arange(start - size // 2, stop - size // 2 + size - 1) % (2 * n)
     return torch.minimum(wanted, 2 * n - 1 - wanted)
 
 
 def select_medians(x: Tensor, index: Tensor, size: int) -> Tensor:
-    """Medians of x [R, P, Q] along its middle, on any device: [R, len(index) - size + 1, Q]."""
+    """Select medians of x [R, P, Q] along its middle: [R, len(index) - size + 1, Q]."""
     n_out = len(index) - size + 1
     out = x.new_empty(x.shape[0], n_out, x.shape[2])
     step = max(1, BLOCK_ELEMENTS // (size * x.shape[0] * x.shape[2]))
@@ -88,7 +88,7 @@ def select_medians(x: Tensor, index: Tensor, size: int) -> Tensor:
 
 
 def _find_positions(x: Tensor, medians: Tensor, index: Tensor, size: int) -> Tensor:
-    """Where along the middle of x [R, P, Q] each median was found: int64 like `medians`."""
+    """Find the position along the middle of x [R, P, Q] of each median: int64 like `medians`."""
     found = torch.zeros_like(medians, dtype=torch.int64)
     # From the last place of the window to the first, so that the first one remains.
     for j in range(size - 1, -1, -1):

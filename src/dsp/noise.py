@@ -44,7 +44,7 @@ def uniform_noise(seed: Tensor, n_sources: int, n_samples: int, *, start: int = 
 
 
 def _hash_noise(row: Tensor, sample: Tensor) -> Tensor:
-    """Noise [B, J, T] from the hashes of rows [B, J] and of samples [T], on any device."""
+    """Make noise [B, J, T] from the hashes of rows [B, J] and of samples [T], on any device."""
     word = _mix(sample ^ row[..., None])
     # The upper 24 bits are exact in float32.
     return (word >> 8).to(torch.float32).mul_(2.0**-23).sub_(1.0)
@@ -82,7 +82,7 @@ def rolloff_fir(*, rate: int = 16_000, corner: float = 200.0, n_magnitudes: int 
 
 
 def _find_fast_length(n: int) -> int:
-    """Smallest 2^a 3^b 5^c not below n: a size that every FFT library handles quickly."""
+    """Find the smallest 2^a 3^b 5^c >= n, a size that every FFT library handles quickly."""
     best = 1 << (n - 1).bit_length()
     five = 1
     while five < best:

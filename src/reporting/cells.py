@@ -1,4 +1,4 @@
-"""Numbers and matrices of numbers as a reader sees them."""
+"""Formats numbers and matrices of numbers for tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINUS = "\u2212"
 
 
 def format_number(value: float | None, digits: int = 2) -> str:
-    """A number for a table; a dash where there is none."""
+    """Format a number for a table; a dash if it is missing."""
     if value is None or math.isnan(value):
         return NOTHING
     text = f"{value:.{digits}f}"
@@ -25,7 +25,7 @@ def format_number(value: float | None, digits: int = 2) -> str:
 
 
 def format_probability(p: float) -> str:
-    """A p-value for a table; the smallest ones by their order of magnitude."""
+    """Format a p-value for a table; the smallest ones by their order of magnitude."""
     if math.isnan(p):
         return NOTHING
     if p >= 0.001:
@@ -45,15 +45,15 @@ def cross(
     order: Sequence[str] | None = None,
     data: pd.DataFrame | None = None,
 ) -> Grid:
-    """A long table as a matrix of means, with medians in brackets.
+    """Cross two columns of a long table to a matrix of means, with medians in brackets.
 
     Args:
-        stem: see `src.reporting.content.Grid`, likewise caption.
-        caption: of the table.
+        stem: name of the CSV file without ending, see `src.reporting.content.Grid`.
+        caption: sentence above the table.
         table: rows with mean and median.
         index: column whose values become rows.
         columns: column whose values become columns.
-        order: of these values; default: as they appear.
+        order: order of these values; default: as they appear.
         data: content of the CSV file; default: `table`.
     """
     across = list(dict.fromkeys(table[columns])) if order is None else list(order)
@@ -70,12 +70,12 @@ def cross(
 
 
 def select_kept_values(frames: pd.DataFrame, metric: str) -> NDArray[np.float64]:
-    """Values of a metric in the kept frames that have one."""
+    """Select the values of a metric in the kept frames that have one."""
     return frames.loc[frames["kept"], metric].dropna().to_numpy(dtype=np.float64)
 
 
 def format_interval(low: float, high: float) -> str:
-    """Two ends of a range; a dash where there are none."""
+    """Format the two ends of a range; a dash if they are missing."""
     return (
         NOTHING
         if np.isnan(low) or np.isnan(high)
@@ -84,7 +84,7 @@ def format_interval(low: float, high: float) -> str:
 
 
 def collect_notes(table: pd.DataFrame, names: list[str]) -> list[str]:
-    """What the statistics could not tell, as one paragraph; nothing if there is nothing."""
+    """Collect the notes of a statistics table in one paragraph; an empty list without notes."""
     noted = [row for row in table.to_dict("records") if row.get("note")]
     lines = [f"{' and '.join(row[name] for name in names)}: {row['note']}" for row in noted]
     return [f"Not computed: {'; '.join(lines)}."] if lines else []

@@ -1,4 +1,4 @@
-"""Parts of a report beside the main comparison: other metrics, errors in F0, time and memory."""
+"""Builds the other parts of a report: more metrics, errors in F0, time and memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .scores import (
 
 
 def build_synthesis_part(group: Group, singers: str) -> Part | None:
-    """Synthesised against masked estimates, for methods that have both."""
+    """Compare synthesised and masked estimates, for methods that have both."""
     table = tabulate_synthesis(group.frames)
     if table.empty:
         return None
@@ -65,7 +65,7 @@ def build_synthesis_part(group: Group, singers: str) -> Part | None:
 
 
 def build_kinds_part(group: Group) -> Part | None:
-    """Frames that are mostly tones, and frames that are mostly noise."""
+    """Compare frames that are mostly tones with frames that are mostly noise."""
     table = break_down_by_kind(group.frames)
     if table.empty:
         return None
@@ -84,7 +84,7 @@ def build_kinds_part(group: Group) -> Part | None:
 
 
 def build_metrics_part(group: Group) -> Part | None:
-    """Means of every metric but SI-SDR, one column each."""
+    """Tabulate the means of every metric except SI-SDR."""
     others = [m for m in METRICS if m not in ("si_sdr", "si_sdr_improvement", SYNTHESISED)]
     table = tabulate_metrics(group.frames, METRICS)
     shown = table[table["metric"].isin(others)]
@@ -103,7 +103,7 @@ def build_metrics_part(group: Group) -> Part | None:
 
 
 def build_robustness_part(group: Group, singers: str) -> Part | None:
-    """What errors in F0 cost."""
+    """Show how scores fall with errors in F0."""
     table, combined = tabulate_robustness(group), find_combined_errors(group)
     if table.empty and combined.empty:
         return None
@@ -131,7 +131,7 @@ def build_robustness_part(group: Group, singers: str) -> Part | None:
 
 
 def build_speed_part(group: Group) -> Part | None:
-    """Time and memory."""
+    """Tabulate time and memory of the methods."""
     table = tabulate_speed(group.methods)
     if table.empty:
         return None

@@ -1,4 +1,4 @@
-"""Figures of a report: distributions of scores, and curves over errors in F0."""
+"""Draws the figures of a report: distributions of scores, and curves over errors in F0."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ assert tuple(AXES_OF_KINDS) == ERROR_KINDS
 
 
 def build_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches with a canvas of its own: no global state."""
+    """Build an empty figure, size in inches, with its own canvas and no global state."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def label_metric(name: str) -> str:
-    """A name as a label: not too long, and never read as a formula."""
+    """Make a label from a name: shortened, and never read as a formula by matplotlib."""
     if len(name) > LONGEST:
         half = (LONGEST - 1) // 2
         name = f"{name[:half]}…{name[-half:]}"
@@ -56,12 +56,12 @@ def label_metric(name: str) -> str:
 
 
 def name_axis(axes: Axes, names: Sequence[str], width: float) -> None:
-    """Methods along the x axis, slanted where they would touch each other.
+    """Write names of methods along the x axis, slanted if they would touch each other.
 
     Args:
-        axes: methods stand at 1, 2, ...
-        names: of the methods.
-        width: inches of the axes, about.
+        axes: axes with the methods at x = 1, 2, ...
+        names: names of the methods.
+        width: approximate width of the axes in inches.
     """
     labels = [label_metric(name) for name in names]
     letters = max(map(len, labels)) * 0.6 * FONT / 72 + 0.1
@@ -75,7 +75,7 @@ def name_axis(axes: Axes, names: Sequence[str], width: float) -> None:
 
 
 def choose_score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """Range of a score axis: everything, but for outliers far beyond all whiskers."""
+    """Choose the range of a score axis: all values except outliers far beyond all whiskers."""
     ends = np.array([np.percentile(v, WHISKERS) for v in values])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     reach = OUTLIERS * max(high - low, 1.0)
@@ -86,7 +86,7 @@ def choose_score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, f
 
 
 def describe_outside(values: ArrayLike, limits: tuple[float, float]) -> int:
-    """How many values a picture with these limits does not show."""
+    """Count the values outside these limits, which a figure does not show."""
     scores = np.asarray(values, dtype=np.float64)
     return int(np.sum((scores < limits[0]) | (scores > limits[1])))
 
@@ -94,14 +94,14 @@ def describe_outside(values: ArrayLike, limits: tuple[float, float]) -> int:
 def draw_distributions(
     values: Mapping[str, NDArray[np.float64]], *, title: str, axis: str
 ) -> Figure:
-    """Violins over the whole range with boxes in them, one per method (the paper's Fig. 4).
+    """Draw violins over the whole range with boxes in them, one per method (paper, Fig. 4).
 
     Boxes reach to the quartiles, whiskers to the 1st and 99th percentile.
 
     Args:
         values: finite scores by method, at least one each.
-        title: above the picture.
-        axis: name of the scores.
+        title: title above the figure.
+        axis: label of the score axis.
     """
     figure = build_figure(WIDTH, 4.9)
     axes = figure.add_subplot()
@@ -151,13 +151,13 @@ def draw_paired_boxes(
     axis: str,
     names: tuple[str, str],
 ) -> Figure:
-    """Two boxes beside each other for every method.
+    """Draw two boxes side by side for every method.
 
     Args:
         values: finite scores of the two kinds of estimate, by method.
-        title: above the picture.
-        axis: name of the scores.
-        names: of the two kinds.
+        title: title above the figure.
+        axis: label of the score axis.
+        names: names of the two kinds.
     """
     figure = build_figure(min(WIDTH, 2.4 + 1.3 * len(values)), 4.2)
     axes = figure.add_subplot()
@@ -180,12 +180,12 @@ def draw_paired_boxes(
 
 
 def draw_robustness(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
-    """Mean scores over the size of every kind of error, one panel per kind.
+    """Draw mean scores over the size of every kind of error, one panel per kind.
 
     Args:
         table: see `src.reporting.robustness.tabulate_robustness`, not empty.
-        title: above the panels.
-        axis: name of the scores.
+        title: title above the panels.
+        axis: label of the score axis.
     """
     kinds = list(dict.fromkeys(table["kind"]))
     labels = list(dict.fromkeys(table["label"]))
@@ -240,7 +240,7 @@ def _draw_boxes(
     edge: str,
     median: float = 1.0,
 ) -> None:
-    """Boxes without outliers; `median` is the length of the median's line in widths of the box."""
+    """Draw boxes without outliers; the median's line is `median` times as wide as the box."""
     line = {"color": edge, "linewidth": 1.1}
     axes.boxplot(
         scores,
@@ -255,7 +255,7 @@ def _draw_boxes(
         capprops=line,
         manage_ticks=False,
     )
-    # Drawn apart, so that it can be wider than the box: the mark of a mean may lie on it.
+    # Drawn separately, so that it can be wider than the box: the mark of the mean may cover it.
     reach = 0.5 * median * width
     lines = axes.hlines(
         [np.median(v) for v in scores], at - reach, at + reach, color="black", linewidth=1.8

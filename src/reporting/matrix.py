@@ -1,4 +1,4 @@
-"""Matrices of p-values between methods (the paper's Fig. 5)."""
+"""Draws matrices of p-values between methods (paper, Fig. 5)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CELL, NARROWEST = 0.62, 4.2
 
 
 def format_cell(p: float) -> str:
-    """A p-value in a few letters: two or three decimals, or its order of magnitude."""
+    """Format a p-value briefly: two or three decimals, or its order of magnitude."""
     if math.isnan(p):
         return NOTHING
     if p >= 0.0995:
@@ -41,13 +41,13 @@ def format_cell(p: float) -> str:
 def draw_p_values(
     pairs: pd.DataFrame, names: Sequence[str], *, column: str, title: str, letters: bool = False
 ) -> Figure:
-    """The p-values between every two methods, as the triangle below the diagonal.
+    """Draw the p-values of all pairs of methods, as the triangle below the diagonal.
 
     Args:
         pairs: see `src.metrics.stats.compare`.
         names: all methods in order, at least two.
-        column: of the p-values.
-        title: of the figure.
+        column: column of the p-values.
+        title: title of the figure.
         letters: mark Student's t-test with S and Welch's with W.
     """
     size = len(names) - 1
@@ -76,7 +76,7 @@ def _build_matrix(
     size = len(names) - 1
     values = np.full((size, size), np.nan)
     palette = ListedColormap(SHADES).with_extremes(bad=(0, 0, 0, 0))
-    norm = BoundaryNorm(STEPS, len(SHADES), clip=True)  # the last colour holds 1 itself
+    norm = BoundaryNorm(STEPS, len(SHADES), clip=True)  # the last colour includes 1
     for a, b, p, note in zip(pairs["a"], pairs["b"], pairs[column], notes, strict=True):
         row, col = max(place[a], place[b]) - 1, min(place[a], place[b])
         values[row, col] = p

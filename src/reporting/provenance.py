@@ -1,4 +1,4 @@
-"""How the numbers of a report came about: protocols, methods, seeds, and the command."""
+"""Documents how a report was made: protocols, methods, seeds, and the command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG = 200
 
 
 def build_provenance_section(groups: Sequence[Group], command: str) -> Section:
-    """What was run.
+    """Build the section that documents what was run.
 
     Args:
         groups: all evaluations.
@@ -33,7 +33,7 @@ def build_provenance_section(groups: Sequence[Group], command: str) -> Section:
 
 
 def write_command(tables: Sequence[EvaluationTable], output: str | Path) -> str:
-    """The command that reads these tables one by one; paths below the working folder are relative.
+    """Write the command that makes a report of these tables; paths are relative if possible.
 
     Args:
         tables: evaluations.
@@ -45,7 +45,7 @@ def write_command(tables: Sequence[EvaluationTable], output: str | Path) -> str:
 
 
 def read_command_line(overrides: Sequence[str]) -> str:
-    """A call of the report with Hydra overrides, quoted for a shell."""
+    """Write a call of the report command with Hydra overrides, quoted for a shell."""
     return " ".join(["python -m src.report", *map(shlex.quote, overrides)])
 
 
@@ -92,7 +92,7 @@ def _describe_seeds(table: EvaluationTable) -> str:
 
 
 def _describe_method(table: EvaluationTable) -> str:
-    """The separator and its settings, and which weights it had."""
+    """Describe the separator, its settings and its weights."""
     settings = dict(_flatten(table.summary.get("separator", "")))
     target = settings.pop("_target_", settings.pop("", "")).rsplit(".", 1)[-1]
     words = [target, *(f"{key} {value}" for key, value in settings.items())]
@@ -104,7 +104,7 @@ def _describe_method(table: EvaluationTable) -> str:
 
 
 def _flatten(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of a nested structure with their dotted names; empty and unset ones are left out."""
+    """Flatten a nested structure to (dotted name, text); empty and unset leaves are left out."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _flatten(value, f"{name}.{key}" if name else str(key))
@@ -115,7 +115,7 @@ def _flatten(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _make_portable(value: Any) -> str:
-    """A value in words; of an absolute path only its end, since the rest is one machine's."""
+    """Convert a value to text; of an absolute path only its end, which holds on any machine."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -129,18 +129,18 @@ def _shorten(text: str) -> str:
 
 
 def _make_relative(path: Path) -> Path:
-    """A path as seen from the working folder if it lies below, else as it is."""
+    """Make a path relative to the working folder if it is below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _show(path: Path) -> str:
-    """A path as seen from the working folder; of others only the end."""
+    """Show a path relative to the working folder; of paths elsewhere only the end."""
     near = _make_relative(path)
     return f"…/{path.parent.name}/{path.name}" if near.is_absolute() else near.as_posix()
 
 
 def _quote(path: Path) -> str:
-    """A path as part of a Hydra override."""
+    """Quote a path for a Hydra override."""
     text = path.as_posix()
     if PLAIN.fullmatch(text):
         return text

@@ -1,4 +1,4 @@
-"""What errors in F0 cost: scores over the size of every kind of error."""
+"""Tabulates scores over the size of every kind of error in F0."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LENGTHS = {
 
 
 def tabulate_robustness(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
-    """Scores of every method over the size of one kind of error at a time.
+    """Tabulate the scores of every method over the size of one kind of error at a time.
 
-    The evaluation of the same name without errors gives size 0, over the seeds that the disturbed
-    ones used (over all if it has not those). Stretches of different lengths make curves of their
-    own, whose label names the length.
+    The evaluation of the same name without errors gives size 0, with the seeds of the evaluations
+    with errors (all seeds if it lacks those). Each length of stretches gives its own curve, whose
+    label names the length.
 
     Args:
         group: evaluations of one number of singers.
@@ -69,7 +69,7 @@ def tabulate_robustness(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
 
 
 def find_combined_errors(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
-    """Scores of evaluations with several kinds of errors at once, which no curve can hold.
+    """Find evaluations with several kinds of errors at once, which fit on no curve.
 
     Returns:
         Rows (method, errors in words, n_frames, mean, median, q25, q75).

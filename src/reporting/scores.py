@@ -1,4 +1,4 @@
-"""Tables of a report: by method, voice, song, kind of frame and metric, as plain data."""
+"""Computes the tables of a report: by method, voice, song, kind of frame and metric."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HARMONIC, NOISE = "harmonic", "noise"
 
 
 def find_present(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
-    """The tables that have a value of a metric in a kept frame."""
+    """Find the tables that have a value of a metric in a kept frame."""
     return {
         method: frames
         for method, frames in tables.items()
@@ -39,15 +39,15 @@ def find_present(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
 
 
 def tabulate_methods(tables: Tables, seed: int = 0) -> pd.DataFrame:
-    """SI-SDR of every method, see `src.metrics.stats.describe`, with its mean improvement.
+    """Tabulate the SI-SDR (dB) of every method and its mean improvement over the mixture.
 
     Args:
         tables: evaluation tables by method.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
-        The columns of `describe`, and improvement: mean over the kept frames, in dB (NaN where a
-        table lacks it).
+        The columns of `src.metrics.stats.describe`, and improvement: mean over the kept frames, in
+        dB (NaN where a table lacks it).
     """
     table = describe(tables, "si_sdr", seed=seed)
     gains = {
@@ -58,7 +58,7 @@ def tabulate_methods(tables: Tables, seed: int = 0) -> pd.DataFrame:
 
 
 def compute_statistics(values: pd.Series) -> dict[str, Any]:
-    """n_frames, mean, median, q25 and q75 of the values that are there."""
+    """Compute n_frames, mean, median, q25 and q75 of the values that are not NaN."""
     found = values.dropna()
     return {
         "n_frames": len(found),
@@ -70,7 +70,7 @@ def compute_statistics(values: pd.Series) -> dict[str, Any]:
 
 
 def break_down(tables: Tables, column: str, metric: str = "si_sdr") -> pd.DataFrame:
-    """A metric for every value of a column, such as voice or song.
+    """Tabulate a metric for every value of a column, such as voice or song.
 
     Returns:
         Rows (method, `column`, n_frames, mean, median, q25, q75); values of the column are in the
@@ -86,11 +86,11 @@ def break_down(tables: Tables, column: str, metric: str = "si_sdr") -> pd.DataFr
 
 
 def break_down_by_kind(tables: Tables) -> pd.DataFrame:
-    """SI-SDR of frames whose target is mostly tones or mostly noise.
+    """Tabulate the SI-SDR of frames whose target is mostly tones or mostly noise.
 
     Returns:
-        `break_down` by column kind, "harmonic" or "noise", of the tables that can tell; empty if
-        there are none, or if all frames are of one kind.
+        `break_down` by column kind, "harmonic" or "noise", of the tables that distinguish them;
+        empty if there are none, or if all frames are of one kind.
     """
     told = {
         method: frames.assign(
@@ -103,7 +103,7 @@ def break_down_by_kind(tables: Tables) -> pd.DataFrame:
 
 
 def tabulate_metrics(tables: Tables, metrics: Iterable[str] = METRICS) -> pd.DataFrame:
-    """Several metrics of all methods that have them.
+    """Tabulate several metrics of all methods that have them.
 
     Returns:
         Rows (metric, method, n_frames, mean, median, q25, q75), frames where it is defined.
@@ -121,7 +121,7 @@ def tabulate_metrics(tables: Tables, metrics: Iterable[str] = METRICS) -> pd.Dat
 
 
 def tabulate_synthesis(tables: Tables) -> pd.DataFrame:
-    """Spectral SNR of masked and synthesised estimates, for the methods that synthesise.
+    """Tabulate the spectral SNR of masked and synthesised estimates, for methods that synthesise.
 
     Returns:
         Rows (method, n_frames, masked_mean, masked_median, synthesised_mean, synthesised_median,
@@ -146,7 +146,7 @@ def tabulate_synthesis(tables: Tables) -> pd.DataFrame:
 
 
 def tabulate_speed(evaluations: Mapping[str, EvaluationTable]) -> pd.DataFrame:
-    """Time and memory of the methods whose summary tells them.
+    """Tabulate time and memory of the methods whose summary contains them.
 
     Returns:
         Rows (method, real_time_factor, seconds, audio_seconds, peak_memory_gb, device, threads);

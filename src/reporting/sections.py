@@ -1,4 +1,4 @@
-"""The part of a report on mixtures of one number of singers, and the comparison in it."""
+"""Builds the section of a report on one number of singers, with the main comparison."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ MANY = 6
 
 
 def build_group_section(group: Group, *, seed: int = 0) -> Section:
-    """Everything there is to say about mixtures of one number of singers.
+    """Build the section about mixtures of one number of singers.
 
-    Parts that the evaluations hold no numbers for are left out.
+    Parts without numbers in the evaluations are left out.
 
     Args:
         group: evaluations of one number of singers.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     singers = f"{group.n_singers} singer" + ("s" if group.n_singers > 1 else "")
     makers: list[Callable[[], Part | None]] = []
@@ -60,7 +60,7 @@ def build_group_section(group: Group, *, seed: int = 0) -> Section:
 
 
 def build_methods_part(group: Group, seed: int) -> Part:
-    """Every method's SI-SDR with its uncertainty."""
+    """Tabulate every method's SI-SDR with its confidence interval."""
     table = tabulate_methods(group.frames, seed=seed)
     unit, n_units = table["unit"].iloc[0], table["n_units"].max()
     gains = bool(table["improvement"].notna().any())
@@ -94,7 +94,7 @@ def build_methods_part(group: Group, seed: int) -> Part:
 
 
 def build_distribution_part(group: Group, singers: str) -> Part:
-    """Violins and boxes, and what they cut off."""
+    """Show the distributions as violins and boxes, and count the values outside the figure."""
     values = {name: select_kept_values(frames, "si_sdr") for name, frames in group.frames.items()}
     limits = choose_score_limits(list(values.values()))
     hidden = {name: describe_outside(v, limits) for name, v in values.items()}
@@ -111,7 +111,7 @@ def build_distribution_part(group: Group, singers: str) -> Part:
 
 
 def build_tests_part(group: Group, singers: str) -> Part | None:
-    """p-values between every two methods."""
+    """Show the p-values of all pairs of methods."""
     if len(group.methods) < 2:
         return None
     pairs = compare(group.frames, "si_sdr")
@@ -172,7 +172,7 @@ def build_tests_part(group: Group, singers: str) -> Part | None:
 
 
 def build_voices_part(group: Group) -> Part:
-    """SI-SDR by voice and by song."""
+    """Tabulate SI-SDR by voice and by song."""
     grids = []
     for column in ("voice", "song"):
         table = break_down(group.frames, column)

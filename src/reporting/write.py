@@ -1,4 +1,4 @@
-"""A report as files: the page, its tables as CSV, its figures as images."""
+"""Writes a report: the page, its tables as CSV, its figures as images."""
 
 from __future__ import annotations
 
@@ -37,16 +37,17 @@ def write_report(
     """Write `report.html`, `tables/*.csv` and `figures/*`.
 
     Args:
-        tables: evaluations, see `src.metrics.tables.read_tables`. Of one number of singers they
-            must hold the same frames. Those with errors in their F0 are not compared but become
-            curves over the size of the errors.
+        tables: evaluations, see `src.metrics.tables.read_tables`. Those with the same number of
+            singers must hold the same frames. Those with errors in their F0 are not compared, but
+            shown as curves over the size of the errors.
         output: folder of the report.
-        title: of the page.
+        title: title of the page.
         order: names of methods in the wanted order; others follow as given.
-        formats: of the figures beside the page: "png", "svg", "pdf", or none.
+        formats: formats of the separate figures: "png", "svg", "pdf", or none.
         overwrite: replace files of an earlier report.
-        seed: of the bootstrap.
-        command: what makes this report again, for the page; by default a call with all folders.
+        seed: seed of the bootstrap.
+        command: command that makes this report again, shown on the page; by default a call with
+            all folders.
 
     Returns:
         Path of the page.
@@ -54,14 +55,14 @@ def write_report(
     Raises:
         UmssError: no tables, tables that cannot be compared, a table without a kept frame, an
             unknown format, or a name twice.
-        OutputExistsError: a file of the report is there and `overwrite` is false.
+        OutputExistsError: a file of the report exists and `overwrite` is false.
     """
     unknown = [f for f in formats if f not in FORMATS]
     if unknown:
         raise UmssError(f"formats: {', '.join(map(str, unknown))}: choose of {', '.join(FORMATS)}")
     output = Path(output)
     page = output / PAGE
-    check_existing([page], overwrite=overwrite)  # before the work
+    check_existing([page], overwrite=overwrite)  # before the slow part
     groups = group_tables(tables, order)
     check_comparable(tables)
     missing = set(order or ()) - {table.name for table in tables}
@@ -89,7 +90,7 @@ def write_report(
         write_text(path, _to_csv(grid))
     for path, picture in pictures.items():
         _write_picture(path, picture, svgs)
-    # Last, so that a page never stands without what it names.
+    # Last, so that there is never a page without its tables and figures.
     write_text(page, render_page(sections, svgs, title=title, summary=_summarise(groups)))
     return page
 
@@ -107,7 +108,7 @@ def _write_picture(path: Path, picture: Picture, svgs: dict[str, str]) -> None:
 
 
 def _summarise(groups: Sequence[Group]) -> str:
-    """What the report is about, in one sentence."""
+    """Summarise the content of the report in one sentence."""
     methods = dict.fromkeys(name for group in groups for name in group.methods)
     disturbed = sum(len(group.disturbed) for group in groups)
     singers = " and ".join(str(group.n_singers) for group in groups)

@@ -1,4 +1,4 @@
-"""Weights & Biases: a logger that never asks or waits, and what to look at and listen to."""
+"""Weights & Biases (W&B): a logger that never waits for input, and media to log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLUMNS = ("epoch", "song", "mixture", "excerpt", "voice", "singer", "si_sdr", "
 
 
 def is_logged_in() -> bool:
-    """Whether W&B credentials are at hand, found without network and without asking.
+    """Whether there are W&B credentials, checked without network or prompt.
 
     Looks at WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE and the netrc file that `wandb login` writes.
     """
@@ -49,7 +49,7 @@ def is_logged_in() -> bool:
 
 
 def choose_mode() -> dict[str, Any]:
-    """Argument `mode` of `wandb.init`, where WANDB_MODE does not decide.
+    """Choose the argument `mode` of `wandb.init`; empty if WANDB_MODE decides.
 
     Raises:
         UmssError: WANDB_MODE=online without credentials.
@@ -66,15 +66,15 @@ def choose_mode() -> dict[str, Any]:
 def build_logger(
     save_dir: str | Path, *, project: str = "umss", name: str | None = None, **options: Any
 ) -> WandbLogger:
-    """Logger that works offline unless the user is logged in or WANDB_MODE says otherwise.
+    """Build a logger that works offline unless the user is logged in or WANDB_MODE is set.
 
-    A run that continues in `save_dir` keeps its W&B identity. Offline runs lie in
+    A run that continues in `save_dir` keeps its W&B identity. Offline runs are written to
     `save_dir`/wandb; `wandb sync` uploads them.
 
     Args:
         save_dir: folder of the run.
         project: W&B project; WANDB_PROJECT takes precedence.
-        name: of the run.
+        name: name of the run.
         options: more arguments of `wandb.init`, e.g. `group`, `entity`, `tags`.
 
     Raises:
@@ -98,7 +98,7 @@ def build_logger(
 
 def finish_runs(*, failed: bool = False) -> None:
     """Close the W&B run of this job, if there is one, so that the next job opens its own."""
-    wandb = sys.modules.get("wandb")  # not imported: never used
+    wandb = sys.modules.get("wandb")  # None if W&B was never imported
     if wandb is not None and wandb.run is not None:
         wandb.finish(exit_code=int(failed))
 
@@ -109,9 +109,9 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
     Every CSV file becomes a table, every PNG an image, and the page is shown as it is.
 
     Args:
-        folder: of the report; the run's files go to its subfolder "wandb".
+        folder: folder of the report; the run's files go to its subfolder "wandb".
         project: W&B project; WANDB_PROJECT takes precedence.
-        name: of the run; by default the folder's.
+        name: name of the run; by default the folder's.
 
     Raises:
         UmssError: WANDB_MODE=online without credentials.
@@ -138,7 +138,7 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
 
 
 class MediaLogger(pl.Callback):
-    """Pictures, sounds and scores of the first validation excerpts, for W&B only.
+    """Logs pictures, sounds and scores of the first validation excerpts to W&B.
 
     Logs, every `every_n_epochs` epochs: spectrograms with F0 tracks (mixture, resynthesised
     mixture, every synthesised source), sounds (the same, and every masked estimate) and a table
@@ -146,11 +146,11 @@ class MediaLogger(pl.Callback):
     nothing. It draws no random numbers, so training is the same with and without it.
 
     Args:
-        every_n_epochs: interval; the first epoch is always logged.
-        n_mixtures: how many excerpts of the first validation batch.
+        every_n_epochs: interval in epochs; the first epoch is always logged.
+        n_mixtures: number of excerpts of the first validation batch.
 
     Raises:
-        UmssError: numbers below one.
+        UmssError: a number below 1.
     """
 
     def __init__(self, *, every_n_epochs: int = 25, n_mixtures: int = 1) -> None:
@@ -182,14 +182,15 @@ class MediaLogger(pl.Callback):
 
 @torch.no_grad()
 def build_media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str, Any]:
-    """W&B objects for a batch (see `src.data.datamodule`) by name, e.g. "audio/0/mixture".
+    """Build W&B objects for a batch (see `src.data.datamodule`) by name, e.g. "audio/0/mixture".
 
     Args:
-        model: (mixture [B, T], F0 [B, J, N], seed [B]) to (sources [B, J, T], parameters).
-        batch: small; everything of it is logged.
-        epoch: for the table.
+        model: maps mixture [B, T], F0 [B, J, N] (Hz) and seed [B] to (sources [B, J, T],
+            parameters).
+        batch: a small batch; all of its excerpts are logged.
+        epoch: number of the epoch, for the table.
     """
-    import wandb  # a second of start-up that only its users should pay
+    import wandb  # takes a second, so only on use
 
     synthesised, _ = model(batch["mixture"], batch["f0"], batch["seed"])
     synthesised = synthesised.float()
@@ -221,7 +222,7 @@ def build_media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> di
             )
         for name, signal in sounds.items():
             samples = signal.float().cpu().numpy()
-            # W&B writes integers: louder than full scale would wrap around.
+            # W&B writes integers, in which samples above full scale would wrap around.
             samples = samples / max(1.0, float(np.abs(samples).max()))
             content[f"audio/{b}/{name}"] = wandb.Audio(samples, sample_rate=16_000, caption=where)
     return content
@@ -230,10 +231,10 @@ def build_media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> di
 def tabulate_scores(
     batch: dict[str, Any], estimates: Tensor, comb: Tensor, epoch: int
 ) -> list[list[Any]]:
-    """One row per mixture and voice (`COLUMNS`); SI-SDR in dB, mean of the frames that sound.
+    """Tabulate the mean SI-SDR (dB) of audible frames, one row (`COLUMNS`) per mixture and voice.
 
     Args:
-        batch: with `sources` [B, J, T].
+        batch: a batch with `sources` [B, J, T].
         estimates, comb: [B, J, T].
         epoch: first column.
     """
@@ -257,7 +258,7 @@ def tabulate_scores(
 def _draw_picture(
     signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str
 ) -> np.ndarray:
-    """RGB image [height, width, 3] of a spectrogram."""
+    """Draw a spectrogram as RGB image [height, width, 3]."""
     figure = draw_spectrogram(signal.cpu().numpy(), 16_000, tracks, names=names, title=title)
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
