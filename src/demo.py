@@ -167,7 +167,7 @@ def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> 
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True
     )
 
-    def relative(file: Path) -> str:
+    def make_relative(file: Path) -> str:
         base = path.parent.resolve()
         resolved = file.resolve()
         return (
@@ -176,7 +176,7 @@ def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> 
             else (resolved.as_uri())
         )
 
-    environment.filters["relative"] = relative
+    environment.filters["relative"] = make_relative
     page = environment.get_template("demo.html.j2").render(examples=examples, results=results)
     write_text(path, page)
 

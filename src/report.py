@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .metrics.tables import read_tables
-from .reporting.provenance import read_command_line
+from .reporting.provenance import quote_command
 from .reporting.write import write_report
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def run(cfg: DictConfig) -> Path:
     tables = read_tables(given)
     command = None
     if HydraConfig.initialized():
-        command = read_command_line(list(HydraConfig.get().overrides.task))
+        command = quote_command(list(HydraConfig.get().overrides.task))
     page = write_report(
         tables,
         cfg.output,

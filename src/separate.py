@@ -138,12 +138,14 @@ class _Spool:
         return self._folder / f"{name}.raw"
 
     def append(self, arrays: dict[str, NDArray[np.floating]]) -> None:
+        """Write the arrays of the next window."""
         for name, array in arrays.items():
             self._like[name] = array[:, :0].copy()
             with self._find_file(name).open("ab") as handle:
                 np.ascontiguousarray(array.swapaxes(0, 1)).tofile(handle)
 
     def join(self) -> dict[str, NDArray[np.floating]]:
+        """Read all windows and join them along n."""
         return {
             name: np.fromfile(self._find_file(name), dtype=like.dtype)
             .reshape(-1, len(like), *like.shape[2:])

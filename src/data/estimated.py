@@ -61,7 +61,7 @@ class EstimatorRecipe:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def build(self) -> F0Estimator:
-        """The estimator.
+        """Build the estimator.
 
         Raises:
             DataError: the configuration reads stored tracks instead of estimating.

@@ -19,12 +19,12 @@ INDEX = "index.json"
 
 
 def name_stem(key: StemKey) -> str:
-    """("soprano", "1") -> "soprano_1"."""
+    """Name a stem: ("soprano", "1") gives "soprano_1"."""
     return f"{key[0]}_{key[1]}"
 
 
 def name_mixture(keys: Iterable[StemKey]) -> str:
-    """ "soprano_1+alto_2"."""
+    """Name a mixture by its stems, e.g. "soprano_1+alto_2"."""
     return "+".join(map(name_stem, keys))
 
 

@@ -204,7 +204,7 @@ def _samplewise_backward(y, a, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
 
 
 def _pad(x: Tensor, n_frames: int, hop: int) -> Tensor:
-    """Zeros around signals [R, T] so that all N + 1 frames of 2 * hop samples lie inside."""
+    """Pad signals [R, T] with zeros, so that all N + 1 frames of 2 * hop samples are inside."""
     return torch.nn.functional.pad(x, (hop, (n_frames + 1) * hop - x.shape[-1])).contiguous()
 
 

@@ -164,12 +164,12 @@ def _varying_adjoint(gy, a, gx, n_frames, hop, n_lanes, order: tl.constexpr, lan
 
 
 def choose_launch_grid(n_lanes: int) -> tuple[int]:
-    """Programs of `LANES` lanes that cover n_lanes."""
+    """Choose the number of programs of `LANES` lanes that cover n_lanes."""
     return (triton.cdiv(n_lanes, LANES),)
 
 
 def _cut_frames(x: Tensor, hop: int, n_frames: int) -> Tensor:
-    """Signals [R, T] to frames [2 hop, R (N + 1)], frame n from sample (n - 1) hop on, float64."""
+    """Cut signals [R, T] into float64 frames [2 hop, R (N + 1)], frame n from (n - 1) hop on."""
     right = (n_frames + 1) * hop - x.shape[-1]
     padded = torch.nn.functional.pad(x.double(), (hop, right))
     return padded.unfold(-1, 2 * hop, hop).permute(2, 0, 1).reshape(2 * hop, -1).contiguous()

@@ -32,9 +32,9 @@ def run_over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> lis
         return [kernel(*arguments)]
     edges = np.linspace(0, rows, workers + 1).astype(int)
 
-    def block(i: int) -> Any:
+    def run_block(i: int) -> Any:
         part = slice(edges[i], edges[i + 1])
         return kernel(*(x[part] if getattr(x, "ndim", 0) >= 2 else x for x in arguments))
 
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(block, range(workers)))
+        return list(pool.map(run_block, range(workers)))

@@ -218,12 +218,12 @@ def _synthesise(
     level_left, level_right = find_neighbours(level, hop=hop, n_samples=n_samples)
     weight = compute_crossfade(n_samples, hop=hop, window="hann", like=phase)
 
-    def part(count: Tensor) -> Tensor:
+    def sum_part(count: Tensor) -> Tensor:
         total: Tensor = _SineSum.apply(  # type: ignore[no-untyped-call]
             phase, torch.minimum(count, limit)
         )
         return total
 
-    source = (1.0 - weight) * level_left * part(count_left)
-    source = source + weight * level_right * part(count_right)
+    source = (1.0 - weight) * level_left * sum_part(count_left)
+    source = source + weight * level_right * sum_part(count_right)
     return source.to(amplitude.dtype)

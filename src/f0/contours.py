@@ -204,7 +204,7 @@ def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False)
 
 
 def _read_header(row: list[str]) -> tuple[str, ...] | None:
-    """Voice names if the row is a header, None if its first cell is a number."""
+    """Read voice names if the row is a header; None if its first cell is a number."""
     try:
         float(row[0])
     except ValueError:

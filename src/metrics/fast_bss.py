@@ -115,14 +115,14 @@ def find_distortion_filters(estimates: Tensor, sources: Tensor, taps: int) -> tu
     size = scipy.fft.next_fast_len(n_samples + taps - 1, real=True)
     spectra = torch.fft.rfft(sources, size).conj().unsqueeze(2)
 
-    def correlations(signals: Tensor) -> Tensor:
+    def correlate(signals: Tensor) -> Tensor:
         """sum_t s_i(t) x_j(t + m) at lags 0 ... L - 1: [B, m, i, j]."""
         spectrum = spectra * torch.fft.rfft(signals, size).unsqueeze(1)
         return torch.fft.irfft(spectrum, size)[..., :taps].permute(0, 3, 1, 2)
 
     # The normal equations hold s_i, delayed by k, times s_j, delayed by l: lag k - l. Without the
     # correlations between sources, the same system has the filters of single sources.
-    blocks, right = correlations(sources), correlations(estimates)
+    blocks, right = correlate(sources), correlate(estimates)
     if n_sources > 1:
         alone = torch.eye(n_sources, dtype=blocks.dtype, device=blocks.device)
         blocks, right = (torch.cat([x, x * alone]) for x in (blocks, right))

@@ -255,7 +255,7 @@ def _describe_first_difference(
     table: EvaluationTable,
     seed: Any,
 ) -> str:
-    def words(key: tuple[Any, ...]) -> str:
+    def name_row(key: tuple[Any, ...]) -> str:
         return ", ".join(f"{name} {value}" for name, value in zip(ROW, key, strict=True))
 
     for there, lacking, have, have_not in (
@@ -265,6 +265,7 @@ def _describe_first_difference(
         extra = there.index.difference(lacking.index)
         if len(extra):
             where = f" (seed {seed})" if table in (have, have_not) else ""
-            return f"the row {words(extra[0])} is in {have.path} but not in {have_not.path}{where}"
+            row = name_row(extra[0])
+            return f"the row {row} is in {have.path} but not in {have_not.path}{where}"
     key = expected.index[np.flatnonzero(expected.to_numpy() != found.to_numpy())[0]]
-    return f"the row {words(key)} is kept in one and silent in the other"
+    return f"the row {name_row(key)} is kept in one and silent in the other"

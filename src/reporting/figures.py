@@ -47,7 +47,7 @@ def build_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def label_metric(name: str) -> str:
+def make_label(name: str) -> str:
     """Make a label from a name: shortened, and never read as a formula by matplotlib."""
     if len(name) > LONGEST:
         half = (LONGEST - 1) // 2
@@ -63,7 +63,7 @@ def name_axis(axes: Axes, names: Sequence[str], width: float) -> None:
         names: names of the methods.
         width: approximate width of the axes in inches.
     """
-    labels = [label_metric(name) for name in names]
+    labels = [make_label(name) for name in names]
     letters = max(map(len, labels)) * 0.6 * FONT / 72 + 0.1
     slanted = letters > width / len(names)
     axes.set_xticks(range(1, len(names) + 1), labels)
@@ -85,7 +85,7 @@ def choose_score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, f
     return low - margin, high + margin
 
 
-def describe_outside(values: ArrayLike, limits: tuple[float, float]) -> int:
+def count_outside(values: ArrayLike, limits: tuple[float, float]) -> int:
     """Count the values outside these limits, which a figure does not show."""
     scores = np.asarray(values, dtype=np.float64)
     return int(np.sum((scores < limits[0]) | (scores > limits[1])))
@@ -224,7 +224,7 @@ def draw_robustness(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
     for panel in panels[: len(kinds) : columns]:
         panel.set_ylabel(axis, fontsize=FONT)
     figure.legend(
-        list(handles.values()), [label_metric(name) for name in handles], frameon=False,
+        list(handles.values()), [make_label(name) for name in handles], frameon=False,
         loc="outside lower center", ncols=min(per_row, len(handles)), fontsize=SMALL_FONT,
     )  # fmt: skip
     return figure

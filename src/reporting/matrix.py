@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from .cells import NOTHING
-from .figures import FONT, SMALL_FONT, WIDTH, build_figure, label_metric
+from .figures import FONT, SMALL_FONT, WIDTH, build_figure, make_label
 
 STEPS = (0.0, 1e-4, 1e-3, 0.01, 0.05, 1.0)
 """Boundaries of the colours."""
@@ -52,7 +52,7 @@ def draw_p_values(
     """
     size = len(names) - 1
     side = size * min(CELL, (WIDTH - 1.6) / size)
-    longest = max(len(label_metric(name)) for name in names) * 0.6 * SMALL_FONT / 72
+    longest = max(len(make_label(name)) for name in names) * 0.6 * SMALL_FONT / 72
     columns = 5 if side > 5 else 3
     width = max(side + longest + 0.4, NARROWEST)
     figure = build_figure(width, side + 0.65 * longest + (1.1 if columns == 5 else 1.4))
@@ -94,8 +94,8 @@ def _build_matrix(
     axes.set_yticks(np.arange(-0.5, size), minor=True)
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0, labelsize=SMALL_FONT)
-    axes.set_yticks(range(size), [label_metric(name) for name in names[1:]])
-    axes.set_xticks(range(size), [label_metric(name) for name in names[:-1]])
+    axes.set_yticks(range(size), [make_label(name) for name in names[1:]])
+    axes.set_xticks(range(size), [make_label(name) for name in names[:-1]])
     for tick in axes.get_xticklabels():
         tick.set(rotation=40, ha="right", rotation_mode="anchor")
     axes.spines[:].set_visible(False)

@@ -41,10 +41,10 @@ def write_command(tables: Sequence[EvaluationTable], output: str | Path) -> str:
     """
     folders = ",".join(_quote(_make_relative(table.path)) for table in tables)
     overrides = [f"tables=[{folders}]", f"output={_quote(_make_relative(Path(output)))}"]
-    return read_command_line([*overrides, "overwrite=true"])
+    return quote_command([*overrides, "overwrite=true"])
 
 
-def read_command_line(overrides: Sequence[str]) -> str:
+def quote_command(overrides: Sequence[str]) -> str:
     """Write a call of the report command with Hydra overrides, quoted for a shell."""
     return " ".join(["python -m src.report", *map(shlex.quote, overrides)])
 

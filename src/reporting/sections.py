@@ -24,7 +24,7 @@ from .details import (
     build_speed_part,
     build_synthesis_part,
 )
-from .figures import SI_SDR, choose_score_limits, describe_outside, draw_distributions
+from .figures import SI_SDR, choose_score_limits, count_outside, draw_distributions
 from .matrix import draw_p_values
 from .scores import break_down, tabulate_methods
 
@@ -97,7 +97,7 @@ def build_distribution_part(group: Group, singers: str) -> Part:
     """Show the distributions as violins and boxes, and count the values outside the figure."""
     values = {name: select_kept_values(frames, "si_sdr") for name, frames in group.frames.items()}
     limits = choose_score_limits(list(values.values()))
-    hidden = {name: describe_outside(v, limits) for name, v in values.items()}
+    hidden = {name: count_outside(v, limits) for name, v in values.items()}
     cut = [f"{name} {count}" for name, count in hidden.items() if count]
     caption = (
         "Violins show all frames, boxes reach from the first to the third quartile, black lines "

@@ -81,14 +81,14 @@ def read_result(checkpoint: dict[str, Any]) -> dict[str, Any]:
         (s for key, s in states if key.startswith(ModelCheckpoint.__name__) and s["monitor"]), {}
     )
 
-    def number(key: str) -> float | None:
+    def read_number(key: str) -> float | None:
         value = state.get(key)
         return None if value is None else float(value)
 
     return {
         "epochs": checkpoint["epoch"] + 1,
         "steps": checkpoint["global_step"],
-        "val_loss": number("current_score"),
-        "best_val_loss": number("best_model_score"),
+        "val_loss": read_number("current_score"),
+        "best_val_loss": read_number("best_model_score"),
         "best_checkpoint": state.get("best_model_path"),
     }

@@ -12,11 +12,11 @@ from matplotlib.text import Text
 from src.metrics.stats import compare
 from src.reporting.figures import (
     choose_score_limits,
-    describe_outside,
+    count_outside,
     draw_distributions,
     draw_paired_boxes,
     draw_robustness,
-    label_metric,
+    make_label,
 )
 from src.reporting.matrix import SHADES, draw_p_values, format_cell
 from tests.reporting.fake_tables import frames_of
@@ -83,11 +83,11 @@ def test_boxes_whiskers_medians_and_violins_are_where_they_belong() -> None:
 def test_outliers_far_away_are_cut_and_counted() -> None:
     values = [*RNG_SCORES.values()]
     whole = choose_score_limits(values)
-    assert describe_outside(np.concatenate(values), whole) == 0
+    assert count_outside(np.concatenate(values), whole) == 0
     far = np.append(values[0], [-80.0, -75.0])
     limits = choose_score_limits([far, *values[1:]])
     assert limits[0] > -40
-    assert describe_outside(far, limits) == 2
+    assert count_outside(far, limits) == 2
 
 
 @pytest.mark.parametrize("values", [np.full(50, 3.0), np.array([1.0]), np.array([1.0, 2.0])])
@@ -117,8 +117,8 @@ def test_labels_are_readable(names: tuple[str, ...]) -> None:
 
 def test_names_are_never_formulas() -> None:
     name = "a$b$ and {x} of a name that is much too long for a figure"
-    assert label_metric("short") == "short"
-    assert len(label_metric("x" * 99)) < 30
+    assert make_label("short") == "short"
+    assert len(make_label("x" * 99)) < 30
     figure = draw_distributions({name: RNG_SCORES["a"]}, title="t", axis="dB")
     figure.canvas.draw()
 

@@ -46,6 +46,7 @@ class Conductor:
 
     @property
     def end(self) -> float:
+        """End of the piece, seconds."""
         return float(self.seconds[-1])
 
 

@@ -177,7 +177,7 @@ def _build_song(name: str, stems: dict[StemKey, Path]) -> Song:
 
 
 def _name_song(folder: Path) -> str:
-    """Known title contained in the folder's name (accents and spaces aside), else that name."""
+    """Name a song by the known title in the folder's name (without accents), else by that name."""
     plain = unicodedata.normalize("NFKD", folder.name).encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     letters = plain.replace("_", "")

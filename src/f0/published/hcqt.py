@@ -43,7 +43,7 @@ def frame_times(n_frames: int) -> NDArray[np.float64]:
 
 
 def count_frames(n_samples: int) -> int:
-    """Number of frames N of a recording of T samples, as librosa counts them."""
+    """Count the frames N of a recording of T samples, as librosa does."""
     return 1 + n_samples // HOP
 
 

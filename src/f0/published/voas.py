@@ -150,7 +150,7 @@ class VoasAssigner(Assigner):
         return tracks
 
     def split(self, salience: Salience) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """First frame and saliences [4, F, N] of soprano, alto, tenor, bass, chunk by chunk."""
+        """Split salience in chunks: yields first frame and saliences [4, F, N] of S, A, T and B."""
         values = torch.from_numpy(np.ascontiguousarray(salience.values, dtype=np.float32))
         n_frames = values.shape[1]
         for start in range(0, n_frames, self.chunk_frames):

@@ -215,11 +215,11 @@ def _build_clock(marks: Sequence[tuple[float, float]]) -> Callable[[float], floa
     for (position, tempo), (following, _) in zip(ordered, ordered[1:], strict=False):
         begins.append(begins[-1] + (following - position) * 60 / tempo)
 
-    def seconds(position: float) -> float:
+    def to_seconds(position: float) -> float:
         index = max(bisect_right(starts, position) - 1, 0)
         return begins[index] + (position - starts[index]) * 60 / ordered[index][1]
 
-    return seconds
+    return to_seconds
 
 
 def _choose(path: Path, parts: Sequence[Part], wanted: str | int) -> Part:
