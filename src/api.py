@@ -25,7 +25,7 @@ from .f0.contours import F0Contours, read_singers, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, replace_when_complete
-from .outputs import output_paths, write_parameters
+from .outputs import name_outputs, write_parameters
 from .separator import Separator
 
 Parameters = dict[str, NDArray[np.floating]]
@@ -63,7 +63,7 @@ class SeparatedRecording:
             FileExistsError: a file exists and `overwrite` is false.
             UmssError: two singers' names lead to the same file name.
         """
-        paths = output_paths(Path(folder), self.name, tuple(self.stems), with_f0=True)
+        paths = name_outputs(Path(folder), self.name, tuple(self.stems), with_f0=True)
         check_existing(paths.values(), overwrite=overwrite)
         for name, signal in {**self.stems, "residual": self.residual}.items():
             write_wav_atomic(paths[name], np.asarray(signal), self.rate, overwrite=overwrite)

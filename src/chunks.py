@@ -62,9 +62,10 @@ class Grid:
     """Where the windows of a recording lie.
 
     Window k starts at k * advance and is advance + overlap long. The last one ends with the
-    recording. It starts earlier than its place, by whole steps of two seconds, so that it is at
-    most two seconds shorter than the others: little can be learned from a window of a moment. What
-    it repeats is dropped. A recording that is no longer than a window is one window.
+    recording. A very short last window would leave the method too little to fit its model to, so
+    that it starts earlier, by whole steps of two seconds, until it is at most two seconds shorter
+    than the others; what it repeats is dropped. A recording that is no longer than a window is one
+    window.
 
     Attributes:
         advance: seconds from the start of a window to that of the next, a multiple of `STEP`.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .f0.contours import ContourError
 
 
-def output_paths(
+def name_outputs(
     folder: Path, stem: str, names: Sequence[str], *, with_f0: bool = False
 ) -> dict[str, Path]:
     """Output files by singer name, plus "residual", "parameters" and, if wanted, "f0".

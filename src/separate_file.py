@@ -22,7 +22,7 @@ from .f0.contours import ContourError, F0Contours, read_singers, write_f0
 from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing
-from .outputs import output_paths, write_parameters
+from .outputs import name_outputs, write_parameters
 from .separator import Separator
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def separate_file(
         OutputExistsError: an output exists and `overwrite` is false.
         UmssError: other unusable input.
     """
-    paths = output_paths(folder, path.stem, contours.names, with_f0=with_f0)
+    paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0)
     check_existing(paths.values(), overwrite=overwrite)
     source = open_audio(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def estimate_contours(cfg: DictConfig) -> F0Contours:
     score = None if cfg.f0 is None else read_score(cfg.f0, cfg.n_singers, parts)
     labels = choose_singer_names(cfg.n_singers, names, score)
     # Estimation is slow, so problems that would stop the separation are reported first.
-    paths = output_paths(Path(cfg.output), path.stem, labels, with_f0=True)
+    paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True)
     check_existing(paths.values(), overwrite=cfg.overwrite)
     open_audio(path).close()
     estimator: F0Estimator = instantiate(cfg.multif0)

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from .cli import launch
 from .errors import OutputExistsError, UmssError
 from .files import write_json, write_text
-from .models.loading import begin_with
+from .models.loading import load_weights
 from .sweeps import is_sweep
 from .training.checkpoints import AtomicCheckpointIO, explain_finish, read_checkpoint, read_result
 from .training.memory import keep_freed_memory
@@ -98,7 +98,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
         data = instantiate(cfg.data, _convert_="all")
         model = instantiate(cfg.model)
         if cfg.init is not None and checkpoint is None:
-            begin_with(model, cfg.init)
+            load_weights(model, cfg.init)
         trainer = _build_trainer(cfg)
         content = read_checkpoint(checkpoint) if checkpoint is not None else None
         finished = explain_finish(content, trainer) if content is not None else None

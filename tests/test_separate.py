@@ -12,7 +12,7 @@ from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
 from src.cli import entry_point
 from src.f0.contours import ContourError, F0Contours, read_f0, read_singers, write_f0
-from src.outputs import output_paths
+from src.outputs import name_outputs
 from src.separate_file import main, separate_file
 from tests.processes import ROOT, Done, assert_same_sound, run_python
 from tests.tiny_training import compose_config
@@ -139,7 +139,7 @@ def test_files_do_not_depend_on_the_chunks(choir: Path, tmp_path: Path) -> None:
             f"chunk_seconds={chunk_seconds}",
         ]  # fmt: skip
         main(compose_config("separate", overrides))
-        written[chunk_seconds] = output_paths(folder, choir.stem, contours.names)
+        written[chunk_seconds] = name_outputs(folder, choir.stem, contours.names)
     for name, path in written[1.0].items():
         if path.suffix == ".npz":
             with np.load(path) as first, np.load(written[7.0][name]) as second:
@@ -181,16 +181,16 @@ def test_f0_file_must_fit(tmp_path: Path, choir: Path) -> None:
 
 
 def test_file_names_are_safe_and_different() -> None:
-    paths = output_paths(Path("out"), "x", ("Alto 1/2", "../Tenor"))
+    paths = name_outputs(Path("out"), "x", ("Alto 1/2", "../Tenor"))
     assert [p.name for p in paths.values()] == [
         "x_alto_1_2.wav", "x_tenor.wav", "x_residual.wav", "x_parameters.npz",
     ]  # fmt: skip
     for names in (("alto", "Alto"), ("residual", "alto")):
         with pytest.raises(ContourError, match="different file names"):
-            output_paths(Path("out"), "x", names)
-    assert "f0" in output_paths(Path("out"), "x", ("f0",))
+            name_outputs(Path("out"), "x", names)
+    assert "f0" in name_outputs(Path("out"), "x", ("f0",))
     with pytest.raises(ContourError, match="different file names"):
-        output_paths(Path("out"), "x", ("f0",), with_f0=True)
+        name_outputs(Path("out"), "x", ("f0",), with_f0=True)
 
 
 def test_garbage_input_leaves_nothing_behind(tmp_path: Path) -> None:

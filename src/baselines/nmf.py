@@ -14,7 +14,7 @@ from ..dsp.stft import soft_masks, stft
 from ..dsp.tracks import remove_glides, resample_f0
 from ..errors import UmssError
 from ..separator import MASK_POWERS, Estimate, Separator
-from .pitch_model import pitch_model
+from .pitch_model import build_pitch_model
 
 
 def kl_nmf(
@@ -94,7 +94,7 @@ class Nmf1Separator(Separator):
         prior_frames: how strongly templates keep to their initial form: as if each had already
             been heard in that many frames of a singer of average level. 0 is the published method,
             whose templates are free inside their bands.
-        band_semitones, band_bins, shape, decay: see `src.baselines.pitch_model.pitch_model`.
+        band_semitones, band_bins, shape, decay: see `src.baselines.pitch_model.build_pitch_model`.
         pitch_tolerance, frame_tolerance, min_hz, per_source: likewise.
         floor: each source's frames get this share of their mean magnitude in every bin, so that
             bins which no harmonic explains are shared by level. 0 leaves them to the residual.
@@ -161,7 +161,7 @@ class Nmf1Separator(Separator):
         """
         n_sources, n_frames = f0.shape[1], magnitude.shape[-1]
         f0 = remove_glides(f0, min_hz=self.min_hz)
-        start = pitch_model(
+        start = build_pitch_model(
             resample_f0(f0, n_frames, hop=self.hop, frame_hop=self.mask_hop),
             n_fft=self.n_fft,
             rate=self.rate,

@@ -38,7 +38,7 @@ class PitchModel:
     pitches: Tensor
 
 
-def pitch_model(
+def build_pitch_model(
     f0: Tensor,
     *,
     n_fft: int,
@@ -93,14 +93,14 @@ def pitch_model(
     voiced = (f0 >= min_hz) & (f0 < 0.5 * rate)
     grid = _to_grid(f0.clamp(min=min_hz))
     reach = round(pitch_tolerance * STEPS_PER_SEMITONE)
-    index, owner = _occurring(grid, voiced, reach, per_source=per_source)
-    sounds = _sounding(grid, voiced, index, owner, reach, frame_tolerance).to(f0.dtype)
+    index, owner = _find_occurring(grid, voiced, reach, per_source=per_source)
+    sounds = _find_sounding(grid, voiced, index, owner, reach, frame_tolerance).to(f0.dtype)
     total = sounds.sum(dim=1)
     pitches = torch.where(
         index > _NO_PITCH, _to_hertz(index, f0.dtype), torch.zeros((), device=f0.device)
     )
     return PitchModel(
-        templates=_combs(
+        templates=_build_combs(
             pitches,
             n_fft=n_fft,
             rate=rate,
@@ -126,7 +126,7 @@ def _to_hertz(index: Tensor, dtype: torch.dtype) -> Tensor:
     return (440.0 * 2.0 ** ((midi - 69.0) / 12.0)).to(dtype)
 
 
-def _occurring(
+def _find_occurring(
     grid: Tensor, voiced: Tensor, reach: int, *, per_source: bool
 ) -> tuple[Tensor, Tensor]:
     """Pitches of each mixture, [B, R], and whose they are, -1 for all's, [B, R]."""
@@ -150,7 +150,7 @@ def _occurring(
     return index, torch.where(valid, owner, -1)
 
 
-def _sounding(
+def _find_sounding(
     grid: Tensor, voiced: Tensor, index: Tensor, owner: Tensor, reach: int, frames: int
 ) -> Tensor:
     """Whether source j may use pitch r in frame n: [B, J, R, N]."""
@@ -166,7 +166,7 @@ def _sounding(
     return wide.view_as(sounds) > 0
 
 
-def _combs(
+def _build_combs(
     pitches: Tensor,
     *,
     n_fft: int,

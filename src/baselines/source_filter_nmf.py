@@ -18,7 +18,7 @@ from ..dsp.tracks import remove_glides, resample_f0
 from ..errors import UmssError
 from ..separator import MASK_POWERS, Estimate, Separator
 from .glottal import glottal_spectra
-from .pitch_model import pitch_model
+from .pitch_model import build_pitch_model
 from .source_filter_model import (
     DIVERGENCES,
     BlockFactor,
@@ -50,7 +50,7 @@ class Nmf2Separator(Separator):
         frame_tolerance: frames of `mask_hop` before and after a voiced run in which the target and
             the others may sound.
         band_semitones, band_bins, shape, decay, pitch_tolerance: start of the residual, see
-            `src.baselines.pitch_model.pitch_model`; `decay` is that of the amplitude.
+            `src.baselines.pitch_model.build_pitch_model`; `decay` is that of the amplitude.
         min_hz, max_hz: F0s outside count as silence.
         floor: constant power in every bin of the model, relative to the mixture's mean.
         max_problems: singers that are fitted at the same time, at least one mixture; bounds memory.
@@ -213,7 +213,7 @@ class Nmf2Separator(Separator):
         """Templates and activations of the singers who are not the target, from F0 [B, J, M]."""
         n_sources = f0.shape[1]
         rest = [[k for k in range(n_sources) if k != j] for j in range(n_sources)]
-        others = pitch_model(
+        others = build_pitch_model(
             f0[:, rest].flatten(0, 1) if n_sources > 1 else torch.zeros_like(f0),
             n_fft=self.n_fft,
             rate=self.rate,

@@ -100,7 +100,7 @@ def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
     return torch.cos(math.pi * order * (mel / mel[-1]).unsqueeze(-1)).float()
 
 
-def comb_spectra(
+def compute_comb_spectra(
     f0: Tensor, n_samples: int, *, rate: int, hop: int, n_fft: int, mask_hop: int, domain: float
 ) -> Tensor:
     """Spectrograms [B, J, F, N] of harmonics of equal amplitude 1, of F0 tracks [B, J, frames]."""
@@ -110,13 +110,13 @@ def comb_spectra(
     return stft(comb, n_fft=n_fft, hop=mask_hop).abs().pow(domain)
 
 
-def _coefficients(target: Tensor, basis: Tensor) -> Tensor:
+def _fit_coefficients(target: Tensor, basis: Tensor) -> Tensor:
     """Least squares: c [D] with basis [F, D] @ c = target [F]."""
     # The last bits of a decomposition differ from run to run; single precision never sees them.
     return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
 
 
-def _change_gradient(x: Tensor) -> Tensor:
+def _compute_change_gradient(x: Tensor) -> Tensor:
     """Half the gradient of the summed squared changes over the last dimension."""
     step = x.diff(dim=-1)
     gradient = torch.zeros_like(x)
@@ -155,7 +155,8 @@ def fit_spectra(
 
     Args:
         mixture: [B, F, N] spectrogram |S|^domain, not negative.
-        combs: [B, J, F, N] what the envelopes multiply, in the same domain; see `comb_spectra`.
+        combs: [B, J, F, N] what the envelopes multiply, in the same domain; see
+            `compute_comb_spectra`.
         settings: see `FitSettings`.
         rate: sample rate in Hz.
         rolled_off: the combs have their roll-off already, and begin with a flat envelope.
@@ -174,11 +175,11 @@ def fit_spectra(
     taps = rolloff_fir(rate=rate).double()
     rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
     tilt = settings.domain * rolloff.log()[:n_bins].to(mixture)
-    first = torch.zeros_like(basis[0]) if rolled_off else _coefficients(tilt, basis)
+    first = torch.zeros_like(basis[0]) if rolled_off else _fit_coefficients(tilt, basis)
     envelope = first[:, None].expand(batch, n_voices, -1, n_frames).clone()
     level = (torch.exp(basis @ first) * combs).sum(dim=1).mean(dim=(1, 2))
     envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
-    noise = _coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
+    noise = _fit_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
     noise[:, 0] += settings.noise_level
 
     optimisers = _Adam(envelope), _Adam(noise)
@@ -206,8 +207,8 @@ def fit_spectra(
         slope = 1.0 - target / model
         of_envelope = (voices.mul_(slope.unsqueeze(1)) @ basis).mT
         of_noise = (rest.mul_(slope) @ noise_basis).mT
-        of_envelope += smoothness * _change_gradient(envelope)
-        of_noise += settings.noise_smoothness * _change_gradient(noise)
+        of_envelope += smoothness * _compute_change_gradient(envelope)
+        of_noise += settings.noise_smoothness * _compute_change_gradient(noise)
         fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / settings.max_iterations))
         for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
             optimiser.step(gradient, fall * settings.learning_rate, active)

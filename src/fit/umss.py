@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
 
-from ..models.umss import UmssSeparator
+from ..models.umss import UmssSeparator, separate_one_by_one
 from ..separator import Separation
 from .hypotheses import F0Opinions
 from .partials import PartialSettings
@@ -82,8 +83,16 @@ class UmssFitSeparator(FitSeparator):
         sources: Tensor | None,
         channels: Tensor,
     ) -> Separation:
-        return self.network.fine_tuning(super().separate, mixture, f0, seed, sources, channels)
+        if self.network.finetune_steps:
+            return separate_one_by_one(self.tune_to, mixture, f0, seed, channels)
+        return super().separate(mixture, f0, seed, sources, channels)
+
+    def tune_to(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> UmssFitSeparator:
+        """Copy this separator, with a network that is fine-tuned on one mixture [1, T]."""
+        other = copy.copy(self)
+        other.network = self.network.tune_to(mixture, f0, seed)
+        return other
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
-        combs = self._spectrum(self.network.harmonics(mixture, f0))
+        combs = self._compute_spectrum(self.network.synthesise_harmonics(mixture, f0))
         return fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)

@@ -52,7 +52,7 @@ def resample_decisions(f0: Tensor, voicing: Tensor, n_frames: int) -> tuple[Tens
     return interpolate_tracks(f0, position, voicing), interpolate_tracks(voicing, position, voicing)
 
 
-def strongest(voicing: Tensor, peak: Tensor, n_singers: int) -> Tensor:
+def find_strongest(voicing: Tensor, peak: Tensor, n_singers: int) -> Tensor:
     """Indices [B, J], ascending, of the voices that are found in the most frames.
 
     Args:

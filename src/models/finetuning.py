@@ -16,7 +16,7 @@ from ..errors import TrainingDivergedError
 from .source_filter_model import SourceFilterModel
 
 
-def fine_tuned(
+def fine_tune(
     model: SourceFilterModel,
     mixture: Tensor,
     f0: Tensor,

@@ -47,7 +47,7 @@ def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Mode
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_right_separator(hyper_parameters, kind)}"
+            f"{_name_separator(hyper_parameters, kind)}"
         ) from error
     return model.eval().requires_grad_(False)
 
@@ -71,7 +71,7 @@ def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
     return hyper_parameters, state
 
 
-def begin_with(model: nn.Module, path: str | Path) -> None:
+def load_weights(model: nn.Module, path: str | Path) -> None:
     """Give a model the weights of a checkpoint file, of US, SV or any other training.
 
     Raises:
@@ -87,7 +87,7 @@ def begin_with(model: nn.Module, path: str | Path) -> None:
         ) from error
 
 
-def _right_separator(hyper_parameters: Any, kind: type) -> str:
+def _name_separator(hyper_parameters: Any, kind: type) -> str:
     """What to add to the message if the checkpoint fits a separator that we know."""
     expected = inspect.signature(kind).parameters
     for name, separator in _SEPARATORS.items():
@@ -123,6 +123,6 @@ def load_model(path: str | Path | None = None) -> SourceFilterModel:
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_right_separator(hyper_parameters, SourceFilterModel)}"
+            f"{_name_separator(hyper_parameters, SourceFilterModel)}"
         ) from error
     return model.eval().requires_grad_(False)

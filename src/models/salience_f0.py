@@ -25,7 +25,7 @@ from ..f0.published.cuesta import LateDeep
 from ..f0.published.hcqt import BINS_PER_OCTAVE, LOWEST, N_BINS, HarmonicCqt, count_frames
 from ..f0.published.hcqt import RATE as HCQT_RATE
 from ..f0.published.voas import VOICES, VoasCnn
-from .fd_decisions import parabola_top, resample_decisions, straight_through, strongest
+from .fd_decisions import find_strongest, parabola_top, resample_decisions, straight_through
 from .fd_layers import weights_from
 
 THRESHOLDS = {"soprano": 0.23, "alto": 0.17, "tenor": 0.15, "bass": 0.17}
@@ -137,7 +137,7 @@ class SalienceF0(nn.Module):
             )
         salience, voices = self.maps(*self.features(mixture))
         f0, voicing, place = self.decide(voices)
-        chosen = strongest(voicing.detach(), voices.detach().amax(2), n_singers)
+        chosen = find_strongest(voicing.detach(), voices.detach().amax(2), n_singers)
         n_frames = -(-mixture.shape[-1] // HOP)
         row = chosen.unsqueeze(-1).expand(-1, -1, f0.shape[-1])
         tracks = resample_decisions(f0.gather(1, row), voicing.gather(1, row), n_frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ..errors import UmssError
 from ..separator import Estimate, Separation, Separator
-from .finetuning import fine_tuned
+from .finetuning import fine_tune
 from .loading import load_model
 
 
@@ -53,48 +54,32 @@ class UmssSeparator(Separator):
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
 
-    def fine_tuning(
-        self,
-        method: Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor], Separation],
-        mixture: Tensor,
-        f0: Tensor,
-        seed: Tensor,
-        sources: Tensor | None,
-        channels: Tensor,
-    ) -> Separation:
-        """`method` (a `separate`) of these, the network fine-tuned on each mixture by itself."""
-        if not self.finetune_steps:
-            return method(mixture, f0, seed, sources, channels)
-        parts: list[Separation] = []
-        trained = self.model
-        for one in zip(*(x.split(1) for x in (mixture, f0, seed, channels)), strict=True):
-            heard, tracks, draw = (
-                x.to(self.device) for x in (one[0] / peak_of(one[0]), one[1], one[2])
-            )
-            try:
-                self.model = fine_tuned(
-                    trained,
-                    heard,
-                    tracks,
-                    draw,
-                    steps=self.finetune_steps,
-                    learning_rate=self.finetune_lr,
-                )
-                # No oracle: sources are not read.
-                parts.append(method(one[0], one[1], one[2], None, one[3]))
-            finally:
-                self.model = trained
-        synthesised = [p.synthesised for p in parts if p.synthesised is not None]
-        return Separation(
-            torch.cat([p.sources for p in parts]),
-            torch.cat([p.masks for p in parts]),
-            torch.cat(synthesised) if synthesised else None,
-            {k: torch.cat([p.parameters[k] for p in parts]) for k in parts[0].parameters},
-        )
+    def tune_to(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> UmssSeparator:
+        """Copy this separator, with a network that is fine-tuned on one mixture.
 
-    def harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
+        Args:
+            mixture: [1, T].
+            f0: [1, J, N] Hz.
+            seed: [1].
+
+        Raises:
+            TrainingDivergedError: the loss is no longer a number.
+        """
+        other = copy.copy(self)
+        other.finetune_steps = 0
+        other.model = fine_tune(
+            self.model,
+            (mixture / measure_peak(mixture)).to(self.device),
+            f0.to(self.device),
+            seed.to(self.device),
+            steps=self.finetune_steps,
+            learning_rate=self.finetune_lr,
+        )
+        return other
+
+    def synthesise_harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
         """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
-        scale = peak_of(mixture)
+        scale = measure_peak(mixture)
         heard, tracks = (mixture / scale).to(self.device), f0.to(self.device)
         controls = self.model.estimator(heard, tracks)
         silence = {"noise_gain": torch.zeros_like(controls["noise_gain"])}
@@ -110,12 +95,43 @@ class UmssSeparator(Separator):
         sources: Tensor | None,
         channels: Tensor,
     ) -> Separation:
-        return self.fine_tuning(super().separate, mixture, f0, seed, sources, channels)
+        if self.finetune_steps:
+            return separate_one_by_one(self.tune_to, mixture, f0, seed, channels)
+        return super().separate(mixture, f0, seed, sources, channels)
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> Estimate:
         return synthesise(self.model, mixture, f0, seed, device=self.device, masks=self._soft_masks)
+
+
+def separate_one_by_one(
+    tune: Callable[[Tensor, Tensor, Tensor], Separator],
+    mixture: Tensor,
+    f0: Tensor,
+    seed: Tensor,
+    channels: Tensor,
+) -> Separation:
+    """Separate every mixture of a batch by a separator of its own.
+
+    Args:
+        tune: makes the separator for one mixture, from its [1, T], F0 [1, J, N] and seed [1].
+        mixture, f0, seed, channels: see `Separator.separate`.
+    """
+    parts = [
+        # No oracle: sources are not read.
+        tune(heard, tracks, draw).separate(heard, tracks, draw, None, filtered)
+        for heard, tracks, draw, filtered in zip(
+            mixture.split(1), f0.split(1), seed.split(1), channels.split(1), strict=True
+        )
+    ]
+    synthesised = [p.synthesised for p in parts if p.synthesised is not None]
+    return Separation(
+        torch.cat([p.sources for p in parts]),
+        torch.cat([p.masks for p in parts]),
+        torch.cat(synthesised) if synthesised else None,
+        {k: torch.cat([p.parameters[k] for p in parts]) for k in parts[0].parameters},
+    )
 
 
 def synthesise(
@@ -128,14 +144,14 @@ def synthesise(
     masks: Callable[[Tensor], Tensor],
 ) -> Estimate:
     """Masks, voices as loud as the mixtures, and parameters of a model on a device."""
-    scale = peak_of(mixture)
+    scale = measure_peak(mixture)
     voices, parameters = model((mixture / scale).to(device), f0.to(device), seed.to(device))
     at_home = {name: value.to(mixture.device) for name, value in parameters.items()}
     loud = voices.to(mixture.device) * scale.unsqueeze(1)
     return Estimate(masks(voices).to(mixture.device), loud, at_home)
 
 
-def peak_of(mixture: Tensor) -> Tensor:
+def measure_peak(mixture: Tensor) -> Tensor:
     """Peaks [B, 1] of mixtures [B, T]; 1 for silence. The networks hear mixtures of peak 1."""
     peak = mixture.abs().amax(dim=-1, keepdim=True)
     return torch.where(peak > 0, peak, torch.ones_like(peak))

@@ -12,7 +12,7 @@ from src.baselines.masks import CombSeparator
 from src.dsp.lpc import lpc_response
 from src.dsp.stft import stft
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, comb_spectra, fit_spectra, mel_cosines
+from src.fit.spectra import FitSettings, compute_comb_spectra, fit_spectra, mel_cosines
 from src.metrics.frames import si_sdr
 
 RATE = 16_000
@@ -49,7 +49,7 @@ def _interpolate(track, n_samples: int):  # type: ignore[no-untyped-def]
 def spectra(settings: FitSettings) -> tuple[Tensor, Tensor]:
     sources, f0 = voices()
     mixture = stft(sources.sum(dim=1)).abs().pow(settings.domain)
-    combs = comb_spectra(
+    combs = compute_comb_spectra(
         f0, sources.shape[-1], rate=RATE, hop=256, n_fft=2048, mask_hop=256, domain=settings.domain
     )
     return mixture, combs

@@ -15,7 +15,12 @@ from src.f0.published.hcqt import bin_frequencies, frame_times
 from src.f0.published.keras_layers import WeightsError
 from src.f0.published.voas import VoasAssigner, VoasCnn
 from src.f0.salience import Salience
-from src.models.fd_decisions import parabola_top, resample_decisions, straight_through, strongest
+from src.models.fd_decisions import (
+    find_strongest,
+    parabola_top,
+    resample_decisions,
+    straight_through,
+)
 from src.models.fd_layers import FourierConv, TrainableWeights, weights_from
 from src.models.salience_f0 import RANGES, THRESHOLDS, SalienceF0, VoiceF0, f0_losses, range_mask
 from tests.f0 import random_weights
@@ -211,10 +216,10 @@ def test_losses_are_zero_for_what_they_ask_for() -> None:
 def test_the_voices_found_most_often() -> None:
     voicing = torch.tensor([[1, 1, 1], [0, 0, 0], [1, 0, 0], [1, 1, 1.0]])[None]
     peak = torch.tensor([0.5, 0.9, 0.9, 0.6])[None, :, None].expand(1, 4, 3)
-    assert strongest(voicing, peak, 2).tolist() == [[0, 3]]
-    assert strongest(voicing, peak, 3).tolist() == [[0, 2, 3]]
-    assert strongest(voicing, peak, 1).tolist() == [[3]]
-    assert strongest(voicing, peak, 4).tolist() == [[0, 1, 2, 3]]
+    assert find_strongest(voicing, peak, 2).tolist() == [[0, 3]]
+    assert find_strongest(voicing, peak, 3).tolist() == [[0, 2, 3]]
+    assert find_strongest(voicing, peak, 1).tolist() == [[3]]
+    assert find_strongest(voicing, peak, 4).tolist() == [[0, 1, 2, 3]]
 
 
 def test_mixtures_to_voices_of_any_number(tiny: SalienceF0) -> None:
