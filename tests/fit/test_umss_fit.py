@@ -35,7 +35,10 @@ def test_harmonics_are_the_voices_without_noise(checkpoint: Path) -> None:
     between = torch.arange(96, 900, 64)  # halfway from harmonic to harmonic, 64 bins apart
     assert level[0][between].max() < 1e-2 * level[0].max()
     assert (level[0][between] < 0.2 * level[1][between]).all()
-    quiet, loud = separator.synthesise_harmonics(mixture, f0), separator.harmonics(10.0 * mixture, f0)
+    quiet, loud = (
+        separator.synthesise_harmonics(mixture, f0),
+        separator.synthesise_harmonics(10.0 * mixture, f0),
+    )
     assert (loud - 10.0 * quiet).norm() < 0.05 * loud.norm()
 
 
