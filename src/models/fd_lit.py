@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -59,7 +58,7 @@ class FdTraining(UnsupervisedTraining):
         self,
         *,
         salience: dict[str, Any] | None = None,
-        f0_weights: Mapping[str, float] = MappingProxyType(F0_WEIGHTS),
+        f0_weights: Mapping[str, float] = F0_WEIGHTS,
         f0_lr: float = 1.0,
         f0_gradient: float = 0.1,
         warm_start: str | Path | None = None,
