@@ -19,24 +19,26 @@ _FOLDER = Path(__file__).parent
 
 
 class _SameModule(importlib.machinery.SourceFileLoader):
-    """Gives a module of `umss` for one of `src`."""
+    """Loader that returns the module of `umss` when one of `src` is imported."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = importlib.import_module(_own_name(spec.name))
+        module = importlib.import_module(_translate_name(spec.name))
         self._spec = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # the import system has written that of `src` over it
+        module.__spec__ = self._spec  # the import system has overwritten it with the spec of `src`
 
 
 class _Finder(importlib.abc.MetaPathFinder):
+    """Finds `src.X` where `umss.X` exists."""
+
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if not name.startswith("src."):
             return None
-        own = importlib.util.find_spec(_own_name(name))
+        own = importlib.util.find_spec(_translate_name(name))
         if own is None or own.origin is None:
             return None
         spec = importlib.util.spec_from_file_location(
@@ -49,7 +51,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def use_one_package() -> None:
-    """Make `src` another name of `umss`, which is this folder whatever else is installed."""
+    """Make `src` a second name of `umss`, and import both from this folder."""
     if "umss" not in sys.modules:
         spec = importlib.util.spec_from_file_location(
             "umss", _FOLDER / "__init__.py", submodule_search_locations=[str(_FOLDER)]
@@ -62,5 +64,5 @@ def use_one_package() -> None:
     sys.meta_path.insert(0, _Finder())
 
 
-def _own_name(name: str) -> str:
+def _translate_name(name: str) -> str:
     return "umss" + name.removeprefix("src")

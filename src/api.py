@@ -22,7 +22,7 @@ from .configuration import compose_config
 from .dsp.tracks import HOP, RATE
 from .errors import UmssError
 from .f0.contours import F0Contours, read_singers, write_f0
-from .f0.estimate import F0Estimate, F0Estimator, singer_names
+from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, replace_when_complete
 from .outputs import output_paths, write_parameters
@@ -198,7 +198,7 @@ def estimate_f0(
         samples, rate = load_audio(audio)
     else:
         samples = _as_samples(audio)
-    singer_names(n_singers, names)
+    choose_singer_names(n_singers, names)
     read = None if score is None else read_score(score, n_singers, _plain(config.score_parts))
     return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
 

@@ -20,7 +20,7 @@ class AudioError(UmssError):
 
 
 def open_audio(path: str | Path) -> sf.SoundFile:
-    """Open a file for reading bit by bit.
+    """Open a file, to read it block by block.
 
     Raises:
         AudioError: the file is missing, not readable as audio, or empty.
@@ -31,7 +31,7 @@ def open_audio(path: str | Path) -> sf.SoundFile:
     try:
         source = sf.SoundFile(path)
     except (sf.LibsndfileError, RuntimeError) as error:
-        raise _unreadable(path, error) from error
+        raise _explain_unreadable(path, error) from error
     if source.frames == 0:
         source.close()
         raise AudioError(f"{path}: the audio file is empty")
@@ -52,7 +52,7 @@ def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
         try:
             samples = source.read(dtype="float32", always_2d=True)
         except (sf.LibsndfileError, RuntimeError) as error:
-            raise _unreadable(path, error) from error
+            raise _explain_unreadable(path, error) from error
         rate = int(source.samplerate)
     _check_samples(path, samples)
     return np.ascontiguousarray(samples.T), rate
@@ -65,7 +65,7 @@ def _check_samples(path: Path, samples: NDArray[np.float32]) -> None:
         raise AudioError(f"{path}: the audio holds NaN or infinite samples; export it again")
 
 
-def _unreadable(path: Path, error: Exception) -> AudioError:
+def _explain_unreadable(path: Path, error: Exception) -> AudioError:
     return AudioError(
         f"{path}: not readable as audio ({error}); convert it to WAV, FLAC, OGG or MP3"
     )
@@ -95,7 +95,7 @@ def load_mono(path: str | Path, rate: int = 16_000) -> NDArray[np.float32]:
                 for block in source.blocks(BLOCK, dtype="float32", always_2d=True)
             ]
         except (sf.LibsndfileError, RuntimeError) as error:
-            raise _unreadable(path, error) from error
+            raise _explain_unreadable(path, error) from error
         file_rate = int(source.samplerate)
     samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
     _check_samples(path, samples)
@@ -108,7 +108,7 @@ def write_wav_atomic(
     """Write [T] or [channels, T] as a 32-bit float WAV file, complete or not at all.
 
     Raises:
-        FileExistsError: the file exists and `overwrite` is false.
+        OutputExistsError: the file exists and `overwrite` is false.
     """
     path = Path(path)
     if path.exists() and not overwrite:

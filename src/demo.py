@@ -1,4 +1,4 @@
-"""From nothing to separated singers: `make demo`, or `umss demo`."""
+"""A demonstration on generated singers and, if given, a recording: `make demo`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .data.datamodule import MixtureDataModule
 from .data.prepared import F0Kind, PreparedSong
 from .dsp.tracks import HOP, RATE
 from .f0.contours import F0Contours, read_singers, write_f0
-from .f0.estimate import F0Estimate, F0Estimator, estimate_file, singer_names
+from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file
 from .files import write_text
 from .metrics.evaluation import evaluate, summarise
 from .models.umss import UmssSeparator
-from .plots import salience_figure, save_figure, spectrogram_figure
+from .plots import draw_salience, draw_spectrogram, save_figure
 from .separate_file import separate_file
 from .separator import Separator
 from .train import train
@@ -40,7 +40,7 @@ INAUDIBLE = 10 ** (-90 / 20)
 
 @dataclass(frozen=True)
 class Example:
-    """One separated recording: its files, what they are, and doubts about estimated F0.
+    """One separated recording: its files, their labels, and warnings about the estimated F0.
 
     `pictures` has one entry per stem, "mixture" and, where F0 was estimated, "f0".
     """
@@ -53,15 +53,15 @@ class Example:
 
 
 def evaluate_all(data: MixtureDataModule, methods: dict[str, Separator]) -> dict[str, Any]:
-    """Summaries of all methods on the held-out mixtures, noise seed 0."""
+    """Evaluate all methods on the held-out mixtures with noise seed 0; summaries by method."""
     return {
         name: summarise(evaluate(method, data.test_dataloader(), seeds=[0], bss=False))
         for name, method in methods.items()
     }
 
 
-def data_module(cfg: DictConfig, f0: str) -> MixtureDataModule:
-    """The held-out mixtures with one kind of F0, ready to serve."""
+def build_data_module(cfg: DictConfig, f0: str) -> MixtureDataModule:
+    """Build the data module of the held-out mixtures with one kind of F0, set up for testing."""
     settings = copy.deepcopy(cfg.data)
     settings.f0 = f0
     data: MixtureDataModule = instantiate(settings, _convert_="all")
@@ -70,8 +70,8 @@ def data_module(cfg: DictConfig, f0: str) -> MixtureDataModule:
     return data
 
 
-def table_of(results: dict[str, Any]) -> Table:
-    """SI-SDR of all methods, overall and per voice."""
+def build_table(results: dict[str, Any]) -> Table:
+    """Build a table of the SI-SDR (dB) of all methods, overall and per voice."""
     voices = list(next(iter(results.values()))["si_sdr"]["voices"])
     table = Table(title="SI-SDR in dB on held-out mixtures (more is better)")
     table.add_column("method")
@@ -85,8 +85,8 @@ def table_of(results: dict[str, Any]) -> Table:
     return table
 
 
-def held_out_recording(song: PreparedSong, kind: F0Kind, folder: Path) -> tuple[Path, F0Contours]:
-    """Write a song's mixture as a recording with its F0 file, as a user would have them."""
+def write_recording(song: PreparedSong, kind: F0Kind, folder: Path) -> tuple[Path, F0Contours]:
+    """Write a song's mixture as a WAV file and read its F0 tracks, as a user would supply them."""
     stems = np.stack([song.audio(key) for key in song.keys])
     mix = stems.sum(axis=0)
     f0: NDArray[np.float32] = song.f0(song.keys, kind)
@@ -122,26 +122,26 @@ def separate_example(
         names = contours.names if own is None else (name,)
         if name == "residual":
             shown = shown[:0]
-        figure = spectrogram_figure(
+        figure = draw_spectrogram(
             audio, RATE, shown if len(shown) else None, names=names, title=f"{path.stem}: {name}"
         )
         pictures[name] = folder / f"{path.stem}_{name}.png"
         save_figure(pictures[name], figure, overwrite=True)
     if estimate is not None:
-        figure = salience_figure(estimate.salience, contours, title=f"{path.stem}: estimated F0")
+        figure = draw_salience(estimate.salience, contours, title=f"{path.stem}: estimated F0")
         pictures["f0"] = folder / f"{path.stem}_f0.png"
         save_figure(pictures["f0"], figure, overwrite=True)
     return Example(title, path, stems, pictures, [] if estimate is None else estimate.warnings)
 
 
-def user_recording(cfg: DictConfig) -> tuple[Path, F0Contours | None] | None:
-    """The user's own recording and its F0 tracks, read before anything else takes time.
+def read_user_recording(cfg: DictConfig) -> tuple[Path, F0Contours | None] | None:
+    """Read the user's own recording and F0 tracks first, so that mistakes show before long work.
 
     Returns:
-        The recording and its tracks (None: to be estimated), or None without a recording.
+        The recording and its tracks (None if they must be estimated); None without a recording.
 
     Raises:
-        ValueError: the recording, its F0 file or the number of singers cannot be used.
+        UmssError: the recording, its F0 file or the number of singers cannot be used.
     """
     if cfg.input is None:
         return None
@@ -149,25 +149,25 @@ def user_recording(cfg: DictConfig) -> tuple[Path, F0Contours | None] | None:
     load_mono(path, RATE)
     if cfg.f0 is not None or path.with_suffix(".csv").is_file():
         return path, read_singers(Path(cfg.f0 or path.with_suffix(".csv")))
-    singer_names(cfg.input_singers)
+    choose_singer_names(cfg.input_singers)
     return path, None
 
 
-def estimated(
+def estimate_tracks(
     path: Path, cfg: DictConfig, n_singers: int, names: Sequence[str] | None
 ) -> F0Estimate:
-    """F0 of a recording by the configured estimator."""
+    """Estimate the F0 of a recording with the configured estimator."""
     estimator: F0Estimator = instantiate(cfg.multif0)
     return estimate_file(path, estimator, n_singers, names)
 
 
 def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> None:
-    """An HTML page with the table, players and pictures."""
+    """Write an HTML page with the table, audio players and pictures."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True
     )
 
-    def relative(file: Path) -> str:
+    def make_relative(file: Path) -> str:
         base = path.parent.resolve()
         resolved = file.resolve()
         return (
@@ -176,7 +176,7 @@ def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> 
             else (resolved.as_uri())
         )
 
-    environment.filters["relative"] = relative
+    environment.filters["relative"] = make_relative
     page = environment.get_template("demo.html.j2").render(examples=examples, results=results)
     write_text(path, page)
 
@@ -185,7 +185,7 @@ def main(cfg: DictConfig) -> None:
     console = Console()
     output = Path(HydraConfig.get().runtime.output_dir)
     try:
-        own = user_recording(cfg)
+        own = read_user_recording(cfg)
     except ValueError as error:
         own = None
         console.print(f"[bold]Your recording is left out:[/bold] {escape(str(error))}")
@@ -197,7 +197,7 @@ def main(cfg: DictConfig) -> None:
     best = train(cfg, output)["best_checkpoint"]
 
     console.rule("2/4  Evaluate on held-out chorales")
-    data = data_module(cfg, cfg.data.f0)
+    data = build_data_module(cfg, cfg.data.f0)
     separator = UmssSeparator(best, mask="magnitude")
     fit: Separator = instantiate(cfg.separator)
     results = evaluate_all(
@@ -211,18 +211,18 @@ def main(cfg: DictConfig) -> None:
         },
     )
     results |= evaluate_all(
-        data_module(cfg, "estimated"),
+        build_data_module(cfg, "estimated"),
         {
             "comb, estimated F0": CombSeparator(),
             "model, estimated F0": separator,
         },
     )
-    console.print(table_of(results))
+    console.print(build_table(results))
 
     console.rule("3/4  Separate")
-    song = data.prepare("test").song(data.song_split(data.build_reader()).test[0])
-    recording, contours = held_out_recording(song, data.f0, output / "held_out")
-    found = estimated(recording, cfg, contours.n_singers, contours.names)
+    song = data.prepare("test").song(data.choose_split(data.build_reader()).test[0])
+    recording, contours = write_recording(song, data.f0, output / "held_out")
+    found = estimate_tracks(recording, cfg, contours.n_singers, contours.names)
     examples = [
         separate_example(
             "A held-out chorale, exact F0", recording, contours, separator, output / "held_out"
@@ -237,7 +237,7 @@ def main(cfg: DictConfig) -> None:
     ]
     if own is not None:
         path, given = own
-        tracks = given or estimated(path, cfg, cfg.input_singers, None)
+        tracks = given or estimate_tracks(path, cfg, cfg.input_singers, None)
         examples.append(
             separate_example("Your recording", path, tracks, fit, output / "your_recording")
         )

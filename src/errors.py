@@ -1,18 +1,17 @@
 """Errors whose message is written for the user: it names the file or field, and the remedy.
 
-Commands show the message of a `UmssError` alone; any other error is a fault of the program, and
-keeps its traceback.
+Commands show only the message of a `UmssError`. Any other error is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
 
 class UmssError(ValueError):
-    """Base of every error that a user can mend."""
+    """Base class of all errors that a user can fix."""
 
 
 class OutputExistsError(UmssError, FileExistsError):
-    """A file or folder of results lies where new ones should go."""
+    """Results already exist where new ones should be written."""
 
 
 class TrainingDivergedError(UmssError, FloatingPointError):

@@ -26,16 +26,16 @@ from .data.readers.base import RATE
 from .errors import OutputExistsError, UmssError
 from .f0.errors import F0Errors, perturb_batches
 from .files import write_json, write_text
-from .metrics.bss import bss_engine
+from .metrics.bss import choose_bss_engine
 from .metrics.evaluation import evaluate, summarise
 from .metrics.sharding import Task, evaluate_sharded
 from .metrics.speed import Stopwatch
-from .metrics.tables import FRAMES, SUMMARY, difference_of
+from .metrics.tables import FRAMES, SUMMARY, find_difference
 from .separator import Separator
 
 log = logging.getLogger(__name__)
 
-# Fields of a summary that say which evaluation it is.
+# Fields of a summary that identify the evaluation.
 IDENTITY = (
     "name",
     "separator",
@@ -48,17 +48,17 @@ IDENTITY = (
 )
 
 
-def plain(node: Any) -> Any:
-    """A part of the configuration as it goes into a summary."""
+def to_plain(node: Any) -> Any:
+    """Convert a part of the configuration to plain values for the summary."""
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def protocol_of(data: MixtureDataModule, multif0: DictConfig | None = None) -> dict[str, Any]:
-    """What must agree for the scores of two evaluations to be comparable.
+def describe_protocol(data: MixtureDataModule, multif0: DictConfig | None = None) -> dict[str, Any]:
+    """Describe the settings that two evaluations must share for their scores to be comparable.
 
     Args:
         data: the data module.
-        multif0: configuration of the estimator, which matters if F0 is estimated.
+        multif0: configuration of the F0 estimator; used only if F0 is estimated.
     """
     reader = data.build_reader()
     return {
@@ -66,26 +66,28 @@ def protocol_of(data: MixtureDataModule, multif0: DictConfig | None = None) -> d
         "options": reader.options(),
         "n_singers": data.n_singers,
         "f0": data.f0,
-        **({"multif0": plain(multif0)} if data.f0 == "estimated" else {}),
+        **({"multif0": to_plain(multif0)} if data.f0 == "estimated" else {}),
         "excerpt_seconds": data.excerpt_samples / RATE,
         "test_first_excerpt": data.test_first_excerpt,
         "test_start_offset": data.test_start_offset,
         "singers": data.singers,
         "cross_singers": data.test_cross_singers,
-        "songs": sorted(data.song_split(reader).test),
+        "songs": sorted(data.choose_split(reader).test),
     }
 
 
-def identity_of(cfg: DictConfig, protocol: dict[str, Any], errors: F0Errors) -> dict[str, Any]:
-    """Fields of the summary that say which evaluation it is, as they read back from JSON."""
+def describe_identity(
+    cfg: DictConfig, protocol: dict[str, Any], errors: F0Errors
+) -> dict[str, Any]:
+    """Collect the fields of the summary that identify an evaluation, as JSON restores them."""
     checkpoint = cfg.separator.get("checkpoint")
     fields: dict[str, Any] = {
         "name": cfg.name,
-        "separator": plain(cfg.separator),
+        "separator": to_plain(cfg.separator),
         "protocol": protocol,
-        "configured_seeds": plain(cfg.seeds),
+        "configured_seeds": to_plain(cfg.seeds),
         "seed": cfg.seed,
-        "bss": bss_engine(cfg.bss),
+        "bss": choose_bss_engine(cfg.bss),
     }
     if checkpoint is not None and Path(checkpoint).is_file():
         # The same path may hold another model later.
@@ -95,16 +97,19 @@ def identity_of(cfg: DictConfig, protocol: dict[str, Any], errors: F0Errors) -> 
     return dict(json.loads(json.dumps(fields)))
 
 
-def existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict[str, Any] | None:
-    """The summary of the evaluation that is complete in `output` and may stay; None to evaluate.
+def find_existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict[str, Any] | None:
+    """Find a finished evaluation in `output` that can be kept.
 
     Args:
         output: folder of the evaluation.
-        identity: which evaluation is wanted, see `identity_of`.
-        skip: leave the same evaluation alone.
+        identity: the wanted evaluation, see `describe_identity`.
+        skip: keep an evaluation with the same identity instead of raising an error.
+
+    Returns:
+        Its summary, or None if the evaluation has to be run.
 
     Raises:
-        FileExistsError: there is one and `skip` is false, or it is another one.
+        OutputExistsError: there is one and `skip` is false, or it is a different one.
     """
     frames, summary = output / FRAMES, output / SUMMARY
     if not skip:
@@ -122,7 +127,7 @@ def existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict[str,
             f"{summary}: not readable ({error}); set overwrite=true or choose another output"
         ) from error
     stored = {key: content[key] for key in IDENTITY if key in content}
-    difference = difference_of(stored, identity, names=("that one", "this one"))
+    difference = find_difference(stored, identity, names=("that one", "this one"))
     if difference is not None:
         raise OutputExistsError(
             f"{output}: holds another evaluation ({difference}); set overwrite=true or choose "
@@ -146,13 +151,17 @@ def show(summary: dict[str, Any], title: str) -> None:
 def score(
     cfg: DictConfig, separator: Separator, data: MixtureDataModule, errors: F0Errors
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The table of every frame, and how long the separations took; in `cfg.workers` processes."""
+    """Score every frame in `cfg.workers` processes.
+
+    Returns:
+        The table of frames (see `src.metrics.evaluation.evaluate`) and the measures of `Stopwatch`.
+    """
     loader = data.test_dataloader()
     device = str(getattr(separator, "device", "cpu"))
     if cfg.workers > 1:
         task = Task.of(
             loader,
-            separator=plain(cfg.separator),
+            separator=to_plain(cfg.separator),
             seeds=list(cfg.seeds),
             bss=cfg.bss,
             errors=errors,
@@ -165,14 +174,14 @@ def score(
         batches = perturb_batches(batches, errors, cfg.seed)
     stopwatch = Stopwatch(device)
     frames = evaluate(separator, batches, seeds=list(cfg.seeds), bss=cfg.bss, stopwatch=stopwatch)
-    return frames, {**stopwatch.summary(), "workers": 1}
+    return frames, {**stopwatch.summarise(), "workers": 1}
 
 
 def check_processes(cfg: DictConfig) -> None:
     """Refuse numbers of processes or threads that make no sense.
 
     Raises:
-        ValueError: names the setting.
+        UmssError: names the setting.
     """
     if not isinstance(cfg.workers, int) or cfg.workers < 1:
         raise UmssError(f"workers={cfg.workers}: give the number of processes, 1 or more")
@@ -181,7 +190,7 @@ def check_processes(cfg: DictConfig) -> None:
         # Processes of joblib's own kind cannot start ordinary ones.
         raise UmssError(
             f"workers={cfg.workers} does not work inside hydra/launcher=joblib; set workers=1 and "
-            "let hydra.launcher.n_jobs share the jobs out, or leave that launcher away"
+            "let hydra.launcher.n_jobs share the jobs out, or leave out that launcher"
         )
     if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):
         raise UmssError(f"threads={cfg.threads}: give 1 or more, or null for PyTorch's choice")
@@ -195,13 +204,13 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         cfg.data.f0 = cfg.f0
     errors: F0Errors = instantiate(cfg.f0_errors)
     data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
-    identity = identity_of(cfg, protocol_of(data, cfg.multif0), errors)
+    identity = describe_identity(cfg, describe_protocol(data, cfg.multif0), errors)
     if not cfg.overwrite:
-        found = existing(output, identity, skip=cfg.skip_existing)
+        found = find_existing(output, identity, skip=cfg.skip_existing)
         if found is not None:
             log.info("%s: evaluated already; overwrite=true to evaluate again", output)
             return found
-    # Whoever is interrupted from here on leaves no summary that belongs to other frames.
+    # An evaluation interrupted from here on must not leave a summary that belongs to old frames.
     (output / SUMMARY).unlink(missing_ok=True)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
@@ -231,7 +240,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 
 def main(cfg: DictConfig) -> float:
-    """Returns the mean SI-SDR in dB, NaN if no frame was kept; a sweeper may maximise it."""
+    """Evaluate and return the mean SI-SDR in dB, NaN without kept frames; sweepers maximise it."""
     mean = run(cfg)["si_sdr"]["mean"]
     return math.nan if mean is None else float(mean)
 

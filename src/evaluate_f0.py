@@ -24,8 +24,8 @@ from .baselines.masks import CombSeparator
 from .cli import launch
 from .data.datamodule import MixtureDataModule
 from .data.estimated import StoredTracks
-from .data.excerpts import Item, collate, excerpt_starts, load_item
-from .data.mixtures import Mixture, mixed
+from .data.excerpts import Item, collate, list_excerpt_starts, load_item
+from .data.mixtures import Mixture, mix
 from .data.prepared import F0Kind
 from .data.readers.base import HOP, RATE, DataError
 from .data.store import PreparedSong
@@ -33,7 +33,7 @@ from .errors import OutputExistsError
 from .f0.estimate import F0Estimator
 from .files import write_json, write_text
 from .metrics.evaluation import evaluate, summarise
-from .metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, multipitch_scores, voice_scores
+from .metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, score_multipitch, score_voice
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class HeldOut:
     """A mixture to estimate the F0 of, from the start of its song to `n_samples`.
 
     Attributes:
-        song, mixture: what is sung.
+        song, mixture: the song and the singers.
         n_samples: samples to use.
         reference: [N, J] Hz, F0 of the isolated stems, or exact; N = ceil(n_samples / 256).
     """
@@ -58,12 +58,12 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What an estimator found in a mixture.
+    """The tracks that an estimator found in a mixture.
 
     Attributes:
         f0: [N, J] Hz, from the highest voice to the lowest.
-        seconds: run time; NaN where nothing was estimated.
-        warnings: the estimator's.
+        seconds: run time in seconds; NaN if stored tracks were read.
+        warnings: warnings of the estimator.
     """
 
     f0: NDArray[np.float32]
@@ -71,33 +71,33 @@ class Found:
     warnings: list[str]
 
 
-def reference_kind(f0_kinds: Sequence[str]) -> F0Kind:
-    """Kind of F0 that is the truth of a data set: exact if it is known, else that of the stems."""
+def choose_reference_kind(f0_kinds: Sequence[str]) -> F0Kind:
+    """Choose the reference F0 of a data set: exact F0 if it is known, else that of the stems."""
     return "cached" if "exact" in f0_kinds else "stems"
 
 
-def held_out_mixtures(
+def find_held_out(
     data: MixtureDataModule,
     estimator: Estimator,
     *,
     max_mixtures: int | None = None,
     max_seconds: float | None = None,
 ) -> list[HeldOut]:
-    """The mixtures of the data module's test set, with their reference F0.
+    """Find the mixtures of the test set and read their reference F0.
 
     Args:
-        data: the data; its kind of F0 is set to that of the reference.
-        estimator: where it stands for stored tracks, only mixtures that have them are used.
-        max_mixtures: use so many, evenly spread over all.
-        max_seconds: use the beginning of every song only.
+        data: the data module; its kind of F0 is set to that of the reference.
+        estimator: if it reads stored tracks, only mixtures that have them are used.
+        max_mixtures: largest number of mixtures, spread evenly over all.
+        max_seconds: use only the beginning of every song.
 
     Raises:
-        DataError: the data are missing or hold no such mixtures, or a limit is not positive.
+        DataError: the data are missing, no mixture has the F0, or a limit is not positive.
     """
     for name, limit in (("max_mixtures", max_mixtures), ("max_seconds", max_seconds)):
         if limit is not None and limit <= 0:
             raise DataError(f"{name}={limit}: give a positive number, or null for all")
-    truth = reference_kind(data.build_reader().f0_kinds)
+    truth = choose_reference_kind(data.build_reader().f0_kinds)
     kinds: list[F0Kind] = [truth]
     if isinstance(estimator, StoredTracks) and estimator.kind != truth:
         kinds = [estimator.kind, truth]
@@ -105,7 +105,7 @@ def held_out_mixtures(
     for kind in kinds:
         data.f0 = kind
         prepared = data.prepare("test")
-        pairs = data.mixtures(prepared, "test")
+        pairs = data.list_mixtures(prepared, "test")
         chosen[kind] = [(song, mixture) for song, mixtures in pairs for mixture in mixtures]
     stored = {mixture for _, mixture in chosen[kinds[0]]}
     both = [(song, mixture) for song, mixture in chosen[truth] if mixture in stored]
@@ -122,19 +122,19 @@ def held_out_mixtures(
 
 
 def find(estimator: Estimator, test: HeldOut) -> Found:
-    """Estimate the F0 of a mixture from nothing but its audio."""
+    """Estimate the F0 of a mixture from its audio alone."""
     keys, n_frames = test.mixture.keys, len(test.reference)
     if isinstance(estimator, StoredTracks):
         return Found(test.song.f0(keys, estimator.kind, 0, n_frames), math.nan, [])
-    audio = mixed(test.song, test.mixture)[: test.n_samples]
+    audio = mix(test.song, test.mixture)[: test.n_samples]
     begin = time.perf_counter()
     estimate = estimator(audio, len(keys), [part for part, _ in keys])
     seconds = time.perf_counter() - begin
     return Found(estimate.contours.to_frames(n_frames), seconds, estimate.warnings)
 
 
-def voice_rows(test: HeldOut, found: Found) -> list[dict[str, Any]]:
-    """One row per voice: who sings, and `voice_scores`."""
+def score_voices(test: HeldOut, found: Found) -> list[dict[str, Any]]:
+    """Score every voice: one row each, with part, singer and the values of `score_voice`."""
     return [
         {
             "song": test.song.name,
@@ -142,29 +142,29 @@ def voice_rows(test: HeldOut, found: Found) -> list[dict[str, Any]]:
             "source": j,
             "voice": part,
             "singer": singer,
-            **voice_scores(test.reference[:, j], found.f0[:, j]),
+            **score_voice(test.reference[:, j], found.f0[:, j]),
         }
         for j, (part, singer) in enumerate(test.mixture.keys)
     ]
 
 
-def mixture_row(test: HeldOut, found: Found) -> dict[str, Any]:
-    """The row of a mixture: `multipitch_scores` and run time."""
+def score_mixture(test: HeldOut, found: Found) -> dict[str, Any]:
+    """Score a mixture: one row with the values of `score_multipitch` and the run time."""
     seconds = test.n_samples / RATE
     return {
         "song": test.song.name,
         "mixture": test.mixture.name,
         "seconds": seconds,
-        **multipitch_scores(test.reference, found.f0),
+        **score_multipitch(test.reference, found.f0),
         "run_seconds": found.seconds,
         "real_time_factor": found.seconds / seconds,
         "warnings": len(found.warnings),
     }
 
 
-def excerpts(test: HeldOut, f0: NDArray[np.float32], data: MixtureDataModule) -> Iterator[Item]:
-    """The excerpts of the data set's test protocol, with these tracks [N, J] as F0."""
-    starts = excerpt_starts(
+def cut_excerpts(test: HeldOut, f0: NDArray[np.float32], data: MixtureDataModule) -> Iterator[Item]:
+    """Cut the excerpts of the data set's test protocol, with `f0` [N, J] in Hz as their F0."""
+    starts = list_excerpt_starts(
         0, test.n_samples, data.excerpt_samples, data.test_first_excerpt, data.test_start_offset
     )
     for number, start in starts:
@@ -177,8 +177,8 @@ def excerpts(test: HeldOut, f0: NDArray[np.float32], data: MixtureDataModule) ->
         yield {**item, "f0": torch.from_numpy(cut)}
 
 
-def comb_table(items: Iterable[Item], batch_size: int = 8) -> pd.DataFrame:
-    """Scores of the comb separator, one row per one-second frame; empty without excerpts."""
+def score_comb(items: Iterable[Item], batch_size: int = 8) -> pd.DataFrame:
+    """Score the comb separator: one row per one-second frame; empty without excerpts."""
     listed = list(items)
     if not listed:
         return pd.DataFrame()
@@ -186,8 +186,8 @@ def comb_table(items: Iterable[Item], batch_size: int = 8) -> pd.DataFrame:
     return evaluate(CombSeparator(), batches, seeds=[0], bss=False)
 
 
-def summary_of(voices: pd.DataFrame, mixtures: pd.DataFrame) -> dict[str, Any]:
-    """Means over mixtures: of the multipitch scores, and of the voices' scores, all and each."""
+def summarise_scores(voices: pd.DataFrame, mixtures: pd.DataFrame) -> dict[str, Any]:
+    """Average the multipitch scores over mixtures, and the voice scores over all and each voice."""
     timed = mixtures.dropna(subset="run_seconds")
     run = float(timed["run_seconds"].sum()) if len(timed) else None
     return {
@@ -195,22 +195,22 @@ def summary_of(voices: pd.DataFrame, mixtures: pd.DataFrame) -> dict[str, Any]:
         "seconds": float(mixtures["seconds"].sum()),
         "run_seconds": run,
         "real_time_factor": None if run is None else run / float(timed["seconds"].sum()),
-        "multipitch": _means(mixtures[list(MULTIPITCH_SCORES)]),
-        "overall": _means(voices[list(VOICE_SCORES)]),
+        "multipitch": _average(mixtures[list(MULTIPITCH_SCORES)]),
+        "overall": _average(voices[list(VOICE_SCORES)]),
         "voices": {
-            str(voice): _means(rows[list(VOICE_SCORES)])
+            str(voice): _average(rows[list(VOICE_SCORES)])
             for voice, rows in voices.groupby("voice", sort=False)
         },
     }
 
 
-def _means(table: pd.DataFrame) -> dict[str, float | None]:
-    """Means of the columns over the rows in which they are defined; None where in none."""
+def _average(table: pd.DataFrame) -> dict[str, float | None]:
+    """Average every column over the rows in which it is defined; None if there are none."""
     return {str(k): None if math.isnan(v) else float(v) for k, v in table.mean().items()}
 
 
-def comb_summary(tables: dict[str, list[pd.DataFrame]]) -> dict[str, Any] | None:
-    """SI-SDR of the comb with each kind of tracks; None if no song holds an excerpt."""
+def summarise_comb(tables: dict[str, list[pd.DataFrame]]) -> dict[str, Any] | None:
+    """Average the comb's SI-SDR (dB) for each kind of tracks; None if no song holds an excerpt."""
     if all(table.empty for table in tables["reference"]):
         return None
     summary: dict[str, Any] = {}
@@ -222,7 +222,7 @@ def comb_summary(tables: dict[str, list[pd.DataFrame]]) -> dict[str, Any] | None
 
 
 def show(summary: dict[str, Any], title: str) -> None:
-    """Print the scores of all and of every voice, and what the comb makes of the tracks."""
+    """Print the scores, overall and per voice, and the comb's SI-SDR with the tracks."""
     table = Table(title=title)
     table.add_column("voice")
     for column in ("pitch", "chroma", "overall", "recall", "f. alarm", "20 cents", "cents off"):
@@ -259,28 +259,28 @@ def main(cfg: DictConfig) -> None:
         )
     data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
     estimator: Estimator = instantiate(cfg.multif0)
-    tests = held_out_mixtures(
+    tests = find_held_out(
         data, estimator, max_mixtures=cfg.max_mixtures, max_seconds=cfg.max_seconds
     )
     voices, mixtures, warnings = [], [], []
     combs: dict[str, list[pd.DataFrame]] = {"estimated": [], "reference": []}
     for test in track(tests, "estimating F0", transient=True):
         found = find(estimator, test)
-        voices += voice_rows(test, found)
-        mixtures.append(mixture_row(test, found))
+        voices += score_voices(test, found)
+        mixtures.append(score_mixture(test, found))
         where = {"song": test.song.name, "mixture": test.mixture.name}
         warnings += [{**where, "warning": warning} for warning in found.warnings]
         if cfg.comb:
             for name, f0 in (("estimated", found.f0), ("reference", test.reference)):
-                combs[name].append(comb_table(excerpts(test, f0, data)))
+                combs[name].append(score_comb(cut_excerpts(test, f0, data)))
     voice_table, mixture_table = pd.DataFrame(voices), pd.DataFrame(mixtures)
     summary = {
         "multif0": OmegaConf.to_container(cfg.multif0, resolve=True),
         "data": cfg.data.reader.name,
         "reference": "exact" if data.f0 == "cached" else data.f0,
         "n_singers": cfg.n_singers,
-        **summary_of(voice_table, mixture_table),
-        "comb": comb_summary(combs) if cfg.comb else None,
+        **summarise_scores(voice_table, mixture_table),
+        "comb": summarise_comb(combs) if cfg.comb else None,
         "warnings": warnings,
     }
     write_text(paths[0], voice_table.to_csv(index=False))

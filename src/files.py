@@ -1,4 +1,4 @@
-"""Files that are complete or not there."""
+"""Writing files so that a crash never leaves half of one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .errors import OutputExistsError
 
 @contextmanager
 def replace_when_complete(path: str | Path) -> Iterator[Path]:
-    """Write beside a file, then rename: whoever reads it finds the old one or the whole new one.
+    """Write a temporary file, then rename it, so that readers see the old or the complete new file.
 
     Yields:
-        Where to write; it lies in the same folder and has the same ending. It takes the file's
-        place when the block ends well, and is removed when it does not.
+        Path of a temporary file in the same folder with the same ending. It replaces `path` when
+        the block ends without an error, and is removed otherwise.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,25 +28,25 @@ def replace_when_complete(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)  # made for its owner's eyes alone
+        temporary.chmod(0o644)  # temporary files are created readable by their owner only
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a UTF-8 text file, complete or not at all."""
+    """Write a UTF-8 text file with `replace_when_complete`."""
     with replace_when_complete(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, complete or not at all."""
+    """Write a JSON file with `replace_when_complete`."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def check_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Refuse to replace files unasked.
+    """Refuse to replace files unless the user asked for it.
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.

@@ -10,10 +10,10 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .f0.contours import write_f0
-from .f0.estimate import F0Estimator, estimate_file, singer_names
+from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import read_score
 from .files import check_existing
-from .plots import salience_figure, save_figure
+from .plots import draw_salience, save_figure
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def main(cfg: DictConfig) -> None:
     csv, png = folder / f"{path.stem}_f0.csv", folder / f"{path.stem}_f0.png"
     check_existing([csv, png] if cfg.plot else [csv], overwrite=cfg.overwrite)
     names = None if cfg.names is None else list(cfg.names)
-    singer_names(cfg.n_singers, names)
+    choose_singer_names(cfg.n_singers, names)
     score = None
     if cfg.score is not None:
         parts = None if cfg.score_parts is None else list(cfg.score_parts)
@@ -38,7 +38,7 @@ def main(cfg: DictConfig) -> None:
     write_f0(csv, estimate.contours, overwrite=cfg.overwrite)
     log.info("wrote %s", csv)
     if cfg.plot:
-        figure = salience_figure(estimate.salience, estimate.contours, title=path.name)
+        figure = draw_salience(estimate.salience, estimate.contours, title=path.name)
         save_figure(png, figure, overwrite=cfg.overwrite)
         log.info("wrote %s", png)
 

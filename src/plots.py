@@ -22,7 +22,7 @@ from .files import replace_when_complete
 FRAME_SECONDS = 0.016
 LOWEST_HZ, HIGHEST_HZ = 60.0, 4000.0
 TICKS_HZ = (100, 200, 400, 800, 1600, 3200)
-TICK_NOTES = ("A", "E")  # whose frequencies are marked in pictures of F0
+TICK_NOTES = ("A", "E")  # notes with a tick on the frequency axis of F0 plots
 F0_MARGIN = 1.35  # free space above and below the tracks, as a frequency ratio
 RANGE_DB = 70.0
 # Columns that a picture can show; longer recordings get a coarser time grid, not more memory.
@@ -32,10 +32,10 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (6, 2)), (0, (2, 1)))
 
 
-def decibel_spectrogram(
+def compute_decibels(
     audio: NDArray[np.float32], rate: int, *, window_seconds: float = 0.128
 ) -> tuple[NDArray[np.float32], int]:
-    """Magnitude spectrogram in dB relative to its maximum, floored at -70 dB.
+    """Compute a magnitude spectrogram in dB relative to its maximum, floored at -70 dB.
 
     Args:
         audio: [T], not empty.
@@ -61,7 +61,7 @@ def decibel_spectrogram(
     return (20.0 * np.log10(np.maximum(relative, floor))).astype(np.float32), hop
 
 
-def spectrogram_figure(
+def draw_spectrogram(
     audio: ArrayLike,
     rate: int,
     f0: ArrayLike | None = None,
@@ -69,17 +69,17 @@ def spectrogram_figure(
     names: Sequence[str] = (),
     title: str = "",
 ) -> Figure:
-    """Spectrogram over time and logarithmic frequency, 60 Hz to 4 kHz, with F0 tracks on it.
+    """Draw a spectrogram over time and logarithmic frequency, 60 Hz to 4 kHz, with F0 tracks on it.
 
     Args:
         audio: [T] samples.
         rate: sample rate in Hz.
         f0: [J, N] or [N] Hz, frame n at n * 16 ms; no line where 0 (or NaN).
         names: one per track, for the legend; by default singer1, singer2, ...
-        title: above the picture.
+        title: title above the plot.
 
     Raises:
-        ValueError: shapes do not fit, no samples, or samples that are not finite.
+        UmssError: shapes do not fit, no samples, or samples that are not finite.
     """
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1 or samples.size == 0:
@@ -97,7 +97,7 @@ def spectrogram_figure(
     figure = Figure(figsize=(10.0, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    levels, hop = decibel_spectrogram(samples, rate)
+    levels, hop = compute_decibels(samples, rate)
     image = librosa.display.specshow(
         levels,
         sr=rate,
@@ -126,19 +126,19 @@ def spectrogram_figure(
     )
     colour_bar = figure.colorbar(image, ax=axes, pad=0.01, aspect=30)
     colour_bar.set_label("Level (dB re maximum)")
-    _legend(figure, len(tracks))
+    _add_legend(figure, len(tracks))
     return figure
 
 
-def salience_figure(salience: Salience, contours: F0Contours, title: str = "") -> Figure:
-    """Salience over time and logarithmic frequency, with the F0 tracks on it.
+def draw_salience(salience: Salience, contours: F0Contours, title: str = "") -> Figure:
+    """Draw salience over time and logarithmic frequency, with the F0 tracks on it.
 
     Args:
-        salience: of a recording; of long ones, the largest value of neighbouring frames is drawn.
+        salience: of a recording; in long ones, a column shows the maximum of several frames.
         contours: F0 tracks.
-        title: above the picture.
+        title: title above the plot.
     """
-    figure, axes = _f0_axes(contours, salience, title)
+    figure, axes = _draw_f0_axes(contours, salience, title)
     block = -(-len(salience.times) // MAX_COLUMNS)
     starts = np.arange(0, len(salience.times), block)
     values = np.maximum.reduceat(salience.values, starts, axis=1)
@@ -151,18 +151,20 @@ def salience_figure(salience: Salience, contours: F0Contours, title: str = "") -
     return figure
 
 
-def contour_figure(contours: F0Contours, title: str = "") -> Figure:
-    """F0 tracks over time and logarithmic frequency.
+def draw_contours(contours: F0Contours, title: str = "") -> Figure:
+    """Draw F0 tracks over time and logarithmic frequency.
 
     Args:
         contours: F0 tracks.
-        title: above the picture.
+        title: title above the plot.
     """
-    return _f0_axes(contours, None, title)[0]
+    return _draw_f0_axes(contours, None, title)[0]
 
 
-def _f0_axes(contours: F0Contours, salience: Salience | None, title: str) -> tuple[Figure, Axes]:
-    """A figure with the tracks; its frequencies are theirs, or all if there are none."""
+def _draw_f0_axes(
+    contours: F0Contours, salience: Salience | None, title: str
+) -> tuple[Figure, Axes]:
+    """Draw tracks on salience; the frequency axis covers the tracks, or everything without any."""
     figure = Figure(figsize=(10.0, 4.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -192,7 +194,7 @@ def _f0_axes(contours: F0Contours, salience: Salience | None, title: str) -> tup
     stride = max(1, len(contours.times) // (4 * MAX_COLUMNS))
     tracks = contours.f0.T[:, ::stride].astype(np.float64)
     _draw_tracks(axes, contours.times[::stride], tracks, contours.names, 1.2, halo=0.3)
-    _legend(figure, contours.n_singers)
+    _add_legend(figure, contours.n_singers)
     return figure, axes
 
 
@@ -204,7 +206,7 @@ def _draw_tracks(
     linewidth: float = 1.8,
     halo: float = 0.8,
 ) -> None:
-    """Lines of F0 tracks [J, N] with a white edge (`halo` points), gaps where they are 0 or NaN."""
+    """Draw F0 tracks [J, N] in Hz as lines with a white edge of `halo` points; gaps at 0 or NaN."""
     for j, (label, track) in enumerate(zip(labels, tracks, strict=True)):
         axes.plot(
             times,
@@ -217,17 +219,17 @@ def _draw_tracks(
         )
 
 
-def _legend(figure: Figure, n_tracks: int) -> None:
+def _add_legend(figure: Figure, n_tracks: int) -> None:
     if n_tracks:
         # Outside the axes: inside, it would hide the singing.
         figure.legend(loc="outside lower center", ncols=min(n_tracks, 6), frameon=False)
 
 
 def save_figure(path: str | Path, figure: Figure, overwrite: bool = False) -> None:
-    """Write a figure, complete or not at all; the file's ending chooses the format.
+    """Write a figure; the file's ending chooses the format. A crash leaves no incomplete file.
 
     Raises:
-        FileExistsError: the file exists and `overwrite` is false.
+        OutputExistsError: the file exists and `overwrite` is false.
         ValueError: an ending that matplotlib does not know.
     """
     path = Path(path)

@@ -1,7 +1,7 @@
 """Prepare a data set: `umss prepare data=csd data.root=DIR [data.f0=stems|estimated]`.
 
 Decodes, checks and resamples the songs and caches their F0, so that training and evaluation start
-at once. They prepare what is missing themselves; this entry point shows all problems beforehand.
+quickly. Both prepare missing songs themselves; this command shows all problems in advance.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .data.datamodule import MixtureDataModule
 from .data.prepared import PreparedSet, PreparedSong
 
 
-def summary(prepared: PreparedSet) -> Table:
-    """A table with one row per song: stems, minutes, F0 and number of warnings."""
+def tabulate_songs(prepared: PreparedSet) -> Table:
+    """Build a table with one row per song: stems, minutes, F0 and number of warnings."""
     songs = prepared.songs
-    minutes = sum(_minutes(song) for song in songs)
+    minutes = sum(_measure_minutes(song) for song in songs)
     table = Table(title=f"{prepared.name}: {len(songs)} songs, licence {prepared.license}")
     for column in ("song", "stems", "minutes", "F0", "warnings"):
         table.add_column(column, justify="left" if column in ("song", "F0") else "right")
@@ -27,8 +27,8 @@ def summary(prepared: PreparedSet) -> Table:
         table.add_row(
             song.name,
             str(len(song.keys)),
-            f"{_minutes(song):.2f}",
-            _f0(song),
+            f"{_measure_minutes(song):.2f}",
+            _describe_f0(song),
             str(sum(level == "warning" for level, _ in song.notes)),
         )
     table.add_section()
@@ -36,11 +36,11 @@ def summary(prepared: PreparedSet) -> Table:
     return table
 
 
-def _minutes(song: PreparedSong) -> float:
+def _measure_minutes(song: PreparedSong) -> float:
     return song.n_samples / 16_000 / 60
 
 
-def _f0(song: PreparedSong) -> str:
+def _describe_f0(song: PreparedSong) -> str:
     sizes = ", ".join(f"{n} of J={j}" for j, n in sorted(song.cached_sizes.items()))
     return ", ".join(f"cached ({sizes})" if kind == "cached" else kind for kind in song.f0_kinds)
 
@@ -50,7 +50,7 @@ def main(config: DictConfig) -> None:
     module: MixtureDataModule = instantiate(config.data)
     prepared = module.prepare()
     console = Console()
-    console.print(summary(prepared))
+    console.print(tabulate_songs(prepared))
     for song in prepared.songs:
         for level, text in song.notes:
             console.print(f"{level}: {text}", soft_wrap=True, markup=False, highlight=False)

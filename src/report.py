@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .metrics.tables import read_tables
-from .reporting.provenance import command_line
+from .reporting.provenance import quote_command
 from .reporting.write import write_report
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def run(cfg: DictConfig) -> Path:
     tables = read_tables(given)
     command = None
     if HydraConfig.initialized():
-        command = command_line(list(HydraConfig.get().overrides.task))
+        command = quote_command(list(HydraConfig.get().overrides.task))
     page = write_report(
         tables,
         cfg.output,
@@ -36,7 +36,7 @@ def run(cfg: DictConfig) -> Path:
     log.info("wrote %s from %d evaluations", page, len(tables))
     if cfg.wandb:
         from .training.wandb_logging import (
-            log_report,  # brings Lightning: seconds for W&B's users only
+            log_report,  # imports Lightning, which takes seconds: only for users of W&B
         )
 
         log_report(page.parent, name=cfg.title)

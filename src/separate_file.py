@@ -19,7 +19,7 @@ from .audio import open_audio
 from .chunks import Grid, Piece, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_singers, write_f0
-from .f0.estimate import F0Estimator, estimate_file, singer_names
+from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing
 from .outputs import output_paths, write_parameters
@@ -45,16 +45,16 @@ def separate_file(
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
     Files are 32-bit float WAV with the input's sample rate and channels. They appear in `folder`
-    when all are complete; nothing is left behind by a failed run. `with_f0` also writes the F0
-    tracks as a CSV file.
+    when all are complete; a failed run leaves nothing behind. `with_f0` also writes the F0 tracks
+    as a CSV file.
 
     Returns:
         The files by singer name, "residual", "parameters" and "f0".
 
     Raises:
         AudioError: the input is missing, unreadable or empty.
-        FileExistsError: an output exists and `overwrite` is false.
-        ValueError: other unusable input.
+        OutputExistsError: an output exists and `overwrite` is false.
+        UmssError: other unusable input.
     """
     paths = output_paths(folder, path.stem, contours.names, with_f0=with_f0)
     check_existing(paths.values(), overwrite=overwrite)
@@ -117,34 +117,36 @@ def _write(
     write_parameters(
         paths["parameters"],
         contours.names,
-        spool.joined(),
+        spool.join(),
         frames_per_second=separator.rate / separator.hop,
     )
 
 
 class _Spool:
-    """Arrays [J, n, ...] of consecutive windows, joined along n by way of files.
+    """Collects arrays [J, n, ...] of consecutive windows in files and joins them along n.
 
-    Small arrays that live on between the large ones of window after window would keep the memory
-    of those from being used again.
+    Kept in memory, these small arrays would lie between the large ones of each window and stop
+    the allocator from reusing their memory.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._like: dict[str, NDArray[np.floating]] = {}
 
-    def _file(self, name: str) -> Path:
+    def _find_file(self, name: str) -> Path:
         return self._folder / f"{name}.raw"
 
     def append(self, arrays: dict[str, NDArray[np.floating]]) -> None:
+        """Write the arrays of the next window."""
         for name, array in arrays.items():
             self._like[name] = array[:, :0].copy()
-            with self._file(name).open("ab") as handle:
+            with self._find_file(name).open("ab") as handle:
                 np.ascontiguousarray(array.swapaxes(0, 1)).tofile(handle)
 
-    def joined(self) -> dict[str, NDArray[np.floating]]:
+    def join(self) -> dict[str, NDArray[np.floating]]:
+        """Read all windows and join them along n."""
         return {
-            name: np.fromfile(self._file(name), dtype=like.dtype)
+            name: np.fromfile(self._find_file(name), dtype=like.dtype)
             .reshape(-1, len(like), *like.shape[2:])
             .swapaxes(0, 1)
             for name, like in self._like.items()
@@ -166,20 +168,20 @@ def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:
         )
 
 
-def estimated_contours(cfg: DictConfig) -> F0Contours:
-    """F0 tracks of the recording, estimated; a score in `cfg.f0` leads them.
+def estimate_contours(cfg: DictConfig) -> F0Contours:
+    """Estimate the F0 tracks of the recording; if `cfg.f0` is a score, it guides the estimation.
 
     Raises:
-        ValueError: unusable recording, settings or score; or nobody sings in the recording.
-        FileExistsError: an output exists and `cfg.overwrite` is false.
+        UmssError: unusable recording, settings or score, or no singing in the recording.
+        OutputExistsError: an output exists and `cfg.overwrite` is false.
     """
     path = Path(cfg.input)
     names = None if cfg.names is None else list(cfg.names)
     parts = None if cfg.score_parts is None else list(cfg.score_parts)
-    singer_names(cfg.n_singers, names)
+    choose_singer_names(cfg.n_singers, names)
     score = None if cfg.f0 is None else read_score(cfg.f0, cfg.n_singers, parts)
-    labels = singer_names(cfg.n_singers, names, score)
-    # Estimating takes its time; what would stop the separation is said before.
+    labels = choose_singer_names(cfg.n_singers, names, score)
+    # Estimation is slow, so problems that would stop the separation are reported first.
     paths = output_paths(Path(cfg.output), path.stem, labels, with_f0=True)
     check_existing(paths.values(), overwrite=cfg.overwrite)
     open_audio(path).close()
@@ -203,7 +205,7 @@ def main(cfg: DictConfig) -> None:
             "separator=fit or separator=umss"
         )
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
-    contours = read_singers(Path(cfg.f0), cfg.n_singers) if given else estimated_contours(cfg)
+    contours = read_singers(Path(cfg.f0), cfg.n_singers) if given else estimate_contours(cfg)
     paths = separate_file(
         Path(cfg.input),
         contours,

@@ -1,8 +1,8 @@
 """Sweeps (Hydra multiruns): a failed job stops no other, and all are listed at the end.
 
-Every job leaves `job.json` in its folder: its overrides, its state ("running", "done" or "failed"),
-its value, how long it took and what went wrong. The files are read after the last job, so the
-list is the same whether a launcher runs the jobs here, in processes of their own, or on a cluster.
+Every job writes `job.json` to its folder: its overrides, state ("running", "done" or "failed"),
+value, run time and error message. The files are read after the last job, so the list is the same
+whether a launcher runs the jobs in this process, in other processes, or on a cluster.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ def run_job(
     """Run one job of a sweep, and keep its errors from stopping the others.
 
     Args:
-        main: the task; its number is the job's value (what a sweeper optimises).
+        main: the task; the number that it returns is the job's value, which a sweeper optimises.
         cfg: configuration of the job.
-        explain: message of a user's mistake; None for errors whose traceback is needed.
+        explain: returns the message of an error that the user can fix, or None if the traceback
+            is needed.
 
     Returns:
         What `main` returns; NaN if it failed.
@@ -77,16 +78,17 @@ def run_job(
 
 
 class SweepSummary(Callback):
-    """Lists the jobs of a sweep when all have ended, and starts what follows.
+    """Lists the jobs of a sweep when all have ended, and starts the next command.
 
-    The process leaves with exit status 1 if a job or what follows failed.
+    The process exits with status 1 if a job or the next command failed.
 
     Args:
         then: module and arguments of the command that follows, e.g. [src.report, tables=[DIR]];
-            None = nothing. It also follows when jobs failed: it does what can be done.
-        forward: beginnings of the overrides of this sweep that the command gets as well.
+            None = no command. It also runs when jobs failed, on the jobs that succeeded.
+        forward: overrides of this sweep that start with one of these are passed on to the command.
         overrides: further overrides for the command.
-        instead_of: what `overrides` stand for; forwarded like `forward` where they are None.
+        instead_of: prefixes of the overrides that `overrides` replace; if `overrides` is None, they
+            are passed on like `forward`.
     """
 
     def __init__(
@@ -102,14 +104,14 @@ class SweepSummary(Callback):
         self.overrides = list(overrides or [])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Forget how the jobs of an earlier launch ended."""
-        for path in _job_files(Path(config.hydra.sweep.dir)):
+        """Remove the job files of an earlier launch."""
+        for path in _find_job_files(Path(config.hydra.sweep.dir)):
             path.unlink(missing_ok=True)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """List the jobs, run what follows, and leave."""
+        """List the jobs, run the next command, and exit if anything failed."""
         folder = Path(config.hydra.sweep.dir)
-        jobs = {path.parent: read_job(path) for path in _job_files(folder)}
+        jobs = {path.parent: read_job(path) for path in _find_job_files(folder)}
         show_jobs(jobs, folder)
         failed = sum(job["status"] != "done" for job in jobs.values())
         if self.then:
@@ -122,12 +124,12 @@ class SweepSummary(Callback):
             sys.exit(1)
 
 
-def _job_files(folder: Path) -> list[Path]:
+def _find_job_files(folder: Path) -> list[Path]:
     return sorted(folder.rglob(JOB))
 
 
 def read_job(path: Path) -> dict[str, Any]:
-    """What a job left behind; one that was killed while it wrote counts as failed."""
+    """Read a job's file; a job that was killed while writing it counts as failed."""
     try:
         job: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
@@ -138,7 +140,7 @@ def read_job(path: Path) -> dict[str, Any]:
 
 
 def show_jobs(jobs: dict[Path, dict[str, Any]], folder: Path) -> None:
-    """Print one line per job, the failed ones last, with what went wrong."""
+    """Print one line per job, the failed ones last with their error messages."""
     table = Table(title=f"{len(jobs)} jobs in {folder}")
     for column in ("job", "status", "minutes", "value", "error"):
         right = column in ("minutes", "value")

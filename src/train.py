@@ -23,33 +23,33 @@ from .errors import OutputExistsError, UmssError
 from .files import write_json, write_text
 from .models.loading import begin_with
 from .sweeps import is_sweep
-from .training.checkpoints import AtomicCheckpointIO, read_checkpoint, result_of, why_finished
+from .training.checkpoints import AtomicCheckpointIO, explain_finish, read_checkpoint, read_result
 from .training.memory import keep_freed_memory
 from .training.wandb_logging import finish_runs
 
 log = logging.getLogger(__name__)
 
-# Sections that decide what is learned: a run continues only where they are unchanged.
+# Sections that decide what is learned: a run continues only if they are unchanged.
 _IDENTITY = ("n_singers", "seed", "init", "data", "model")
-# Fields of `data` that decide only where and how fast.
+# Fields of `data` that do not change the result, only speed and location.
 _INCIDENTAL = ("cache_dir", "num_workers", "pin_memory", "progress")
-# What a run leaves in its folder, and `overwrite=true` removes.
+# Files and folders that a run writes and `overwrite=true` removes.
 _PRODUCTS = ("checkpoints", "csv", "wandb", "config.yaml", "result.json")
 _NOISE = (
     ".*LeafSpec.*",  # Lightning's own use of PyTorch
-    ".*does not have many workers.*",  # excerpts are memory-mapped: nothing to wait for
-    "Checkpoint directory .* exists and is not empty.*",  # so it should be when continuing
+    ".*does not have many workers.*",  # excerpts are memory-mapped, so loading is fast
+    "Checkpoint directory .* exists and is not empty.*",  # expected when a run continues
     ".*smaller than the logging interval.*",
     "Be aware that when using `ckpt_path`.*",  # a run continued without its time limit
 )
 
 
-def last_checkpoint(output: Path, config: dict[str, Any]) -> Path | None:
-    """The checkpoint to continue from, or None if `output` holds no run.
+def find_last_checkpoint(output: Path, config: dict[str, Any]) -> Path | None:
+    """Find the checkpoint to continue from; None if `output` holds no run.
 
     Raises:
-        FileExistsError: `output` holds a run of another configuration.
-        ValueError: its configuration cannot be read.
+        OutputExistsError: `output` holds a run of another configuration.
+        UmssError: its configuration cannot be read.
     """
     checkpoint = output / "checkpoints" / "last.ckpt"
     if not checkpoint.is_file():
@@ -62,7 +62,7 @@ def last_checkpoint(output: Path, config: dict[str, Any]) -> Path | None:
             f"{output / 'config.yaml'}: not readable ({type(error).__name__}), so it is unknown "
             "what the checkpoint beside it was trained on; set overwrite=true to start afresh"
         ) from error
-    changed = _differences(stored, config)
+    changed = _list_differences(stored, config)
     if changed:
         raise OutputExistsError(
             f"{output}: holds a run with another {', '.join(changed)}; set overwrite=true to "
@@ -72,12 +72,12 @@ def last_checkpoint(output: Path, config: dict[str, Any]) -> Path | None:
 
 
 def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
-    """Run or continue one training; the content of `result.json` is returned.
+    """Run or continue one training, and return the content of `result.json`.
 
     Raises:
-        FileExistsError: `output` holds a run of another configuration; see `last_checkpoint`.
+        OutputExistsError: `output` holds a run of another configuration.
         TrainingDivergedError: the loss is no longer a number.
-        ValueError: configuration or data that cannot be used.
+        UmssError: configuration or data that cannot be used.
     """
     _quieten()
     keep_freed_memory()
@@ -85,12 +85,12 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
     torch.set_float32_matmul_precision(cfg.matmul_precision)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    config = _identity(cfg)
-    # A dry run neither continues nor disturbs what lies there.
+    config = _describe_identity(cfg)
+    # A dry run neither continues nor changes an earlier run.
     dry_run = bool(cfg.trainer.fast_dev_run)
     if cfg.overwrite and not dry_run:
         _remove_products(output)
-    checkpoint = None if dry_run or cfg.overwrite else last_checkpoint(output, config)
+    checkpoint = None if dry_run or cfg.overwrite else find_last_checkpoint(output, config)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
     failed = True
@@ -101,12 +101,12 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
             begin_with(model, cfg.init)
         trainer = _build_trainer(cfg)
         content = read_checkpoint(checkpoint) if checkpoint is not None else None
-        finished = why_finished(content, trainer) if content is not None else None
+        finished = explain_finish(content, trainer) if content is not None else None
         if content is not None and finished is not None:
             log.info(
                 "%s: finished already: %s, or overwrite=true to start afresh", output, finished
             )
-            result = result_of(content)
+            result = read_result(content)
         else:
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint)
@@ -114,7 +114,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
                 _save_config(output, config)
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             last = output / "checkpoints" / "last.ckpt"
-            result = result_of(read_checkpoint(last)) if not dry_run and last.is_file() else {}
+            result = read_result(read_checkpoint(last)) if not dry_run and last.is_file() else {}
         failed = False
     finally:
         torch.set_float32_matmul_precision(precision_before)
@@ -131,7 +131,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
 
 def _build_trainer(cfg: DictConfig) -> pl.Trainer:
     if is_sweep() and cfg.trainer.get("strategy") == "ddp":
-        # Each further process is this command again: it would start a sweep of its own.
+        # DDP starts this command again for every process, and each would start the whole sweep.
         raise UmssError(
             "trainer.strategy=ddp does not work in a multirun; start the runs one by one"
         )
@@ -154,8 +154,9 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
     return trainer
 
 
-def _identity(cfg: DictConfig) -> dict[str, Any]:
-    """What identifies a run; only this is resolved: the rest may refer to Hydra's runtime."""
+def _describe_identity(cfg: DictConfig) -> dict[str, Any]:
+    """Collect the settings that identify a run. Only these are resolved, because others may refer
+    to Hydra's runtime, which does not exist everywhere."""
     config: dict[str, Any] = {
         key: OmegaConf.to_container(cfg[key], resolve=True)
         if OmegaConf.is_config(cfg[key])
@@ -163,9 +164,9 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
         for key in _IDENTITY
     }
     config["data"] = {k: v for k, v in config["data"].items() if k not in _INCIDENTAL}
-    if config["data"]["f0"] != "estimated":  # what would estimate F0 does not matter then
+    if config["data"]["f0"] != "estimated":  # the estimator is not used then
         config["data"].pop("estimator")
-    # Recipes that are off do not matter either, whatever their other settings.
+    # The settings of augmentations that are off do not matter either.
     mixing = config["data"]["mixing"]
     if mixing["n_singers"] is None:
         config["data"].pop("mixing")
@@ -179,14 +180,14 @@ def _identity(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
-def _differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
-    """Dotted names of the fields that differ."""
+def _list_differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
+    """List the dotted names of the fields that differ."""
     if not (isinstance(stored, dict) and isinstance(wanted, dict)):
         return [] if stored == wanted else [name]
     return [
         field
         for key in dict.fromkeys((*stored, *wanted))
-        for field in _differences(
+        for field in _list_differences(
             stored.get(key), wanted.get(key), f"{name}.{key}" if name else str(key)
         )
     ]
@@ -208,7 +209,7 @@ def _remove_products(output: Path) -> None:
 
 
 def _quieten() -> None:
-    """Hide remarks of Lightning that no user of this program can act on."""
+    """Hide messages of Lightning that users of this program cannot act on."""
     for pattern in _NOISE:
         warnings.filterwarnings("ignore", message=pattern)
     messages = logging.getLogger("pytorch_lightning.utilities.rank_zero")
@@ -222,7 +223,7 @@ def _is_useful(record: logging.LogRecord) -> bool:
 
 
 def main(cfg: DictConfig) -> float | None:
-    """Train; the best validation loss is what a hyper-parameter sweep minimises."""
+    """Train, and return the best validation loss, which a hyper-parameter sweep minimises."""
     result = train(cfg, Path(HydraConfig.get().runtime.output_dir))
     best: float | None = result.get("best_val_loss")
     return best

@@ -51,12 +51,12 @@ def open_pool(pool: dict[str, Any], cache_dir: str) -> Pool:
 
 
 def _open_pools(pools: DictConfig, cache_dir: str) -> list[Pool]:
-    """The pools that are not left out (null)."""
+    """Prepare all pools that are not null."""
     plain: Any = OmegaConf.to_container(pools, resolve=True)
     return [open_pool(pool, cache_dir) for pool in plain.values() if pool]
 
 
-def _loader(
+def _build_loader(
     dataset: SalienceMixtures, cfg: DictConfig, *, shuffle: bool
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
     return DataLoader(
@@ -107,20 +107,20 @@ def main(cfg: DictConfig) -> None:
         module.network.load_state_dict(VoiceSalience(cfg.init).network.state_dict())
     trainer.fit(
         module,
-        _loader(train_set, cfg, shuffle=True),
-        _loader(val_set, cfg, shuffle=False),
+        _build_loader(train_set, cfg, shuffle=True),
+        _build_loader(val_set, cfg, shuffle=False),
         ckpt_path=str(last) if last.exists() and not cfg.overwrite else None,
         weights_only=True,
     )
-    state = {k: v.half() if v.is_floating_point() else v for k, v in _averaged(last).items()}
+    state = {k: v.half() if v.is_floating_point() else v for k, v in _read_average(last).items()}
     with replace_when_complete(weights) as temporary:
         torch.save(state, temporary)
     write_text(output / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     log.info("wrote %s", weights)
 
 
-def _averaged(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """Weights of the network in a checkpoint (the running average), without prefix."""
+def _read_average(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """Read the running average of the network's weights from a checkpoint, without name prefix."""
     state: dict[str, torch.Tensor] = torch.load(checkpoint, weights_only=True)["state_dict"]
     return {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 from omegaconf import DictConfig, OmegaConf
 
-from src.demo import user_recording
+from src.demo import read_user_recording
 from tests.processes import Done, run_python
 
 
@@ -60,17 +60,17 @@ def settings(path: Path, **changes: object) -> DictConfig:
 
 
 def test_your_recording_is_checked_before_the_long_part(tmp_path: Path) -> None:
-    assert user_recording(OmegaConf.create({"input": None})) is None
+    assert read_user_recording(OmegaConf.create({"input": None})) is None
     path = tmp_path / "mine.wav"
     with pytest.raises(ValueError, match="no such audio file"):
-        user_recording(settings(path))
+        read_user_recording(settings(path))
     sf.write(path, np.zeros(16_000), 16_000)
-    assert user_recording(settings(path)) == (path, None)
+    assert read_user_recording(settings(path)) == (path, None)
     with pytest.raises(ValueError, match="1 to 16"):
-        user_recording(settings(path, input_singers=40))
+        read_user_recording(settings(path, input_singers=40))
     with pytest.raises(ValueError, match="no such F0 file"):
-        user_recording(settings(path, f0=str(tmp_path / "none.csv")))
+        read_user_recording(settings(path, f0=str(tmp_path / "none.csv")))
     (tmp_path / "mine.csv").write_text("time,low\n0,220\n2,220\n")
-    read = user_recording(settings(path, input_singers=40))
+    read = read_user_recording(settings(path, input_singers=40))
     assert read is not None and read[1] is not None
     assert read[1].names == ("low",)

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
-from src.evaluate import identity_of
+from src.evaluate import describe_identity
 from src.evaluate import run as evaluate_config
 from src.f0.errors import F0Errors
 from src.metrics import sharding
@@ -189,7 +189,7 @@ def test_another_model_in_the_same_checkpoint_file_is_another_evaluation(tmp_pat
         (tmp_path / "best.ckpt").write_bytes(content)
         change = ["separator=umss", f"separator.checkpoint={tmp_path / 'best.ckpt'}"]
         cfg = compose_config("evaluate", settings(tmp_path, *change), tmp_path / "run")
-        return identity_of(cfg, {}, F0Errors())
+        return describe_identity(cfg, {}, F0Errors())
 
     assert identity(b"one") == identity(b"one") != identity(b"two")
 
@@ -273,7 +273,7 @@ def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert asked[0] == (5, {"workers": 3, "threads": 2, "device": "cpu"})
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with sharding._limited_threads(2):
+    with sharding._limit_threads(2):
         assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "2"
     assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
 

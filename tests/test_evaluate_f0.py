@@ -16,14 +16,14 @@ from src.data.mixtures import Mixture
 from src.data.readers.base import DataError
 from src.evaluate_f0 import (
     HeldOut,
-    comb_summary,
-    comb_table,
-    excerpts,
+    cut_excerpts,
     find,
-    held_out_mixtures,
-    mixture_row,
-    summary_of,
-    voice_rows,
+    find_held_out,
+    score_comb,
+    score_mixture,
+    score_voices,
+    summarise_comb,
+    summarise_scores,
 )
 from tests import fake_f0
 from tests.data.songs import PITCH, SATB, FakeSong, tone
@@ -55,7 +55,7 @@ def quartet(seconds: int = 9) -> HeldOut:
 def scores(**errors: Any) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     test = quartet()
     found = find(fake_f0.ByName(**errors), test)  # type: ignore[arg-type]
-    return mixture_row(test, found), {row["voice"]: row for row in voice_rows(test, found)}
+    return score_mixture(test, found), {row["voice"]: row for row in score_voices(test, found)}
 
 
 def test_exact_tracks_score_one() -> None:
@@ -101,26 +101,26 @@ def data_module(root: Path, cache: Path, n_singers: int = 4) -> MixtureDataModul
 def test_choice_of_mixtures(tmp_path: Path) -> None:
     data = data_module(write_choir(tmp_path / "songs", 4), tmp_path / "cache", 2)
     oracle: Any = fake_f0.ByName()
-    everything = held_out_mixtures(data, oracle)
+    everything = find_held_out(data, oracle)
     assert [(m.song.name, len(m.reference), m.n_samples) for m in everything] == [
         (song, 250, 64_000) for song in ("one", "two") for _ in range(6)
     ]
-    some = held_out_mixtures(data, oracle, max_mixtures=4, max_seconds=1.0)
+    some = find_held_out(data, oracle, max_mixtures=4, max_seconds=1.0)
     assert [m.mixture for m in some] == [everything[i].mixture for i in (0, 3, 6, 9)]
     assert all(m.n_samples == 16_000 and m.reference.shape == (63, 2) for m in some)
     np.testing.assert_array_equal(some[1].reference, everything[3].reference[:63])
-    assert len(held_out_mixtures(data, oracle, max_mixtures=99)) == 12
+    assert len(find_held_out(data, oracle, max_mixtures=99)) == 12
     for limits in ({"max_mixtures": 0}, {"max_seconds": -1.0}):
         with pytest.raises(DataError, match=r"max_\w+=-?[\d.]+: give a positive number"):
-            held_out_mixtures(data, oracle, **limits)  # type: ignore[arg-type]
+            find_held_out(data, oracle, **limits)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="n_singers=5: the songs have at most 4 parts"):
-        held_out_mixtures(data_module(tmp_path / "songs", tmp_path / "cache", 5), oracle)
+        find_held_out(data_module(tmp_path / "songs", tmp_path / "cache", 5), oracle)
     with pytest.raises(DataError, match="nowhere: no such folder"):
-        held_out_mixtures(data_module(tmp_path / "nowhere", tmp_path / "cache"), oracle)
+        find_held_out(data_module(tmp_path / "nowhere", tmp_path / "cache"), oracle)
     with pytest.raises(DataError, match="come without F0"):
-        held_out_mixtures(data, StoredTracks("cached"))
+        find_held_out(data, StoredTracks("cached"))
     stems = StoredTracks("stems")
-    for test in held_out_mixtures(data, stems, max_mixtures=1):
+    for test in find_held_out(data, stems, max_mixtures=1):
         found = find(stems, test)
         np.testing.assert_array_equal(found.f0, test.reference)
         assert np.isnan(found.seconds)
@@ -129,18 +129,18 @@ def test_choice_of_mixtures(tmp_path: Path) -> None:
 def test_the_comb_shows_what_f0_is_worth(tmp_path: Path) -> None:
     data = data_module(tmp_path, tmp_path)
     test = quartet()
-    items = list(excerpts(test, test.reference, data))
+    items = list(cut_excerpts(test, test.reference, data))
     assert [(item["start"], item["excerpt"]) for item in items] == [(0, 0), (64_000, 1)]
     assert items[0]["f0"].shape == (4, 250)
-    right = comb_table(items)
-    wrong = comb_table(excerpts(test, test.reference * np.float32(1.08), data))
+    right = score_comb(items)
+    wrong = score_comb(cut_excerpts(test, test.reference * np.float32(1.08), data))
     assert len(right) == 2 * 4 * 4
-    summary = comb_summary({"estimated": [wrong], "reference": [right]})
+    summary = summarise_comb({"estimated": [wrong], "reference": [right]})
     assert summary is not None
     assert summary["reference"]["mean"] > summary["estimated"]["mean"] + 5
     assert summary["frames"]["total"] == 32
-    short = comb_table(excerpts(quartet(3), test.reference, data))
-    assert comb_summary({"estimated": [short], "reference": [short]}) is None
+    short = score_comb(cut_excerpts(quartet(3), test.reference, data))
+    assert summarise_comb({"estimated": [short], "reference": [short]}) is None
 
 
 def test_excerpts_follow_the_protocol_of_the_data_set(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_excerpts_follow_the_protocol_of_the_data_set(tmp_path: Path) -> None:
     )
     test = quartet()
     ramp = np.arange(563 * 4, dtype=np.float32).reshape(563, 4)
-    [item] = excerpts(test, ramp, data)
+    [item] = cut_excerpts(test, ramp, data)
     assert item["start"] == 64_000 - 256
     np.testing.assert_array_equal(item["f0"].numpy(), ramp[249 : 249 + 250].T)
 
@@ -157,9 +157,9 @@ def test_excerpts_follow_the_protocol_of_the_data_set(tmp_path: Path) -> None:
 def test_undefined_scores_are_left_out_of_means() -> None:
     test = quartet()
     found = find(fake_f0.ByName(), test)  # type: ignore[arg-type]
-    voices = pd.DataFrame(voice_rows(test, found))
+    voices = pd.DataFrame(score_voices(test, found))
     voices["raw_pitch_accuracy"] = [1.0, 0.5, np.nan, np.nan]
-    summary = summary_of(voices, pd.DataFrame([mixture_row(test, found)]))
+    summary = summarise_scores(voices, pd.DataFrame([score_mixture(test, found)]))
     assert summary["overall"]["raw_pitch_accuracy"] == 0.75
     assert summary["voices"]["tenor"]["raw_pitch_accuracy"] is None
     # The tones never pause.

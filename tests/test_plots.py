@@ -10,11 +10,11 @@ import pytest
 from src.f0.contours import F0Contours
 from src.f0.salience import Salience
 from src.plots import (
-    contour_figure,
-    decibel_spectrogram,
-    salience_figure,
+    compute_decibels,
+    draw_contours,
+    draw_salience,
+    draw_spectrogram,
     save_figure,
-    spectrogram_figure,
 )
 
 RATE = 16_000
@@ -29,7 +29,7 @@ def tracks() -> np.ndarray:
 
 
 def test_axes_and_legend() -> None:
-    figure = spectrogram_figure(TONE, RATE, tracks(), names=NAMES, title="duet")
+    figure = draw_spectrogram(TONE, RATE, tracks(), names=NAMES, title="duet")
     axes = figure.axes[0]
     assert axes.get_title() == "duet"
     assert axes.get_xlabel() == "Time (s)"
@@ -40,7 +40,7 @@ def test_axes_and_legend() -> None:
 
 
 def test_tracks_lie_on_the_time_grid_with_gaps_where_silent() -> None:
-    line, _ = spectrogram_figure(TONE, RATE, tracks(), names=NAMES).axes[0].get_lines()
+    line, _ = draw_spectrogram(TONE, RATE, tracks(), names=NAMES).axes[0].get_lines()
     times, values = line.get_data()
     assert np.asarray(times)[:3] == pytest.approx([0.0, 0.016, 0.032])
     assert np.isnan(np.asarray(values)[20:30]).all()
@@ -48,30 +48,30 @@ def test_tracks_lie_on_the_time_grid_with_gaps_where_silent() -> None:
 
 
 def test_one_track_no_track_and_default_names() -> None:
-    single = spectrogram_figure(TONE, RATE, tracks()[0])
+    single = draw_spectrogram(TONE, RATE, tracks()[0])
     assert [t.get_text() for t in single.legends[0].get_texts()] == ["F0 singer1"]
-    assert not spectrogram_figure(TONE, RATE, names=NAMES).legends
+    assert not draw_spectrogram(TONE, RATE, names=NAMES).legends
 
 
 def test_levels_are_relative_to_the_maximum() -> None:
-    levels, hop = decibel_spectrogram(TONE, RATE)
+    levels, hop = compute_decibels(TONE, RATE)
     assert hop == 128
     assert levels.max() == pytest.approx(0.0, abs=1e-4)
     assert levels.min() >= -70.0
     peak = levels[:, levels.shape[1] // 2].argmax() * RATE / 2048
     assert peak == pytest.approx(440, abs=8)
-    assert (decibel_spectrogram(np.zeros(4000, np.float32), RATE)[0] == -70.0).all()
+    assert (compute_decibels(np.zeros(4000, np.float32), RATE)[0] == -70.0).all()
 
 
 def test_long_recordings_keep_the_picture_small_and_in_place() -> None:
     audio = np.zeros(RATE * 600, np.float32)
     audio[RATE * 300 : RATE * 310] = np.tile(TONE, 10)
-    levels, hop = decibel_spectrogram(audio, RATE)
+    levels, hop = compute_decibels(audio, RATE)
     assert levels.shape[1] <= 2001
     loud = np.flatnonzero(levels.max(axis=0) > -20) * hop / RATE
     assert loud.min() == pytest.approx(300, abs=0.5)
     assert loud.max() == pytest.approx(310, abs=0.5)
-    assert spectrogram_figure(audio, RATE).axes[0].get_xlabel() == "Time (min:s)"
+    assert draw_spectrogram(audio, RATE).axes[0].get_xlabel() == "Time (min:s)"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_long_recordings_keep_the_picture_small_and_in_place() -> None:
 )
 def test_errors(audio: np.ndarray, f0: np.ndarray, names: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        spectrogram_figure(audio, RATE, f0, names=names)
+        draw_spectrogram(audio, RATE, f0, names=names)
 
 
 def salience(n_frames: int) -> Salience:
@@ -98,7 +98,7 @@ def salience(n_frames: int) -> Salience:
 
 def test_salience_and_tracks_share_their_axes() -> None:
     contours = F0Contours.on_grid(tracks().T.astype(np.float32), NAMES)
-    figure = salience_figure(salience(63), contours, "duet")
+    figure = draw_salience(salience(63), contours, "duet")
     axes = figure.axes[0]
     assert axes.get_title() == "duet"
     assert axes.get_xlabel() == "Time (s)"
@@ -124,7 +124,7 @@ def test_salience_and_tracks_share_their_axes() -> None:
 def test_long_salience_is_drawn_coarsely_and_keeps_short_sounds() -> None:
     n_frames = 112_500  # half an hour
     f0 = np.full((n_frames, 1), 200.0, np.float32)
-    axes = salience_figure(salience(n_frames), F0Contours.on_grid(f0, ("a",))).axes[0]
+    axes = draw_salience(salience(n_frames), F0Contours.on_grid(f0, ("a",))).axes[0]
     drawn = np.asarray(axes.collections[0].get_array())
     assert drawn.size <= 240 * 2000
     assert drawn.max() == 1
@@ -134,17 +134,17 @@ def test_long_salience_is_drawn_coarsely_and_keeps_short_sounds() -> None:
 
 def test_pictures_of_silence_single_frames_and_tracks_alone() -> None:
     silent = F0Contours.on_grid(np.zeros((63, 2), np.float32), NAMES)
-    low, high = salience_figure(salience(63), silent).axes[0].get_ylim()
+    low, high = draw_salience(salience(63), silent).axes[0].get_ylim()
     assert (low, high) == pytest.approx((55, 55 * 2 ** (239 / 60)))
     one = F0Contours.on_grid(np.full((1, 1), 220.0, np.float32), ("a",))
-    assert salience_figure(salience(1), one).axes[0].get_xlim()[1] > 0
-    assert len(contour_figure(silent, "nothing").axes) == 1
+    assert draw_salience(salience(1), one).axes[0].get_xlim()[1] > 0
+    assert len(draw_contours(silent, "nothing").axes) == 1
     named = F0Contours.on_grid(tracks().T.astype(np.float32), NAMES)
-    assert not contour_figure(named).axes[0].collections
+    assert not draw_contours(named).axes[0].collections
 
 
 def test_files_are_complete_and_not_replaced_unasked(tmp_path: Path) -> None:
-    figure = spectrogram_figure(TONE, RATE, tracks(), names=NAMES)
+    figure = draw_spectrogram(TONE, RATE, tracks(), names=NAMES)
     path = tmp_path / "new" / "duet.png"
     save_figure(path, figure)
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -33,7 +33,7 @@ from umss.f0.estimate import F0Estimate, F0Estimator
 from umss.f0.network import VoiceSalience
 from umss.f0.tracker import VoiceTracker
 from umss.fit.separator import FitSeparator
-from umss.plots import COLOURS, decibel_spectrogram, salience_figure
+from umss.plots import COLOURS, decibel_spectrogram, draw_salience
 from umss.separator import separate
 
 FOLDER = Path(__file__).parent
@@ -195,7 +195,7 @@ def comb() -> Figure:
 def salience() -> Figure:
     """What the F0 network hears, and whom the tracker gives it to."""
     found = estimate()
-    figure = salience_figure(found.salience, found.contours)
+    figure = draw_salience(found.salience, found.contours)
     figure.set_size_inches(9.0, 4.0)
     return figure
 

@@ -25,7 +25,7 @@ import torch
 
 from src.errors import UmssError
 from src.files import write_json
-from src.metrics.speed import peak_memory
+from src.metrics.speed import measure_peak_memory
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -90,12 +90,12 @@ def peak_gb() -> float:
     Linux counts into `ru_maxrss` what the process that started this one held before the new
     program was loaded; its own mark is in /proc, where there is one.
     """
-    return (_proc_memory("VmHWM") or peak_memory()) / 1e9
+    return (_proc_memory("VmHWM") or measure_peak_memory()) / 1e9
 
 
 def resting_gb() -> float:
     """Resident memory now, in units of 1e9 bytes; the peak where the system does not tell."""
-    return (_proc_memory("VmRSS") or peak_memory()) / 1e9
+    return (_proc_memory("VmRSS") or measure_peak_memory()) / 1e9
 
 
 def _proc_memory(field: str) -> int:

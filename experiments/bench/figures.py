@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from experiments.bench.training_step import Point, along, line_fit
 from src.errors import UmssError
 from src.plots import COLOURS
-from src.reporting.figures import FONT, SMALL_FONT, WIDTH, new_figure
+from src.reporting.figures import FONT, SMALL_FONT, WIDTH, build_figure
 
 ORANGE, BLUE, GREEN, PINK, YELLOW, SKY = COLOURS
 STYLES: dict[str, tuple[str, str, str]] = {
@@ -54,7 +54,7 @@ def cost_figure(results: Mapping[str, Any], factor: str) -> Figure:
     Quartiles of the time are drawn as bars. Raises ValueError if fewer than two points are there.
     """
     base, cases = base_of(results), results["cases"]
-    figure = new_figure(WIDTH, 3.6)
+    figure = build_figure(WIDTH, 3.6)
     left, right = figure.subplots(1, 2)
     drawn = 0
     for kind in ("umss", "network"):
@@ -90,7 +90,7 @@ def cost_figure(results: Mapping[str, Any], factor: str) -> Figure:
 def yardstick_figure(results: Mapping[str, Any]) -> Figure:
     """Time of a step over the singers on a logarithmic axis, the literal form included."""
     base, cases = base_of(results), results["cases"]
-    figure = new_figure(0.66 * WIDTH, 3.8)
+    figure = build_figure(0.66 * WIDTH, 3.8)
     axes = figure.add_subplot()
     drawn = 0
     ticks: set[float] = set()
@@ -117,7 +117,7 @@ def yardstick_figure(results: Mapping[str, Any]) -> Figure:
 def threads_figure(results: Mapping[str, Any]) -> Figure:
     """How many times as fast each kind of step is with more threads."""
     base, cases = base_of(results), results["cases"]
-    figure = new_figure(0.66 * WIDTH, 3.2)
+    figure = build_figure(0.66 * WIDTH, 3.2)
     axes = figure.add_subplot()
     kinds = [k for k in STYLES if len(along(cases, k, "threads", base)) >= 2]
     _need(2 * len(kinds), "threads")
@@ -143,7 +143,7 @@ def parts_figure(results: Mapping[str, Any]) -> Figure:
     """Forward and backward time of the parts of a step, each measured alone."""
     base, split = base_of(results), results["parts"]
     parts: dict[str, dict[str, float]] = split["parts"]
-    figure = new_figure(0.8 * WIDTH, 3.6)
+    figure = build_figure(0.8 * WIDTH, 3.6)
     axes = figure.add_subplot()
     names = list(parts)
     forward = np.array([1e3 * parts[n]["forward_s"] for n in names])

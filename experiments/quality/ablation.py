@@ -109,7 +109,7 @@ def evaluate_row(
         stopwatch=stopwatch,
     )
     write_text(frames / row.folder / f"{method.name}.csv", table.to_csv(index=False))
-    new = {**row.key, **scores(table, stopwatch.summary()), "digest": digest}
+    new = {**row.key, **scores(table, stopwatch.summarise()), "digest": digest}
     results.put(new)
 
     def frames_of(other: str) -> pd.DataFrame | None:

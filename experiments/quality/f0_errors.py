@@ -26,7 +26,7 @@ from experiments.quality.plan import Plan, read_plan, select
 from experiments.quality.results import Results
 from src.errors import UmssError
 from src.f0.errors import F0Errors, perturb_batches
-from src.reporting.figures import SI_SDR, robustness_figure
+from src.reporting.figures import SI_SDR, draw_robustness
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def order_of(plan: Plan) -> Callable[[dict[str, Any]], Any]:
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows (kind, label, size, mean) for `robustness_figure`: every curve begins without errors.
+    """Rows (kind, label, size, mean) for `draw_robustness`: every curve begins without errors.
 
     Raises:
         ValueError: no row has errors.
@@ -104,7 +104,7 @@ def figure_of(plan: Plan, rows: Sequence[Mapping[str, Any]], data: str) -> Figur
     """
     (entry,) = select(plan.data, [data], "--data")
     table = curves([row for row in rows if row["data"] == data])
-    return robustness_figure(table, title=f"Errors in F0: {entry.title}", axis=SI_SDR)
+    return draw_robustness(table, title=f"Errors in F0: {entry.title}", axis=SI_SDR)
 
 
 def draw(plan: Plan, options: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Subset
 from src.data.datamodule import MixtureDataModule
 from src.data.excerpts import collate
 from src.errors import UmssError
-from src.evaluate import plain, protocol_of
+from src.evaluate import describe_protocol, to_plain
 from src.separator import Separator
 
 HERE = Path(__file__).parent
@@ -188,7 +188,7 @@ class Evaluations:
         self.seeds = [int(seed) for seed in self.cfg.seeds]
         self.data: MixtureDataModule = instantiate(self.cfg.data, _convert_="all")
         self.protocol = {
-            **protocol_of(self.data, self.cfg.multif0),
+            **describe_protocol(self.data, self.cfg.multif0),
             "every": entry.every,
             "seeds": self.seeds,
         }
@@ -212,7 +212,7 @@ class Evaluations:
 
     def digest(self, method: Method, errors: Mapping[str, float] | None = None) -> str:
         """Stands for everything that decides about the scores, but for the code."""
-        settings = plain(self.configuration(method))
+        settings = to_plain(self.configuration(method))
         if method.checkpoint:
             assert self.checkpoint is not None
             content = self.checkpoint.read_bytes()

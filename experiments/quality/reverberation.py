@@ -2,7 +2,7 @@
 
     python -m experiments.quality.reverberation --csd DIR [--checkpoint best.ckpt]
 
-Every stem sounds in a room of its own (`src.data.room.impulse_responses`), the same for every
+Every stem sounds in a room of its own (`src.data.room.draw_impulse_responses`), the same for every
 method, and the reverberant stems are what is wanted back; the F0s are those of the dry stems, so
 that they end where the notes do, not the reverberation. Rows go to reverberation.csv one by one;
 those already there with the same settings are left alone.
@@ -23,7 +23,7 @@ from torch import Tensor
 from experiments.quality.ablation import Batches, Condition, guarded, parser_of, run_conditions
 from experiments.quality.plan import Plan, read_plan
 from experiments.quality.results import Results
-from src.data.room import impulse_responses
+from src.data.room import draw_impulse_responses
 
 KEYS = ("data", "decay", "direct_db", "method")
 # Seconds in which the reverberation falls by 60 dB, and dB of the direct sound over it.
@@ -32,7 +32,7 @@ ROOMS = ((0.8, 6.0), (1.8, 0.0), (3.0, -3.0))
 
 def reverberant(sources: Tensor, rng: np.random.Generator, decay: float, direct: float) -> Tensor:
     """Stems [J, T] in a room; nothing sounds in it before they begin."""
-    responses = impulse_responses(len(sources), decay, direct, rng)
+    responses = draw_impulse_responses(len(sources), decay, direct, rng)
     wet = fftconvolve(sources.numpy(), responses, axes=1)[:, : sources.shape[1]]
     return torch.from_numpy(wet.astype(np.float32))
 

@@ -1,4 +1,4 @@
-"""Checks of a song's stems before they are stored; each failure is one message."""
+"""Checks of a song's stems before they are stored; each problem gives one message."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .readers.base import RATE, DataError, Reader, Song, Stem, StemAudio
-from .store import stem_name
+from .store import name_stem
 
 SILENCE = 1e-4  # peak, -80 dB of full scale: below it a stem holds no singing
 
@@ -14,25 +14,26 @@ Note = tuple[str, str]
 """("info" or "warning", text): remarks of the preparation that are no errors."""
 
 
-def where(song: Song, stem: Stem) -> str:
-    """The stem's file, or its name where it has none."""
-    return str(stem.path) if stem.path is not None else f"{song.name} {stem_name(stem.key)}"
+def locate_stem(song: Song, stem: Stem) -> str:
+    """Name a stem in messages by its file, or by song and part if it has none."""
+    return str(stem.path) if stem.path is not None else f"{song.name} {name_stem(stem.key)}"
 
 
 def check_stem(song: Song, stem: Stem, loaded: StemAudio) -> list[Note]:
-    """Remarks on one stem.
+    """Check the samples of one stem; returns notes for the user.
 
     Raises:
         DataError: it holds NaN or infinite samples.
     """
     if not np.isfinite(loaded.audio).all():
-        raise DataError(f"{where(song, stem)}: the audio holds NaN or infinite samples")
+        raise DataError(f"{locate_stem(song, stem)}: the audio holds NaN or infinite samples")
     if not loaded.clipped:
         return []
     return [
         (
             "warning",
-            f"{where(song, stem)}: {loaded.clipped} clipped samples; export with more headroom",
+            f"{locate_stem(song, stem)}: {loaded.clipped} clipped samples; "
+            "export with more headroom",
         )
     ]
 
@@ -43,7 +44,11 @@ def is_silent(loaded: StemAudio) -> bool:
 
 
 def check_silence(silent: list[str], *, allow_silent: bool) -> list[Note]:
-    """A remark on silent stems, or DataError unless they are allowed."""
+    """Check for silent stems; returns notes for the user.
+
+    Raises:
+        DataError: there are silent stems and they are not allowed.
+    """
     if not silent:
         return []
     if not allow_silent:
@@ -55,7 +60,7 @@ def check_silence(silent: list[str], *, allow_silent: bool) -> list[Note]:
 
 
 def check_parts(song: Song) -> list[Note]:
-    """A remark on singers who lack a part that others of the same number sing."""
+    """Check for singer numbers that are missing in some parts; returns notes for the user."""
     sung: dict[str, set[str]] = {}
     for stem in song.stems:
         sung.setdefault(stem.singer, set()).add(stem.part)
@@ -69,7 +74,7 @@ def check_parts(song: Song) -> list[Note]:
 
 
 def check_rates(song: Song, rates: dict[Stem, int]) -> list[Note]:
-    """A remark where files are resampled, or differ in sample rate."""
+    """Check for files that are resampled or differ in sample rate; returns notes for the user."""
     found = sorted(set(rates.values()))
     if found == [RATE]:
         return []
@@ -77,8 +82,10 @@ def check_rates(song: Song, rates: dict[Stem, int]) -> list[Note]:
     return [("info", f"{song.name}: sample rate {text} Hz, resampled to {RATE} Hz")]
 
 
-def common_length(reader: Reader, song: Song, lengths: dict[Stem, int]) -> tuple[int, list[Note]]:
-    """Length in samples to which all stems of a song are cut, and remarks on it.
+def find_common_length(
+    reader: Reader, song: Song, lengths: dict[Stem, int]
+) -> tuple[int, list[Note]]:
+    """Find the length in samples to which all stems of a song are cut, and notes for the user.
 
     Raises:
         DataError: the stems differ by more than the reader tolerates, or are too short.
@@ -87,14 +94,14 @@ def common_length(reader: Reader, song: Song, lengths: dict[Stem, int]) -> tuple
     shortest, longest = lengths[short] / RATE, lengths[long] / RATE
     if longest - shortest > reader.length_tolerance(song, lengths[short]):
         raise DataError(
-            f"{where(song, short)} lasts {shortest:.2f} s but {where(song, long)} lasts "
-            f"{longest:.2f} s; the stems of a song must start together and have one length"
+            f"{locate_stem(song, short)} lasts {shortest:.2f} s but {locate_stem(song, long)} "
+            f"lasts {longest:.2f} s; the stems of a song must start together and have one length"
         )
     seconds = reader.song_seconds(song, lengths[short])
     n_samples = lengths[short] if seconds is None else seconds * RATE
     if n_samples < RATE:
         raise DataError(
-            f"{where(song, short)}: {shortest:.2f} s is too short; a song needs at least 1 s"
+            f"{locate_stem(song, short)}: {shortest:.2f} s is too short; a song needs at least 1 s"
         )
     if lengths[long] == n_samples:
         return n_samples, []
@@ -103,7 +110,11 @@ def common_length(reader: Reader, song: Song, lengths: dict[Stem, int]) -> tuple
 
 
 def fit_f0(track: NDArray[np.float32], n_frames: int, place: str) -> NDArray[np.float32]:
-    """Cut a track to the song; a track that ends within two frames of it is padded with silence."""
+    """Cut an F0 track to the song's N frames; up to two missing frames are filled with silence.
+
+    Raises:
+        DataError: more frames are missing.
+    """
     if len(track) < n_frames - 2:
         raise DataError(
             f"{place}: its F0 has {len(track)} frames, the song {n_frames}; the F0 belongs to "

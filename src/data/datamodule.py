@@ -14,13 +14,13 @@ from .estimated import EstimatorRecipe, estimate_mixtures
 from .excerpts import FixedExcerpts, Item, Regions, collate
 from .f0_augmentation import F0Augmentation
 from .mixing import Mixing
-from .mixtures import Mixture, Singers, choose_mixtures, find_mixtures, training_singers
-from .prepared import F0Kind, PreparedSet, PreparedSong, prepare, prepared_folder
+from .mixtures import Mixture, Singers, choose_mixtures, choose_training_singers, find_mixtures
+from .prepared import F0Kind, PreparedSet, PreparedSong, locate_prepared, prepare
 from .readers import build_reader
 from .readers.base import HOP, RATE, DataError, Reader
 from .sampler import EpochSampler
-from .splits import STAGES, Split, Use, split_songs, time_regions
-from .training import PER_PART, TrainingSet, training_sampler, training_set
+from .splits import STAGES, Split, Use, split_in_time, split_songs
+from .training import PER_PART, TrainingSet, build_training_sampler, build_training_set
 
 Opened = TypeVar("Opened", bound=TrainingSet | FixedExcerpts)
 
@@ -36,13 +36,13 @@ class MixtureDataModule(pl.LightningDataModule):
         reader: {"name": ..., "options": {...}}: the reader (see `src.data.readers.READERS`) and
             its own options; or just its name.
         n_singers: J.
-        cache_dir: where prepared data lie.
+        cache_dir: folder of the prepared data.
         root: folder of the data; `generated` needs none, `several` has one per data set instead.
         parts: voice names from the highest to the lowest (reader `folder` only).
         size: "full" or "small": song lists of `split` and excerpts per epoch.
-        f0: kind of F0, "cached" (lies with the data, or exact), "stems" (of isolated stems) or
-            "estimated" (from the mixtures, by `estimator`).
-        estimator: the multi-F0 estimator of "estimated".
+        f0: kind of F0: "cached" (comes with the data, or exact), "stems" (estimated from the
+            isolated stems) or "estimated" (estimated from the mixtures by `estimator`).
+        estimator: multi-F0 estimator, for "estimated" F0.
         singers: singers for training and test: None = all, a list, or {song: list}.
         cross_singers: training mixes any singers (otherwise one singer number per mixture).
         val_cross_singers, test_cross_singers: the same for validation and test.
@@ -52,9 +52,9 @@ class MixtureDataModule(pl.LightningDataModule):
         excerpt_seconds: length of an excerpt.
         test_first_excerpt, test_start_offset: see `src.data.excerpts.FixedExcerpts`; 1 and -256
             are the reference test protocol.
-        batch_size, num_workers, pin_memory: of the loaders.
-        mixing: other mixtures for training, of any singers and several J, see `src.data.mixing`.
-        f0_augmentation: errors in the F0 of training, see `src.data.f0_augmentation`.
+        batch_size, num_workers, pin_memory: see `torch.utils.data.DataLoader`.
+        mixing: dynamic mixing of training mixtures, see `src.data.mixing`.
+        f0_augmentation: errors in the F0 of training excerpts, see `src.data.f0_augmentation`.
         seed: seed of the random excerpts and their order.
         allow_silent: accept silent stems.
         progress: show the progress of the preparation.
@@ -135,30 +135,30 @@ class MixtureDataModule(pl.LightningDataModule):
         self.test_set: FixedExcerpts | None = None
 
     def build_reader(self) -> Reader:
-        """The reader of this data set; finds and checks its files.
+        """Build the reader of this data set, which finds and checks its files.
 
         Raises:
             DataError: the data are missing or malformed.
         """
         return build_reader(self.reader_name, self.root, **self.reader_options)
 
-    def song_split(self, reader: Reader) -> Split:
-        """Song names for training, validation and test."""
+    def choose_split(self, reader: Reader) -> Split:
+        """Choose the songs for training, validation and test."""
         names = [song.name for song in reader.songs()]
         return split_songs(names, self.lists, held_out=bool(self.val_singers))
 
     def prepare_data(self) -> None:
-        """Prepare the songs that the trainer is about to need (all, without a trainer)."""
+        """Prepare the songs of the trainer's stage; all songs if there is no trainer."""
         state = None if self.trainer is None else self.trainer.state.fn
         self.prepare(None if state is None else state.value)
 
     def prepare(self, stage: str | None = None) -> PreparedSet:
         """Prepare the songs of a stage ("fit", "validate", "test"; None = all of them).
 
-        Estimated F0 is prepared for the mixtures that the stage needs, and no others.
+        Estimated F0 is prepared only for the mixtures of the stage.
         """
         reader = self.build_reader()
-        split = self.song_split(reader)
+        split = self.choose_split(reader)
         uses = STAGES[stage]
         prepared = prepare(
             reader,
@@ -170,62 +170,64 @@ class MixtureDataModule(pl.LightningDataModule):
         )
         if self.f0 != "estimated":
             return prepared
-        recipe = self._recipe()
+        recipe = self._require_recipe()
         prepared = PreparedSet.open(prepared.folder, estimator=recipe.fingerprint)
         wanted = []
         for use in uses:
-            songs, singers, cross_singers = self._cast(prepared, split, use)
+            songs, singers, cross_singers = self._choose_cast(prepared, split, use)
             for _, mixtures in find_mixtures(songs, self.n_singers, singers, cross_singers):
                 wanted += mixtures
         estimate_mixtures(prepared, wanted, recipe, progress=self.progress)
         return prepared
 
-    def _recipe(self) -> EstimatorRecipe:
+    def _require_recipe(self) -> EstimatorRecipe:
         if self.estimator is None:
             raise DataError("data.f0=estimated needs data.estimator, see conf/multif0")
         return self.estimator
 
-    def _cast(
+    def _choose_cast(
         self, prepared: PreparedSet, split: Split, use: Use
     ) -> tuple[list[PreparedSong], Singers, bool]:
-        """The songs of a use, who sings in them, and whether any of them with any other."""
+        """Choose songs and singers of a use, and whether any singers may be combined."""
         songs = [prepared.song(name) for name in getattr(split, use)]
         if use == "train":
             return (
                 songs,
-                training_singers(songs, self.singers, self.val_singers),
+                choose_training_singers(songs, self.singers, self.val_singers),
                 self.cross_singers,
             )
         if use == "val":
             return songs, self.val_singers or self.singers, self.val_cross_singers
         return songs, self.singers, self.test_cross_singers
 
-    def mixtures(self, prepared: PreparedSet, use: Use) -> list[tuple[PreparedSong, list[Mixture]]]:
-        """The songs of a use and their mixtures with F0.
+    def list_mixtures(
+        self, prepared: PreparedSet, use: Use
+    ) -> list[tuple[PreparedSong, list[Mixture]]]:
+        """List the songs of a use and their mixtures that have F0.
 
         Raises:
             DataError: there are none.
         """
-        split = self.song_split(self.build_reader())
-        songs, singers, cross_singers = self._cast(prepared, split, use)
+        split = self.choose_split(self.build_reader())
+        songs, singers, cross_singers = self._choose_cast(prepared, split, use)
         return choose_mixtures(songs, self.n_singers, self.f0, singers, cross_singers)
 
     def setup(self, stage: str | None = None) -> None:
         """Open the prepared songs and list the excerpts of a stage."""
         reader = self.build_reader()
-        split = self.song_split(reader)
+        split = self.choose_split(reader)
         prepared = PreparedSet.open(
-            prepared_folder(reader, self.cache_dir),
-            estimator=self._recipe().fingerprint if self.f0 == "estimated" else None,
+            locate_prepared(reader, self.cache_dir),
+            estimator=self._require_recipe().fingerprint if self.f0 == "estimated" else None,
         )
         uses = STAGES[stage]
         regions: tuple[Regions | None, Regions | None] = (None, None)  # training, validation
         if split.in_time and "val" in uses:
             in_time = [prepared.song(name) for name in split.val]
-            regions = time_regions(in_time, self.val_fraction)
+            regions = split_in_time(in_time, self.val_fraction)
         if "train" in uses:
-            songs, singers, cross_singers = self._cast(prepared, split, "train")
-            self.train_set = training_set(
+            songs, singers, cross_singers = self._choose_cast(prepared, split, "train")
+            self.train_set = build_training_set(
                 songs,
                 self.n_singers,
                 self.f0,
@@ -239,9 +241,9 @@ class MixtureDataModule(pl.LightningDataModule):
                 excerpt_samples=self.excerpt_samples,
             )
         if "val" in uses:
-            self.val_set = self._fixed(prepared, split, "val", regions=regions[1])
+            self.val_set = self._build_fixed(prepared, split, "val", regions=regions[1])
         if "test" in uses:
-            self.test_set = self._fixed(
+            self.test_set = self._build_fixed(
                 prepared,
                 split,
                 "test",
@@ -249,8 +251,18 @@ class MixtureDataModule(pl.LightningDataModule):
                 start_offset=self.test_start_offset,
             )
 
-    def _fixed(self, prepared: PreparedSet, split: Split, use: Use, **more: Any) -> FixedExcerpts:
-        songs, singers, cross_singers = self._cast(prepared, split, use)
+    def _build_fixed(
+        self,
+        prepared: PreparedSet,
+        split: Split,
+        use: Use,
+        *,
+        regions: Regions | None = None,
+        first_excerpt: int = 0,
+        start_offset: int = 0,
+    ) -> FixedExcerpts:
+        """Build the excerpts of validation or test; arguments as in `FixedExcerpts`."""
+        songs, singers, cross_singers = self._choose_cast(prepared, split, use)
         return FixedExcerpts(
             songs,
             self.n_singers,
@@ -258,34 +270,38 @@ class MixtureDataModule(pl.LightningDataModule):
             seed=self.seed,
             singers=singers,
             cross_singers=cross_singers,
+            regions=regions,
             excerpt_samples=self.excerpt_samples,
-            **more,
+            first_excerpt=first_excerpt,
+            start_offset=start_offset,
         )
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Shuffled training excerpts, new ones in every epoch."""
-        dataset = self._ready(self.train_set)
-        sampler = training_sampler(len(dataset), self.mixing, self.batch_size, seed=self.seed)
-        return self._loader(dataset, sampler)
+        dataset = self._require_ready(self.train_set)
+        sampler = build_training_sampler(len(dataset), self.mixing, self.batch_size, seed=self.seed)
+        return self._build_loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Item]:
         """Validation excerpts."""
-        dataset = self._ready(self.val_set)
-        return self._loader(dataset, EpochSampler(len(dataset), seed=self.seed, shuffle=False))
+        dataset = self._require_ready(self.val_set)
+        return self._build_loader(
+            dataset, EpochSampler(len(dataset), seed=self.seed, shuffle=False)
+        )
 
     def test_dataloader(self) -> DataLoader[Item]:
         """Test excerpts, each exactly once (ranks may differ by one item)."""
-        dataset = self._ready(self.test_set)
+        dataset = self._require_ready(self.test_set)
         sampler = EpochSampler(len(dataset), seed=self.seed, shuffle=False, pad=False)
-        return self._loader(dataset, sampler)
+        return self._build_loader(dataset, sampler)
 
     @staticmethod
-    def _ready(dataset: Opened | None) -> Opened:
+    def _require_ready(dataset: Opened | None) -> Opened:
         if dataset is None:
             raise RuntimeError("call prepare_data() and setup() before asking for a loader")
         return dataset
 
-    def _loader(self, dataset: Dataset[Item], sampler: EpochSampler) -> DataLoader[Item]:
+    def _build_loader(self, dataset: Dataset[Item], sampler: EpochSampler) -> DataLoader[Item]:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
@@ -294,6 +310,6 @@ class MixtureDataModule(pl.LightningDataModule):
             collate_fn=collate,
             pin_memory=self.pin_memory,
             persistent_workers=self.num_workers > 0,
-            # Its own generator, or every epoch would draw a worker seed from the global state.
+            # Its own generator, so that worker seeds are not drawn from the global one.
             generator=torch.Generator().manual_seed(self.seed),
         )

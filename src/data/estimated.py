@@ -1,8 +1,8 @@
-"""F0 estimated from mixtures: computed when first needed, kept beside the prepared songs.
+"""F0 estimated from mixtures: computed when first needed, stored with the prepared songs.
 
 One file per mixture and estimator, `f0_estimated_<digest>_<mixture>.npy` (float32 [N, J] in Hz,
-columns from the highest voice to the lowest). The digest stands for the estimator's configuration,
-its weights and its code, so a changed estimator estimates anew and results never mix.
+columns from the highest voice to the lowest). The digest covers the estimator's configuration,
+weights and code, so that a changed estimator never reads the tracks of another one.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..f0.estimate import F0Estimator
 from ..files import replace_when_complete
-from .mixtures import Mixture, mixed
-from .prepared import F0Kind, locked
+from .mixtures import Mixture, mix
+from .prepared import F0Kind, hold_lock
 from .readers.base import DataError
 from .store import PreparedSet, PreparedSong
 
 log = logging.getLogger(__name__)
 
-# Code and weights on which estimated tracks depend, below this package.
+# Code and weights that estimated tracks depend on, as paths in this package.
 _DECISIVE = ("f0", "dsp/hpss.py", "dsp/median.py", "dsp/stft.py", "dsp/tracks.py", "audio.py")
 
 
 class EstimatorRecipe:
     """A multi-F0 estimator that is built when it is first needed.
 
-    Loading a network is in vain where all tracks lie there already; its fingerprint is not.
+    If all tracks are stored already, only the fingerprint is needed and no network is loaded.
 
     Args:
         config: configuration of the estimator with its `_target_`, as in conf/multif0.
@@ -47,24 +47,24 @@ class EstimatorRecipe:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of configuration, files that it names (weights), and the code that decides."""
+        """Digest of the configuration, the files that it names (weights) and the code."""
         code = Path(__file__).parents[1]
-        # Compiled code (Python's and numba's) appears and changes without the sources changing.
+        # Compiled files (of Python and numba) change although the sources do not.
         files = sorted(
             path
             for place in _DECISIVE
             for path in ((code / place).rglob("*") if (code / place).is_dir() else [code / place])
             if path.is_file() and "__pycache__" not in path.parts
         )
-        parts = {str(p.relative_to(code)): _file_digest(p) for p in files}
-        text = json.dumps([_contents(self.config), parts], sort_keys=True, default=str)
+        parts = {str(p.relative_to(code)): _digest_file(p) for p in files}
+        text = json.dumps([_read_contents(self.config), parts], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def build(self) -> F0Estimator:
-        """The estimator.
+        """Build the estimator.
 
         Raises:
-            DataError: the configuration takes tracks that lie with the data.
+            DataError: the configuration reads stored tracks instead of estimating.
         """
         estimator = instantiate(self.config)
         if isinstance(estimator, StoredTracks):
@@ -74,7 +74,7 @@ class EstimatorRecipe:
 
 
 class StoredTracks:
-    """Stands where an estimator stands, and takes tracks that lie with the data (to compare).
+    """Takes the place of an estimator but reads stored tracks of the data set, for comparison.
 
     Args:
         kind: "cached" (published tracks, or exact F0) or "stems" (F0 of the isolated stems).
@@ -86,7 +86,7 @@ class StoredTracks:
         self.kind: F0Kind = kind
 
     def __call__(self, audio: NDArray[np.float32], n_singers: int, *_: Any, **__: Any) -> Any:
-        """There is nothing to look up for audio alone.
+        """Refuse to estimate: stored tracks cannot be found from audio alone.
 
         Raises:
             DataError: always.
@@ -104,27 +104,26 @@ def estimate_mixtures(
     *,
     progress: bool = True,
 ) -> None:
-    """Estimate the F0 of mixtures that have none by this estimator yet.
+    """Estimate the F0 of mixtures that have no tracks of this estimator yet.
 
-    The estimator gets nothing but the sum of the stems. Every mixture is written as soon as it is
-    done, so an interrupted call loses one mixture at most. A second process waits and finds the
-    work done.
+    The estimator gets only the sum of the stems. Every mixture is written as soon as it is done, so
+    an interrupted call loses at most one mixture. A second process waits and finds the work done.
 
     Args:
         prepared: the songs, opened with the recipe's fingerprint.
-        mixtures: what is needed, possibly repeated.
+        mixtures: the mixtures that are needed, possibly repeated.
         recipe: the estimator.
         progress: show a progress bar.
 
     Raises:
         DataError: the folder cannot be written.
-        ValueError: the estimator cannot be built or cannot do these mixtures.
+        UmssError: the estimator cannot be built or cannot do these mixtures.
     """
-    if not _missing(prepared, mixtures):
+    if not _find_missing(prepared, mixtures):
         return
     try:
-        with locked(prepared.folder):
-            todo = _missing(prepared, mixtures)
+        with hold_lock(prepared.folder):
+            todo = _find_missing(prepared, mixtures)
             estimator = recipe.build()
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             with Progress(*columns, TimeElapsedColumn(), disable=not progress) as bar:
@@ -134,7 +133,7 @@ def estimate_mixtures(
                     _estimate(song, mixture, estimator)
                     bar.advance(task)
     except FileNotFoundError:
-        raise  # weights that are missing: the message says where they should be
+        raise  # missing weights: the message says where they should be
     except OSError as error:
         raise DataError(
             f"{prepared.folder}: cannot keep the estimated F0 there ({error}); set "
@@ -142,7 +141,7 @@ def estimate_mixtures(
         ) from error
 
 
-def _missing(
+def _find_missing(
     prepared: PreparedSet, mixtures: Collection[Mixture]
 ) -> list[tuple[PreparedSong, Mixture]]:
     pairs = [(prepared.song(mixture.song), mixture) for mixture in dict.fromkeys(mixtures)]
@@ -151,7 +150,7 @@ def _missing(
 
 def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> None:
     parts = [part for part, _ in mixture.keys]
-    estimate = estimator(mixed(song, mixture), len(parts), parts)
+    estimate = estimator(mix(song, mixture), len(parts), parts)
     for warning in estimate.warnings:
         log.warning("%s, %s: %s", song.name, mixture.name, warning)
     path = song.estimated_path(mixture.keys)
@@ -159,16 +158,16 @@ def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> N
         np.save(temporary, estimate.contours.to_frames(song.n_frames))
 
 
-def _contents(value: Any) -> Any:
-    """A configuration with the contents of files in place of their paths."""
+def _read_contents(value: Any) -> Any:
+    """Replace paths of files in a configuration by digests of their contents."""
     if isinstance(value, Mapping):
-        return {key: _contents(entry) for key, entry in value.items()}
+        return {key: _read_contents(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_contents(entry) for entry in value]
+        return [_read_contents(entry) for entry in value]
     if isinstance(value, str) and Path(value).is_file():
-        return _file_digest(Path(value))
+        return _digest_file(Path(value))
     return value
 
 
-def _file_digest(path: Path) -> str:
+def _digest_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

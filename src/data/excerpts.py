@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..errors import UmssError
-from .mixtures import Mixture, Singers, choose_mixtures, full_mix_keys
+from .mixtures import Mixture, Singers, choose_mixtures, find_full_mix_keys
 from .readers.base import HOP, RATE, DataError
 from .store import PreparedSong
 
@@ -59,11 +59,11 @@ def load_item(
     """Cut one excerpt out of the memory maps.
 
     Args:
-        song, mixture: what is sung.
+        song, mixture: the song and the singers.
         start: first sample, a multiple of 256.
         length: T, samples.
         kind: kind of F0, see `PreparedSong.f0`.
-        seed: the item's seed, for random numbers that belong to it.
+        seed: seed of random numbers for this item.
         excerpt: the excerpt's number.
     """
     stop = start + length
@@ -71,7 +71,7 @@ def load_item(
     mix = sources.sum(axis=0)
     everybody = mix + sum(
         song.audio(key)[start:stop]
-        for key in full_mix_keys(song, mixture)
+        for key in find_full_mix_keys(song, mixture)
         if key not in mixture.keys
     )
     scale = float(np.abs(mix).max()) or 1.0
@@ -106,16 +106,16 @@ def collate(items: Sequence[Item]) -> dict[str, Any]:
     return batch
 
 
-def excerpt_starts(
+def list_excerpt_starts(
     begin: int, end: int, length: int, first_excerpt: int = 0, start_offset: int = 0
 ) -> list[tuple[int, int]]:
-    """(number, first sample) of consecutive excerpts of a stretch: i starts at i length + offset.
+    """List (number i, first sample i * length + offset) of consecutive excerpts of a stretch.
 
     Args:
-        begin, end: the stretch, samples.
+        begin, end: first sample of the stretch and its end.
         length: of an excerpt, samples.
         first_excerpt: first i.
-        start_offset: samples; an excerpt that it pushes over the end is left out.
+        start_offset: offset in samples; excerpts that would pass the end are left out.
     """
     starts = [
         (i, begin + i * length + start_offset)
@@ -128,7 +128,7 @@ class TrainExcerpts(Dataset[Item]):
     """Random excerpts: k per 10-s part of every song and epoch, each of a random mixture.
 
     An item is addressed by (epoch, index) and drawn from a generator seeded with (seed, epoch,
-    index). There is no state, so resuming is exact and ranks need not talk to each other.
+    index). There is no state, so resuming is exact and ranks need no communication.
 
     Args:
         songs: prepared songs.
@@ -136,7 +136,7 @@ class TrainExcerpts(Dataset[Item]):
         kind: kind of F0, see `PreparedSong.f0`; only mixtures that have it are drawn.
         seed: seed of all draws.
         per_part: k, excerpts per part and epoch (paper: 4 for the full set, 12 for the small).
-        singers, cross_singers: see `mixtures_of`.
+        singers, cross_singers: see `list_mixtures`.
         regions: stretches of the songs to use.
         excerpt_samples: T.
 
@@ -163,10 +163,10 @@ class TrainExcerpts(Dataset[Item]):
         self.excerpt_samples = excerpt_samples
         self._parts: list[tuple[PreparedSong, list[Mixture], int, int]] = []
         for song, mixtures in choose_mixtures(songs, n_singers, kind, singers, cross_singers):
-            for first, last in training_parts(*usable_region(song, regions, excerpt_samples)):
+            for first, last in split_parts(*find_usable_region(song, regions, excerpt_samples)):
                 self._parts.append((song, mixtures, first, last))
         if not self._parts:
-            raise DataError(too_short(songs, excerpt_samples))
+            raise DataError(explain_too_short(songs, excerpt_samples))
 
     def __len__(self) -> int:
         return len(self._parts) * self.per_part
@@ -198,14 +198,14 @@ class FixedExcerpts(Dataset[Item]):
 
     Args:
         songs, n_singers, kind, singers, regions, excerpt_samples, seed: see `TrainExcerpts`.
-        cross_singers: see `mixtures_of`.
+        cross_singers: see `list_mixtures`.
         first_excerpt: first i; the reference test protocol skips excerpt 0.
         start_offset: samples, a multiple of 256; -256 reproduces the reference test protocol,
             whose excerpts start one frame early.
 
     Raises:
         DataError: no mixture with this F0, or no song long enough.
-        ValueError: an offset off the grid, or before the start of the song.
+        UmssError: an offset off the grid, or before the start of the song.
     """
 
     def __init__(
@@ -233,12 +233,12 @@ class FixedExcerpts(Dataset[Item]):
         self.excerpt_samples = excerpt_samples
         self._items: list[tuple[PreparedSong, Mixture, int, int]] = []
         for song, mixtures in choose_mixtures(songs, n_singers, kind, singers, cross_singers):
-            begin, end = usable_region(song, regions, excerpt_samples)
-            starts = excerpt_starts(begin, end, excerpt_samples, first_excerpt, start_offset)
+            begin, end = find_usable_region(song, regions, excerpt_samples)
+            starts = list_excerpt_starts(begin, end, excerpt_samples, first_excerpt, start_offset)
             for mixture in mixtures:
                 self._items += [(song, mixture, excerpt, start) for excerpt, start in starts]
         if not self._items:
-            raise DataError(too_short(songs, (first_excerpt + 1) * excerpt_samples))
+            raise DataError(explain_too_short(songs, (first_excerpt + 1) * excerpt_samples))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -258,21 +258,23 @@ class FixedExcerpts(Dataset[Item]):
         )
 
 
-def training_parts(begin: int, end: int) -> list[tuple[int, int]]:
-    """(first sample, end) of the 10-s parts of a stretch; none of an empty one."""
+def split_parts(begin: int, end: int) -> list[tuple[int, int]]:
+    """Split a stretch into 10-s parts (first sample, end); an empty one has none."""
     n_parts = max(1, (end - begin) // PART_SAMPLES) if end > begin else 0
     firsts = [begin + part * PART_SAMPLES for part in range(n_parts)]
-    # The last part takes the remainder of the stretch along.
+    # The last part also covers the remainder of the stretch.
     return list(zip(firsts, [*firsts[1:], end], strict=True)) if firsts else []
 
 
 def draw_start(rng: np.random.Generator, first: int, last: int, length: int) -> int:
-    """A random start, on the grid from `first` on, of `length` samples that end by `last`."""
+    """Draw a start on the 16-ms grid from `first` on, so that `length` samples end by `last`."""
     return first + HOP * int(rng.integers((last - length - first) // HOP + 1))
 
 
-def usable_region(song: PreparedSong, regions: Regions | None, excerpt: int) -> tuple[int, int]:
-    """First sample (on the grid) and end of the stretch to use; empty if too short."""
+def find_usable_region(
+    song: PreparedSong, regions: Regions | None, excerpt: int
+) -> tuple[int, int]:
+    """Find first sample (on the 16-ms grid) and end of the usable stretch; empty if too short."""
     begin, end = (regions or {}).get(song.name, (0, song.n_samples))
     if end - begin < excerpt:
         log.warning("%s: shorter than one excerpt; left out", song.name)
@@ -280,7 +282,7 @@ def usable_region(song: PreparedSong, regions: Regions | None, excerpt: int) -> 
     return begin, end
 
 
-def too_short(songs: Sequence[PreparedSong], samples: int) -> str:
-    """What is wrong if no song has a stretch of this many samples."""
+def explain_too_short(songs: Sequence[PreparedSong], samples: int) -> str:
+    """Explain that no song has a stretch of this many samples."""
     names = ", ".join(song.name for song in songs)
     return f"{names}: no stretch is as long as the {samples / RATE:g} s that are needed"

@@ -1,4 +1,4 @@
-"""Errors in the F0 that a network is trained with, so that it stands those of F0 estimators."""
+"""Errors in the F0 of training excerpts, which make networks robust to errors of estimators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .readers.base import HOP, RATE, DataError
 
 @dataclass(frozen=True)
 class F0Augmentation(F0Errors):
-    """How wrong the F0 of training excerpts is (`data.f0_augmentation`).
+    """Errors in the F0 of training excerpts (`data.f0_augmentation`).
 
     Only the tracks given to the network change: mixtures, sources and the order of the sources
     stay those of the true F0, and so do validation and test.
@@ -29,7 +29,7 @@ class F0Augmentation(F0Errors):
         offset_hz and all others: see `src.f0.errors.F0Errors`.
 
     Raises:
-        DataError: values that cannot be.
+        DataError: values out of range.
     """
 
     probability: float = 0.0
@@ -57,7 +57,7 @@ class F0Augmentation(F0Errors):
 
     @property
     def any(self) -> bool:
-        """Whether there are errors at all."""
+        """Whether any error is switched on."""
         return super().any or self.jitter_cents > 0 or self.detune_cents > 0
 
     def apply(
@@ -66,14 +66,14 @@ class F0Augmentation(F0Errors):
         rng: np.random.Generator,
         frames_per_second: float = RATE / HOP,
     ) -> NDArray[np.float32]:
-        """Tracks [N, J] with errors: jitter and detuning first, then see `F0Errors.apply`."""
+        """Add errors to tracks [N, J] in Hz: jitter, detuning, then those of `F0Errors.apply`."""
         detune = self.detune_cents * rng.standard_normal((1, f0.shape[1]))
         cents = detune + self.jitter_cents * rng.standard_normal(f0.shape)
         detuned = (f0 * 2 ** (cents / 1200)).astype(np.float32)
         return super().apply(detuned, rng, frames_per_second)
 
-    def on_item(self, item: Item) -> Item:
-        """The excerpt, or one with errors in its F0; drawn by the seed of the item alone."""
+    def apply_to_item(self, item: Item) -> Item:
+        """Add errors to the F0 of an excerpt with the given probability; only its seed decides."""
         rng = np.random.default_rng([int(item["seed"]), 1])
         if rng.random() >= self.probability:
             return item
@@ -87,8 +87,8 @@ class WrongF0Excerpts(Dataset[Item]):
     """Excerpts of another data set, with errors in their F0.
 
     Args:
-        excerpts: training excerpts, by whatever address.
-        errors: what is wrong.
+        excerpts: training excerpts.
+        errors: the errors to add.
     """
 
     def __init__(self, excerpts: Dataset[Item], errors: F0Augmentation) -> None:
@@ -99,4 +99,4 @@ class WrongF0Excerpts(Dataset[Item]):
         return len(self.excerpts)  # type: ignore[arg-type]
 
     def __getitem__(self, address: Any) -> Item:
-        return self.errors.on_item(self.excerpts[address])
+        return self.errors.apply_to_item(self.excerpts[address])

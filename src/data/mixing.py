@@ -1,9 +1,9 @@
-"""Dynamic mixing: training mixtures put together anew, of any voices and several numbers of them.
+"""Dynamic mixing: new training mixtures of any voices, with different numbers of singers.
 
 The songs' own mixtures (`src.data.excerpts.TrainExcerpts`) are few, all have the same J, and their
-voices keep to one key, tempo and balance. Here every item is mixed for itself: voices of one song
-at one time, or of independent songs and times, transposed, with random gains and in a room (each
-if asked for). J is drawn for a whole batch by
+voices have a fixed key, tempo and balance. Here every item is a new mixture: voices of one song at
+one time, or of independent songs and times; optionally transposed, with random gains and in a room.
+J is drawn for a whole batch by
 `src.data.sampler.EnsembleSampler`, so that one model learns all ensembles from duet to sextet.
 """
 
@@ -20,22 +20,22 @@ from .excerpts import (
     Item,
     Regions,
     draw_start,
-    too_short,
-    training_parts,
-    usable_region,
+    explain_too_short,
+    find_usable_region,
+    split_parts,
 )
-from .mixtures import Singers, check_singers, singers_for
+from .mixtures import Singers, check_singers, choose_singers
 from .readers.base import HOP, RATE, DataError, StemKey
 from .room import Room, reverberate
 from .store import PreparedSong
 from .voices import (
     NORMAL_SPEED,
     Voice,
-    mixed_item,
+    build_mixed_item,
+    count_samples,
+    find_speed,
     read_audio,
     read_f0,
-    samples_at,
-    speed_of,
 )
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ MAX_SEMITONES = 12.0
 
 @dataclass(frozen=True)
 class Mixing:
-    """How training mixtures are put together (`data.mixing`).
+    """Settings of dynamic mixing (`data.mixing`).
 
     Args:
         n_singers: the J to train on, one per batch; None = no dynamic mixing. A number given twice
@@ -62,7 +62,7 @@ class Mixing:
         gain_db: every voice gets a gain, uniform within +- this, in dB.
 
     Raises:
-        DataError: values that cannot be.
+        DataError: values out of range.
     """
 
     n_singers: Sequence[int] | None = None
@@ -120,7 +120,7 @@ class MixedExcerpts(Dataset[Item]):
     index), as in `TrainExcerpts`. Its sources are ordered by mean F0, the highest first (silent
     ones last): parts of different songs have no order of their own. `song`, `mixture_name`,
     `parts` and `singers` name what was drawn, `start` and `excerpt` the place of the first voice
-    drawn, and `full_mix_peak` is that of the mixture, for there is nothing else to it.
+    drawn, and `full_mix_peak` is the peak of the mixture, which has no other parts.
 
     Args:
         songs: prepared songs.
@@ -160,16 +160,16 @@ class MixedExcerpts(Dataset[Item]):
         self._stems: list[tuple[PreparedSong, StemKey]] = []
         long_enough = False
         for song in songs:
-            begin, end = usable_region(song, regions, excerpt_samples)
+            begin, end = find_usable_region(song, regions, excerpt_samples)
             long_enough |= end > begin
-            keys = _usable_keys(song, kind, singers)
+            keys = _find_usable_keys(song, kind, singers)
             if end > begin and keys:
                 self._regions[song.name] = (begin, end)
                 self._keys[song.name] = keys
                 self._stems += [(song, key) for key in keys]
-                self._parts += [(song, *part) for part in training_parts(begin, end)]
+                self._parts += [(song, *part) for part in split_parts(begin, end)]
         if not long_enough:
-            raise DataError(too_short(songs, excerpt_samples))
+            raise DataError(explain_too_short(songs, excerpt_samples))
         most = max(mixing.n_singers or (1,))
         if len(self._stems) < most:
             names = ", ".join(song.name for song in songs)
@@ -193,9 +193,9 @@ class MixedExcerpts(Dataset[Item]):
         seed = int(rng.integers(2**63 - 1))
         song, first, last = self._parts[index // self.per_part]
         if rng.random() < self.mixing.same_song:
-            voices = self._together(rng, song, (first, last), n_singers)
+            voices = self._draw_together(rng, song, (first, last), n_singers)
         else:
-            voices = self._apart(rng, n_singers)
+            voices = self._draw_apart(rng, n_singers)
         gains = 10 ** (rng.uniform(-1, 1, n_singers) * self.mixing.gain_db / 20)
         room = self.mixing.room
         responses = None if room is None else room.draw(n_singers, rng)
@@ -206,26 +206,26 @@ class MixedExcerpts(Dataset[Item]):
         sources *= gains[:, None].astype(np.float32)
         n_frames = -(-self.excerpt_samples // HOP)
         f0 = np.stack([read_f0(voice, self.kind, n_frames) for voice in voices])
-        return mixed_item(voices, sources, f0, seed)
+        return build_mixed_item(voices, sources, f0, seed)
 
-    def _place(self, rng: np.random.Generator, first: int, last: int) -> tuple[int, int]:
-        """A random start within a stretch, and the speed to play at from there."""
+    def _draw_place(self, rng: np.random.Generator, first: int, last: int) -> tuple[int, int]:
+        """Draw a start within a stretch, and the speed of playback from there."""
         speed = NORMAL_SPEED
         if self.mixing.pitch_semitones > 0:
-            speed = speed_of(rng.uniform(-1, 1) * self.mixing.pitch_semitones)
-            # A short stretch can be played only as fast as it lasts the excerpt out.
+            speed = find_speed(rng.uniform(-1, 1) * self.mixing.pitch_semitones)
+            # A short stretch must not be played so fast that it ends before the excerpt.
             speed = min(speed, (last - first) * NORMAL_SPEED // self.excerpt_samples)
-        return draw_start(rng, first, last, samples_at(self.excerpt_samples, speed)), speed
+        return draw_start(rng, first, last, count_samples(self.excerpt_samples, speed)), speed
 
-    def _together(
+    def _draw_together(
         self,
         rng: np.random.Generator,
         song: PreparedSong,
         part: tuple[int, int],
         n_singers: int,
     ) -> list[Voice]:
-        """Voices of one song at one time; if it has too few, of others besides."""
-        start, speed = self._place(rng, *part)
+        """Draw voices of one song at one time; if it has too few, also voices of other songs."""
+        start, speed = self._draw_place(rng, *part)
         keys = [self._keys[song.name][i] for i in rng.permutation(len(self._keys[song.name]))]
         # The first key of every part, in random order of parts and singers; then the unisons.
         leaders = list({part: (part, singer) for part, singer in reversed(keys)}.values())
@@ -233,12 +233,12 @@ class MixedExcerpts(Dataset[Item]):
         others = [key for key in keys if key not in leaders]
         region = self._regions[song.name]
         voices = [Voice(song, key, start, region, speed) for key in (leaders + others)[:n_singers]]
-        return voices + self._apart(rng, n_singers - len(voices), without=song)
+        return voices + self._draw_apart(rng, n_singers - len(voices), without=song)
 
-    def _apart(
+    def _draw_apart(
         self, rng: np.random.Generator, n_voices: int, *, without: PreparedSong | None = None
     ) -> list[Voice]:
-        """Different stems at independent times; longer stems are drawn more often."""
+        """Draw different stems at independent times; longer stems are drawn more often."""
         if n_voices == 0:
             return []
         weights = self._weights.copy()
@@ -250,14 +250,14 @@ class MixedExcerpts(Dataset[Item]):
         voices = []
         for song, key in (self._stems[i] for i in chosen):
             region = self._regions[song.name]
-            start, speed = self._place(rng, *region)
+            start, speed = self._draw_place(rng, *region)
             voices.append(Voice(song, key, start, region, speed))
         return voices
 
 
-def _usable_keys(song: PreparedSong, kind: str, singers: Singers) -> list[StemKey]:
-    """Stems of the chosen singers that have F0 without regard to a mixture."""
-    wanted = singers_for(song, singers)
+def _find_usable_keys(song: PreparedSong, kind: str, singers: Singers) -> list[StemKey]:
+    """Find stems of the chosen singers that have F0 of their own, not only in mixtures."""
+    wanted = choose_singers(song, singers)
     allowed = None if wanted is None else {str(singer) for singer in wanted}
     keys = [key for key in song.keys if allowed is None or key[1] in allowed]
     usable = [key for key in keys if song.has_f0((key,), kind)]

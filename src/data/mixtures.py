@@ -1,4 +1,4 @@
-"""Mixtures of J singers out of prepared songs.
+"""Mixtures of J singers from prepared songs.
 
 Rule of the paper (section V): for J below the number of parts every combination of J parts, one
 singer each.
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .readers.base import DataError, StemKey
-from .store import PreparedSong, mixture_name
+from .store import PreparedSong, name_mixture
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +33,17 @@ class Mixture:
     @property
     def name(self) -> str:
         """E.g. "soprano_1+alto_2"."""
-        return mixture_name(self.keys)
+        return name_mixture(self.keys)
 
 
-def mixtures_of(
+def list_mixtures(
     song: PreparedSong,
     n_singers: int,
     *,
     singers: Collection[int | str] | None = None,
     cross_singers: bool = False,
 ) -> list[Mixture]:
-    """Every mixture of J singers of a song, one singer per part, parts from highest to lowest.
+    """List all mixtures of J singers of a song, one singer per part, parts from highest to lowest.
 
     Args:
         song: the song.
@@ -70,8 +70,8 @@ def mixtures_of(
     return found
 
 
-def full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, ...]:
-    """The mixture's stems plus the song's other parts, sung by the first singer's number."""
+def find_full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, ...]:
+    """Find the stems of the full mix: the mixture's, and the other parts by its first singer."""
     own = {part: singer for part, singer in mixture.keys}
     keys = []
     for part in song.parts:
@@ -81,8 +81,8 @@ def full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, ...]:
     return tuple(keys)
 
 
-def mixed(song: PreparedSong, mixture: Mixture) -> NDArray[np.float32]:
-    """The whole song as these singers sing it, float32 [T], scaled to peak 1."""
+def mix(song: PreparedSong, mixture: Mixture) -> NDArray[np.float32]:
+    """Mix the whole song from the stems of these singers, float32 [T], scaled to peak 1."""
     audio = np.stack([song.audio(key) for key in mixture.keys]).sum(axis=0)
     scaled: NDArray[np.float32] = audio / np.float32(np.abs(audio).max(initial=0.0) or 1.0)
     return scaled
@@ -94,7 +94,7 @@ def find_mixtures(
     singers: Singers = None,
     cross_singers: bool = False,
 ) -> list[tuple[PreparedSong, list[Mixture]]]:
-    """Mixtures of every song, whether or not they have F0; a song may have none.
+    """Find the mixtures of every song, with or without F0; a song may have none.
 
     Raises:
         DataError: singers that no song has, or songs with fewer than J parts only.
@@ -108,8 +108,8 @@ def find_mixtures(
     return [
         (
             song,
-            mixtures_of(
-                song, n_singers, singers=singers_for(song, singers), cross_singers=cross_singers
+            list_mixtures(
+                song, n_singers, singers=choose_singers(song, singers), cross_singers=cross_singers
             ),
         )
         for song in songs
@@ -123,7 +123,7 @@ def choose_mixtures(
     singers: Singers = None,
     cross_singers: bool = False,
 ) -> list[tuple[PreparedSong, list[Mixture]]]:
-    """Mixtures of every song that have the wanted kind of F0; songs without any are left out.
+    """Choose the mixtures that have the wanted kind of F0; songs without any are left out.
 
     Raises:
         DataError: singers that no song has, songs with fewer than J parts only, or no F0 at all.
@@ -157,18 +157,18 @@ def choose_mixtures(
     return chosen
 
 
-def singers_for(song: PreparedSong, singers: Singers) -> Collection[int | str] | None:
-    """The singers to use of one song; None = all."""
+def choose_singers(song: PreparedSong, singers: Singers) -> Collection[int | str] | None:
+    """Choose the singers of one song; None = all."""
     return singers.get(song.name) if isinstance(singers, Mapping) else singers
 
 
-def training_singers(
+def choose_training_singers(
     songs: Sequence[PreparedSong], singers: Singers, held_out: Collection[int | str] | None
 ) -> Singers:
-    """Singers for training: those asked for, without those held out for validation.
+    """Choose the singers for training: the configured ones without those held out for validation.
 
     Raises:
-        DataError: there are no others.
+        DataError: no singer is left.
     """
     if not held_out:
         return singers
@@ -188,10 +188,10 @@ def training_singers(
 
 
 def check_singers(songs: Sequence[PreparedSong], singers: Singers) -> None:
-    """Refuse what is not a choice of singers.
+    """Check a choice of singers.
 
     Raises:
-        DataError: singers or songs that are not there.
+        DataError: malformed choice, or singers or songs that do not exist.
     """
     if isinstance(singers, (str, int)):
         raise DataError(f"data.singers={singers}: expected a list, e.g. data.singers=[{singers}]")

@@ -9,8 +9,8 @@
                                                   f0_cached_<J>.npy              float32 [M, N, J]
                                                   f0_estimated_<digest>_<mixture>.npy    [N, J]
 
-so that training and evaluation never touch a decoder. A second call does nothing where the
-sources (size, modification time, options) are unchanged. F0 frame n lies at sample 256 n. Tracks
+so that training and evaluation never decode audio. A second call does nothing for songs whose
+sources (size, modification time, options) are unchanged. F0 frame n is at sample 256 n. Tracks
 estimated from mixtures are added by `src.data.estimated`, for the mixtures that are needed.
 """
 
@@ -40,10 +40,10 @@ from .checks import (
     check_rates,
     check_silence,
     check_stem,
-    common_length,
+    find_common_length,
     fit_f0,
     is_silent,
-    where,
+    locate_stem,
 )
 from .readers.base import HOP, DataError, Reader, Song, Stem, StemKey
 from .store import (
@@ -52,19 +52,19 @@ from .store import (
     PreparedSet,
     PreparedSong,
     check_kind,
+    name_stem,
     read_index,
-    stem_name,
 )
 
-__all__ = ["PreparedSet", "PreparedSong", "prepare", "prepared_folder"]
+__all__ = ["PreparedSet", "PreparedSong", "locate_prepared", "prepare"]
 
 log = logging.getLogger(__name__)
 
 F0Kind = Literal["cached", "stems", "estimated"]
 
 
-def prepared_folder(reader: Reader, cache_dir: str | Path) -> Path:
-    """Folder below `cache_dir` that belongs to this reader, location and options."""
+def locate_prepared(reader: Reader, cache_dir: str | Path) -> Path:
+    """Locate the folder below `cache_dir` for this reader, location and options."""
     return Path(cache_dir).expanduser().resolve() / (
         f"{reader.name}-{_digest([reader.location(), reader.options()])}"
     )
@@ -79,18 +79,18 @@ def prepare(
     allow_silent: bool = False,
     progress: bool = True,
 ) -> PreparedSet:
-    """Decode, check, resample and store songs and their F0; a no-op where nothing changed.
+    """Decode, check, resample and store songs and their F0; unchanged songs are skipped.
 
     Safe against interruption (the index is written last) and against a second process preparing
     the same data (a file lock; the second one waits and finds the work done).
 
     Args:
         reader: the data set.
-        cache_dir: where prepared data sets live.
+        cache_dir: folder of all prepared data sets.
         f0: "cached" stores the tracks that come with the data (mixture tracks or exact F0);
-            "stems" also estimates the F0 of every isolated stem. ("estimated" is up to
-            `src.data.estimated`, which needs to know the mixtures.)
-        songs: names of the songs to prepare; None = all. Others already prepared stay.
+            "stems" also estimates the F0 of every isolated stem. ("estimated" F0 is written
+            by `src.data.estimated`, which needs to know the mixtures.)
+        songs: names of the songs to prepare; None = all. Other prepared songs are kept.
         allow_silent: accept stems without any sound (a warning instead of an error).
         progress: show a progress bar.
 
@@ -108,10 +108,10 @@ def prepare(
             "estimate it from the isolated stems, or data.f0=estimated to do so from the mixtures"
         )
     wanted = [song for song in reader.songs() if songs is None or song.name in songs]
-    folder = prepared_folder(reader, cache_dir)
+    folder = locate_prepared(reader, cache_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        with hold_lock(folder):
             _Preparation(reader, folder, f0, allow_silent).run(wanted, progress)
     except OSError as error:
         raise DataError(
@@ -139,7 +139,7 @@ class _Preparation:
 
     def run(self, songs: list[Song], progress: bool) -> None:
         """Bring every song up to date, with one progress step per stem."""
-        todo = {song.name: self._missing(song) for song in songs}
+        todo = {song.name: self._find_missing(song) for song in songs}
         total = sum(len(s.stems) * len(todo[s.name]) for s in songs)
         if total == 0:
             return
@@ -157,7 +157,7 @@ class _Preparation:
                 if "stems" in todo[song.name]:
                     self._write_stem_f0(song, lambda: bar.advance(task))
 
-    def _missing(self, song: Song) -> list[str]:
+    def _find_missing(self, song: Song) -> list[str]:
         entry = self.index["songs"].get(song.name)
         fresh = (
             entry is not None
@@ -204,7 +204,7 @@ class _Preparation:
     def _write_audio(
         self, song: Song, scratch: Path, advance: Callable[[], None]
     ) -> tuple[int, list[str], list[Note]]:
-        """Store all stems; the song's length in samples, its silent stems, and remarks."""
+        """Store all stems; returns the song's length in samples, its silent stems, and notes."""
         lengths: dict[Stem, int] = {}
         rates: dict[Stem, int] = {}
         silent: list[str] = []
@@ -214,10 +214,10 @@ class _Preparation:
             lengths[stem], rates[stem] = loaded.audio.size, loaded.rate
             notes += check_stem(song, stem, loaded)
             if is_silent(loaded):
-                silent.append(where(song, stem))
-            np.save(scratch / f"audio_{stem_name(stem.key)}.npy", loaded.audio)
+                silent.append(locate_stem(song, stem))
+            np.save(scratch / f"audio_{name_stem(stem.key)}.npy", loaded.audio)
             advance()
-        n_samples, cut = common_length(self.reader, song, lengths)
+        n_samples, cut = find_common_length(self.reader, song, lengths)
         notes += check_silence(silent, allow_silent=self.allow_silent)
         notes += check_parts(song) + check_rates(song, rates) + cut
         for level, text in notes:
@@ -229,8 +229,8 @@ class _Preparation:
             track = self.reader.exact_f0(song, stem)
             if track is None:
                 return False
-            path = scratch / f"f0_exact_{stem_name(stem.key)}.npy"
-            np.save(path, fit_f0(track, n_frames, where(song, stem)))
+            path = scratch / f"f0_exact_{name_stem(stem.key)}.npy"
+            np.save(path, fit_f0(track, n_frames, locate_stem(song, stem)))
         return True
 
     def _write_cached_f0(self, song: Song, scratch: Path, n_frames: int) -> dict[str, Any]:
@@ -250,7 +250,7 @@ class _Preparation:
         prepared = PreparedSong(folder, entry)
         estimate = StemF0()
         for key in prepared.keys:
-            path = folder / f"f0_stems_{stem_name(key)}.npy"
+            path = folder / f"f0_stems_{name_stem(key)}.npy"
             with replace_when_complete(path) as temporary:
                 np.save(temporary, estimate(np.array(prepared.audio(key))))
             advance()
@@ -258,14 +258,14 @@ class _Preparation:
 
     def _commit(self, name: str, entry: dict[str, Any]) -> None:
         """Make a song visible: one atomic replacement of the index."""
-        # A round trip, so that entries look the same before and after they were on disk.
+        # Through JSON and back, so that entries in memory equal those read from disk.
         self.index["songs"][name] = json.loads(json.dumps(entry))
         write_text(self.folder / INDEX, json.dumps(self.index, indent=1))
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes; the system drops the lock of a killed process."""
+def hold_lock(folder: Path) -> Iterator[None]:
+    """Lock the folder against other processes; the system frees the lock of a killed process."""
     lock = filelock.FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=1)

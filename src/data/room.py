@@ -1,4 +1,4 @@
-"""Rooms around voices: impulse responses of direct sound and exponentially decaying noise."""
+"""Room reverberation: impulse responses of direct sound and exponentially decaying noise."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _GAP = (0.002, 0.02)
 
 @dataclass(frozen=True)
 class Room:
-    """Rooms that training mixtures are put into (`data.mixing.room`).
+    """Random rooms for training mixtures (`data.mixing.room`).
 
     All voices of a mixture share the reverberation time and the level of the reflections; each has
-    reflections of its own, as singers at different places have. The direct sound comes without
+    its own reflections, like singers at different places. The direct sound comes without
     delay, so that F0 tracks still fit.
 
     Args:
-        share: share of the mixtures that get a room; 0 = none.
+        share: share of the mixtures with a room; 0 = none.
         decay_seconds: bounds of the reverberation time (60 dB of decay), drawn evenly in log.
         direct_db: bounds of the energy of the direct sound over that of the reflections, in dB.
 
     Raises:
-        DataError: values that cannot be.
+        DataError: values out of range.
     """
 
     share: float = 0.0
@@ -52,25 +52,25 @@ class Room:
             object.__setattr__(self, name, tuple(bounds))
 
     def draw(self, n_voices: int, rng: np.random.Generator) -> NDArray[np.float32] | None:
-        """Impulse responses [J, R] of one mixture's voices, or None where it gets no room."""
+        """Draw impulse responses [J, R] of one mixture's voices, or None if it gets no room."""
         if self.share == 0 or rng.random() >= self.share:
             return None
         shortest, longest = map(math.log, self.decay_seconds)
         decay = math.exp(rng.uniform(shortest, longest))
         lowest, highest = self.direct_db
-        return impulse_responses(n_voices, decay, rng.uniform(lowest, highest), rng)
+        return draw_impulse_responses(n_voices, decay, rng.uniform(lowest, highest), rng)
 
 
-def impulse_responses(
+def draw_impulse_responses(
     n_voices: int, decay: float, direct_db: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Impulse responses of one room: a unit impulse, a short gap, Gaussian noise that decays.
+    """Draw impulse responses of one room: a unit impulse, a short gap, decaying Gaussian noise.
 
     Args:
         n_voices: J.
         decay: time in which the noise falls by 60 dB, s.
         direct_db: energy of the impulse over that of the noise, dB.
-        rng: draws the noise, and a gap for every voice.
+        rng: random generator of the noise and of the gap of every voice.
 
     Returns:
         float32 [J, R].
@@ -87,7 +87,7 @@ def impulse_responses(
 def reverberate(
     sources: NDArray[np.float32], responses: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Sources [J, L + T] in a room of responses [J, L + 1]: [J, T], what follows the first L."""
+    """Convolve sources [J, L + T] with responses [J, L + 1]: [J, T], the first L samples cut."""
     length = responses.shape[1] - 1
     wet = fftconvolve(sources, responses, axes=1)
     return wet[:, length : sources.shape[1]].astype(np.float32, copy=False)

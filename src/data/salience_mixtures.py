@@ -1,8 +1,8 @@
-"""Training mixtures of the salience network: stems of prepared songs, varied and mixed anew.
+"""Training mixtures of the salience network: random mixtures of stems of prepared songs.
 
-What is varied is what differs between recordings of choirs: who sings, how many, how loud, in which
-room, through which microphone. Chords are kept in most mixtures, because partials that coincide are
-what makes the task hard, and broken up in the rest, so that the network cannot learn harmony.
+They vary in what differs between recordings of choirs: number of singers, voices, levels, room and
+microphone. Most mixtures keep the chords of a song, because coinciding partials make the task hard.
+The rest combine unrelated stems, so that the network does not learn harmony.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Pool:
-    """Songs to mix from.
+    """A set of songs from which mixtures are drawn.
 
     Attributes:
         songs: prepared songs.
         f0: kind of their F0: "cached" where that is exact, else "stems".
-        singers: singers that may be heard, None = all.
-        share: how often mixtures come from this pool, relative to other pools.
+        singers: singers that may be drawn, None = all.
+        share: relative frequency of this pool among all pools.
     """
 
     songs: tuple[PreparedSong, ...]
@@ -48,14 +48,14 @@ class Variation:
 
     Attributes:
         n_singers: relative frequency of 1, 2, ... singers.
-        free: probability of singers who have nothing to do with each other.
+        free: probability of a mixture of unrelated stems.
         double: probability of a second singer in a part, where the song has one.
         speed: largest change of speed (pitch and formants move with it), octaves.
         level: standard deviation of a singer's level, dB.
         tilt: standard deviation of the random equalisation, dB.
         room: probability of a room around the mixture.
         noise: probability of background noise.
-        empty: probability of noise without any singer.
+        empty: probability of noise without singers.
     """
 
     n_singers: tuple[float, ...] = (1, 3, 4, 8, 2, 1)
@@ -78,7 +78,7 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         seconds: length of a mixture.
         seed: seed of everything random.
         variation: how mixtures vary.
-        fixed: the same mixtures in every epoch, for validation.
+        fixed: serve the same mixtures in every epoch, for validation.
     """
 
     def __init__(
@@ -109,12 +109,12 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         vary = self.variation
         weights = np.array(vary.n_singers, dtype=np.float64)
         n_singers = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
-        # Doubled singers come on top of those that were drawn.
+        # Doubled singers are added to those that were drawn.
         f0 = np.zeros((2 * len(weights), self.n_frames), dtype=np.float32)
         mix = np.zeros(self.n_frames * HOP, dtype=np.float32)
         if rng.random() >= vary.empty:
-            for j, (voice, pitch) in enumerate(self._voices(n_singers, rng)):
-                mix += _level(voice, pitch, rng.normal(0.0, vary.level))
+            for j, (voice, pitch) in enumerate(self._draw_voices(n_singers, rng)):
+                mix += _set_level(voice, pitch, rng.normal(0.0, vary.level))
                 f0[j] = pitch
         if rng.random() < vary.room:
             mix = _place(mix, rng)
@@ -122,10 +122,10 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
             mix = _add_noise(mix, rng)
         return torch.from_numpy(mix), torch.from_numpy(f0)
 
-    def _voices(
+    def _draw_voices(
         self, n_singers: int, rng: Rng
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Stems [T] and F0 [N] of the singers of one mixture."""
+        """Draw stems [T] and F0 [N] (Hz) of the singers of one mixture."""
         speed = 2.0 ** rng.uniform(-self.variation.speed, self.variation.speed)
         voices: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         free = rng.random() < self.variation.free
@@ -146,12 +146,12 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
                     audio = song.audio((part, str(singer)))[start * HOP : (start + length) * HOP]
                     stop = min(start + length, song.n_frames)
                     pitch = song.f0([(part, str(singer))], pool.f0, start, stop)[:, 0]
-                    voices.append(self._at_speed(audio, pitch, speed, rng))
+                    voices.append(self._play_at_speed(audio, pitch, speed, rng))
             if free:
                 speed = 2.0 ** rng.uniform(-self.variation.speed, self.variation.speed)
         return voices
 
-    def _at_speed(
+    def _play_at_speed(
         self, audio: NDArray[np.float32], pitch: NDArray[np.float32], speed: float, rng: Rng
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Play a stem faster: [T] samples and [N] frames, F0 multiplied by `speed`."""
@@ -163,10 +163,10 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         return _equalise(samples, rng, self.variation.tilt), track
 
 
-def _level(
+def _set_level(
     voice: NDArray[np.float32], pitch: NDArray[np.float32], decibels: float
 ) -> NDArray[np.float32]:
-    """A singer at `decibels` above the standard level while singing."""
+    """Scale a singer to `decibels` above the standard level, measured in voiced frames."""
     singing = np.repeat(pitch > 0, HOP)
     power = float(np.mean(np.square(voice[singing]))) if singing.any() else 0.0
     if power < 1e-12:
@@ -175,7 +175,7 @@ def _level(
 
 
 def _equalise(audio: NDArray[np.float32], rng: Rng, spread: float) -> NDArray[np.float32]:
-    """A smooth random frequency response: five points from 60 Hz to 8 kHz, joined in log f."""
+    """Apply a smooth random frequency response: five points, 60 Hz to 8 kHz, joined in log f."""
     spectrum = np.fft.rfft(audio)
     frequency = np.fft.rfftfreq(len(audio), 1 / RATE)
     points = np.geomspace(60.0, 8000.0, 5)
@@ -184,7 +184,7 @@ def _equalise(audio: NDArray[np.float32], rng: Rng, spread: float) -> NDArray[np
 
 
 def _place(audio: NDArray[np.float32], rng: Rng) -> NDArray[np.float32]:
-    """A room: exponentially decaying noise behind the direct sound."""
+    """Add reverberation: exponentially decaying noise after the direct sound."""
     decay = rng.uniform(0.3, 1.8)
     time = np.arange(int(0.8 * decay * RATE)) / RATE
     tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay)
@@ -195,7 +195,7 @@ def _place(audio: NDArray[np.float32], rng: Rng) -> NDArray[np.float32]:
 
 
 def _add_noise(audio: NDArray[np.float32], rng: Rng) -> NDArray[np.float32]:
-    """White to brown noise, 15 to 55 dB below the signal."""
+    """Add white to brown noise, 15 to 55 dB below the signal."""
     spectrum = np.fft.rfft(rng.standard_normal(len(audio)))
     bins = np.arange(len(spectrum)) + 20.0
     noise = np.fft.irfft(spectrum * bins ** -rng.uniform(0.0, 1.0), len(audio))

@@ -23,9 +23,9 @@ class _Indices(Dataset[tuple[int, ...]]):
 class EpochSampler(DistributedSampler[tuple[int, ...]]):
     """Yields (epoch, index), striped over the ranks of torch.distributed.
 
-    Rank r takes items r, r + world, ... of the epoch's order, which depends on (seed, epoch) only:
-    ranks agree without talking, and a resumed run continues exactly. Lightning calls `set_epoch`
-    and, because this is a `DistributedSampler`, leaves the striping alone.
+    Rank r takes items r, r + world, ... of the epoch's order, which depends on (seed, epoch)
+    only: ranks agree without communication, and a resumed run continues exactly. Lightning calls
+    `set_epoch` and, because this is a `DistributedSampler`, leaves the striping alone.
 
     Args:
         n: number of items of the data set.
@@ -52,7 +52,7 @@ class EpochSampler(DistributedSampler[tuple[int, ...]]):
         self.pad = pad
         self._stripe = None if world is None else (rank or 0, world)
 
-    def _rank_and_world(self) -> tuple[int, int]:
+    def _find_rank_and_world(self) -> tuple[int, int]:
         if self._stripe is not None:
             return self._stripe
         if dist.is_available() and dist.is_initialized():
@@ -60,7 +60,7 @@ class EpochSampler(DistributedSampler[tuple[int, ...]]):
         return 0, 1
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
-        rank, world = self._rank_and_world()
+        rank, world = self._find_rank_and_world()
         order = np.arange(self.n)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
@@ -69,19 +69,19 @@ class EpochSampler(DistributedSampler[tuple[int, ...]]):
         return iter([(self.epoch, int(index)) for index in order[rank::world]])
 
     def __len__(self) -> int:
-        rank, world = self._rank_and_world()
+        rank, world = self._find_rank_and_world()
         return -(-self.n // world) if self.pad else len(range(rank, self.n, world))
 
 
 class EnsembleSampler(EpochSampler):
-    """Yields (epoch, index, J): every batch has a number of singers of its own.
+    """Yields (epoch, index, J): every batch has its own number of singers.
 
     J of a batch depends on (seed, epoch, number of the batch) only: ranks and resumed runs agree,
     and the n-th batches of all ranks have the same shape.
 
     Args:
         n: number of items of the data set.
-        n_singers: what J is drawn from; a number given twice is drawn twice as often.
+        n_singers: values of J to draw from; a number given twice is drawn twice as often.
         batch_size: items per batch of the loader.
         seed, shuffle, pad, rank, world: see `EpochSampler`.
     """
@@ -104,7 +104,8 @@ class EnsembleSampler(EpochSampler):
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
         items = list(super().__iter__())
-        # Four numbers: no item and no order is seeded like this (see `np.random.SeedSequence`).
+        # Four numbers, because items and orders are seeded with fewer (see
+        # `np.random.SeedSequence`).
         rng = np.random.default_rng([self.seed, self.epoch, 0, 1])
         sizes = rng.choice(self.n_singers, size=-(-len(items) // self.batch_size))
         return iter([(*item, int(sizes[i // self.batch_size])) for i, item in enumerate(items)])

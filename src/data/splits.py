@@ -39,9 +39,9 @@ def split_songs(names: Sequence[str], lists: Mapping[str, Any], *, held_out: boo
     Args:
         names: all songs, in the reader's order.
         lists: "train", "val" and "test", each a list of song names, patterns (`BC_*`) or
-            positions in `names`, or None. None for train: all songs that are in neither of the
-            others; for val: the training songs themselves, split in time (or by singer); for
-            test: all songs, as for a set that is only evaluated on.
+            positions in `names`, or None. None for train: all songs that are in no other list; for
+            val: the training songs themselves, split in time (or by singer); for test: all songs,
+            for data sets that are only used for evaluation.
         held_out: validation holds singers out, so its songs are not split in time.
 
     Raises:
@@ -72,10 +72,10 @@ def split_songs(names: Sequence[str], lists: Mapping[str, Any], *, held_out: boo
     )
 
 
-def time_regions(
+def split_in_time(
     songs: Sequence[PreparedSong], val_fraction: float
 ) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
-    """Training and validation stretches {song: (first sample, end)}, without overlap.
+    """Split songs into training and validation stretches {song: (first sample, end)}.
 
     The last `val_fraction` of every song is for validation; the boundary lies on the 16-ms grid.
     """
@@ -90,7 +90,7 @@ def time_regions(
 
 
 def select_songs(names: Sequence[str], wanted: SongNames, label: str) -> tuple[str, ...] | None:
-    """Names picked by a list of names, patterns and positions, in the order of `names`."""
+    """Select names by a list of names, patterns and positions, in the order of `names`."""
     if wanted is None:
         return None
     if isinstance(wanted, str):

@@ -18,35 +18,35 @@ F0_KINDS = ("cached", "stems", "estimated")
 INDEX = "index.json"
 
 
-def stem_name(key: StemKey) -> str:
-    """("soprano", "1") -> "soprano_1"."""
+def name_stem(key: StemKey) -> str:
+    """Name a stem: ("soprano", "1") gives "soprano_1"."""
     return f"{key[0]}_{key[1]}"
 
 
-def mixture_name(keys: Iterable[StemKey]) -> str:
-    """ "soprano_1+alto_2"."""
-    return "+".join(map(stem_name, keys))
+def name_mixture(keys: Iterable[StemKey]) -> str:
+    """Name a mixture by its stems, e.g. "soprano_1+alto_2"."""
+    return "+".join(map(name_stem, keys))
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The folder's index, None where nothing is prepared (or by an older version)."""
+    """Read the folder's index; None if nothing is prepared, or only by an older version."""
     try:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError):
-        # Indices are replaced atomically, so this is damage from outside: prepare afresh.
+        # Indices are replaced atomically, so the file was damaged from outside: prepare again.
         return None
     return index if index.get("format") == FORMAT else None
 
 
 def as_keys(pairs: Iterable[Sequence[str]]) -> tuple[StemKey, ...]:
-    """JSON lists back to stem keys."""
+    """Convert lists from JSON to stem keys."""
     return tuple((part, singer) for part, singer in pairs)
 
 
 def check_kind(kind: str) -> None:
-    """Refuse what is not a kind of F0.
+    """Check the name of a kind of F0.
 
     Raises:
         DataError: unknown kind.
@@ -96,7 +96,7 @@ class PreparedSong:
 
     @property
     def f0_kinds(self) -> tuple[str, ...]:
-        """What F0 is stored: "cached" (mixture tracks), "exact", "stems", "estimated"."""
+        """Kinds of F0 that are stored: "cached" (mixture tracks), "exact", "stems", "estimated"."""
         there = {
             "cached": self._mixtures,
             "exact": self.entry["exact"],
@@ -113,9 +113,9 @@ class PreparedSong:
     def audio(self, key: StemKey) -> NDArray[np.float32]:
         """One stem, read-only memory map float32 [n_samples]."""
         if key not in self.keys:
-            there = ", ".join(map(stem_name, self.keys))
-            raise DataError(f"{self.name}: no stem {stem_name(key)}; there are {there}")
-        return self._map(f"audio_{stem_name(key)}")[: self.n_samples]
+            there = ", ".join(map(name_stem, self.keys))
+            raise DataError(f"{self.name}: no stem {name_stem(key)}; there are {there}")
+        return self._open_map(f"audio_{name_stem(key)}")[: self.n_samples]
 
     def has_f0(self, keys: Sequence[StemKey], kind: str) -> bool:
         """Whether `f0(keys, kind)` would succeed."""
@@ -127,10 +127,10 @@ class PreparedSong:
 
     def estimated_path(self, keys: Sequence[StemKey]) -> Path:
         """File of the tracks that the estimator found in a mixture: float32 [N, J], high to low."""
-        name = mixture_name(self._high_to_low(keys))
+        name = name_mixture(self._sort_high_to_low(keys))
         return self.folder / f"f0_estimated_{self.estimator}_{name}.npy"
 
-    def _high_to_low(self, keys: Sequence[StemKey]) -> list[StemKey]:
+    def _sort_high_to_low(self, keys: Sequence[StemKey]) -> list[StemKey]:
         return sorted(keys, key=lambda key: self.parts.index(key[0]))
 
     def f0(
@@ -140,8 +140,8 @@ class PreparedSong:
 
         Args:
             keys: the mixture's stems.
-            kind: "cached": the tracks that lie with the data set for this mixture, else (where
-                the F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
+            kind: "cached": the tracks that the data set stores for this mixture, else (where the
+                F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
                 from the isolated stems; "estimated": by a multi-F0 method from the mixture alone,
                 the highest track for the highest part.
             start, stop: frames to return, all by default.
@@ -156,7 +156,7 @@ class PreparedSong:
         stop = self.n_frames if stop is None else stop
         if kind == "cached" and frozenset(keys) in self._mixtures:
             stored, row = self._mixtures[frozenset(keys)]
-            tracks = self._map(f"f0_cached_{len(stored)}")[row, start:stop]
+            tracks = self._open_map(f"f0_cached_{len(stored)}")[row, start:stop]
             return np.array(tracks[:, [stored.index(key) for key in keys]])
         if not self.has_f0(keys, kind):
             remedy = (
@@ -165,23 +165,25 @@ class PreparedSong:
                 else f"prepare the data with data.f0={kind}"
             )
             raise DataError(
-                f"{self.name}: no {kind} F0 for the mixture {mixture_name(keys)}; {remedy}"
+                f"{self.name}: no {kind} F0 for the mixture {name_mixture(keys)}; {remedy}"
             )
         if kind == "estimated":
-            tracks = self._map(self.estimated_path(keys).stem)[start:stop]
-            stored_keys = self._high_to_low(keys)
+            tracks = self._open_map(self.estimated_path(keys).stem)[start:stop]
+            stored_keys = self._sort_high_to_low(keys)
             return np.array(tracks[:, [stored_keys.index(key) for key in keys]])
         prefix = "f0_exact" if kind == "cached" else "f0_stems"
-        return np.stack([self._map(f"{prefix}_{stem_name(k)}")[start:stop] for k in keys], axis=1)
+        return np.stack(
+            [self._open_map(f"{prefix}_{name_stem(k)}")[start:stop] for k in keys], axis=1
+        )
 
-    def _map(self, name: str) -> NDArray[np.float32]:
+    def _open_map(self, name: str) -> NDArray[np.float32]:
         path = self.folder / f"{name}.npy"
-        return _mapped(path, path.stat().st_mtime_ns)
+        return _map_file(path, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _mapped(path: Path, changed: int) -> NDArray[np.float32]:
-    """Memory map of an array. Each holds an open file, so that only the latest ones are kept."""
+def _map_file(path: Path, changed: int) -> NDArray[np.float32]:
+    """Map an array into memory. Each map holds a file open, so only the latest are kept."""
     array: NDArray[np.float32] = np.load(path, mmap_mode="r")
     return array
 

@@ -7,8 +7,8 @@ Two ways to make a filter follow coefficients that change from frame to frame:
 - `allpole_samplewise`: one recursion through the whole signal, with coefficients interpolated
   linearly to every sample; exact, at half the work.
 
-Both compute in float64 inside whatever the input type, on the CPU in compiled loops and on CUDA in
-Triton kernels; no loop over samples runs in Python.
+Both compute in float64 whatever the input type, on the CPU in compiled loops and on CUDA in Triton
+kernels; no loop over samples runs in Python.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .control import n_frames_of
+from .control import count_frames
 
 
-def _kernels(device: torch.device) -> ModuleType:
+def _choose_kernels(device: torch.device) -> ModuleType:
     if device.type == "cuda":
         from . import allpole_cuda
 
@@ -38,21 +38,21 @@ class _OverlapAdd(torch.autograd.Function):
     def forward(ctx: Any, e: Tensor, a: Tensor, window: Tensor, hop: int) -> Tensor:
         ctx.save_for_backward(e, a, window)
         ctx.hop = hop
-        result: Tensor = _kernels(e.device).ola_forward(e, a, window, hop)
+        result: Tensor = _choose_kernels(e.device).ola_forward(e, a, window, hop)
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, Tensor, None, None]:
         e, a, window = ctx.saved_tensors
-        ge, ga = _kernels(e.device).ola_backward(e, a, window, ctx.hop, gy.contiguous())
+        ge, ga = _choose_kernels(e.device).ola_backward(e, a, window, ctx.hop, gy.contiguous())
         return ge, ga, None, None
 
 
 class _Samplewise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, e: Tensor, a: Tensor, hop: int) -> Tensor:
-        y: Tensor = _kernels(e.device).samplewise_forward(e, a, hop)
+        y: Tensor = _choose_kernels(e.device).samplewise_forward(e, a, hop)
         ctx.save_for_backward(y, a)
         ctx.hop = hop
         return y
@@ -61,13 +61,13 @@ class _Samplewise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, Tensor, None]:
         y, a = ctx.saved_tensors
-        ge, ga = _kernels(y.device).samplewise_backward(y, a, ctx.hop, gy.contiguous())
+        ge, ga = _choose_kernels(y.device).samplewise_backward(y, a, ctx.hop, gy.contiguous())
         return ge, ga, None
 
 
-def as_rows(e: Tensor, a: Tensor, hop: int) -> tuple[Tensor, Tensor, torch.Size]:
+def flatten_rows(e: Tensor, a: Tensor, hop: int) -> tuple[Tensor, Tensor, torch.Size]:
     """Broadcast leading dimensions and flatten them to rows."""
-    frames = n_frames_of(e.shape[-1], hop)
+    frames = count_frames(e.shape[-1], hop)
     if a.shape[-2] != frames:
         raise ValueError(
             f"{e.shape[-1]} samples at hop {hop} need coefficients for {frames} frames, "
@@ -94,7 +94,7 @@ def allpole_ola(e: Tensor, a: Tensor, *, hop: int = 256) -> Tensor:
     Raises:
         ValueError: N does not fit T.
     """
-    rows, a_rows, lead = as_rows(e, a, hop)
+    rows, a_rows, lead = flatten_rows(e, a, hop)
     window = torch.hann_window(2 * hop, dtype=torch.float64, device=e.device)
     filtered: Tensor = _OverlapAdd.apply(rows, a_rows, window, hop)  # type: ignore[no-untyped-call]
     return filtered.reshape(*lead, e.shape[-1])
@@ -116,6 +116,6 @@ def allpole_samplewise(e: Tensor, a: Tensor, *, hop: int = 256) -> Tensor:
     Raises:
         ValueError: N does not fit T.
     """
-    rows, a_rows, lead = as_rows(e, a, hop)
+    rows, a_rows, lead = flatten_rows(e, a, hop)
     filtered: Tensor = _Samplewise.apply(rows, a_rows, hop)  # type: ignore[no-untyped-call]
     return filtered.reshape(*lead, e.shape[-1])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compiled import jit, over_rows
+from .compiled import jit, run_over_rows
 
 # Frames filtered side by side: the loop over them is what vector registers work on.
 _LANES = 64
@@ -203,16 +203,16 @@ def _samplewise_backward(y, a, hop, gy, ge, ga):  # type: ignore[no-untyped-def]
                 ga[r, following, order - 1 - k] -= right[k]
 
 
-def _padded(x: Tensor, n_frames: int, hop: int) -> Tensor:
-    """Zeros around signals [R, T] so that all N + 1 frames of 2 * hop samples lie inside."""
+def _pad(x: Tensor, n_frames: int, hop: int) -> Tensor:
+    """Pad signals [R, T] with zeros, so that all N + 1 frames of 2 * hop samples are inside."""
     return torch.nn.functional.pad(x, (hop, (n_frames + 1) * hop - x.shape[-1])).contiguous()
 
 
 def ola_forward(e: Tensor, a: Tensor, window: Tensor, hop: int) -> Tensor:
     """Frames from zero state, windowed and overlap-added: e [R, T], a [R, N, K] -> [R, T]."""
-    padded = _padded(e, a.shape[1], hop)
+    padded = _pad(e, a.shape[1], hop)
     y = torch.zeros_like(padded, dtype=torch.float64)
-    over_rows(_ola_forward, len(e), padded.numpy(), a.numpy(), window.numpy(), hop, y.numpy())
+    run_over_rows(_ola_forward, len(e), padded.numpy(), a.numpy(), window.numpy(), hop, y.numpy())
     return y[:, hop : hop + e.shape[-1]].to(e.dtype)
 
 
@@ -220,18 +220,18 @@ def ola_backward(
     e: Tensor, a: Tensor, window: Tensor, hop: int, gy: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `ola_forward` with respect to e and a."""
-    padded, padded_gy = _padded(e, a.shape[1], hop), _padded(gy, a.shape[1], hop)
+    padded, padded_gy = _pad(e, a.shape[1], hop), _pad(gy, a.shape[1], hop)
     ge = torch.zeros_like(padded, dtype=torch.float64)
     ga = torch.zeros_like(a)
     arrays = [x.numpy() for x in (padded, a, window, padded_gy, ge, ga)]
-    over_rows(_ola_backward, len(e), *arrays[:3], hop, *arrays[3:])
+    run_over_rows(_ola_backward, len(e), *arrays[:3], hop, *arrays[3:])
     return ge[:, hop : hop + e.shape[-1]].to(e.dtype), ga
 
 
 def samplewise_forward(e: Tensor, a: Tensor, hop: int) -> Tensor:
     """One pass with coefficients interpolated to every sample: e [R, T], a [R, N, K] -> [R, T]."""
     y = torch.empty_like(e)
-    over_rows(_samplewise_forward, len(e), e.numpy(), a.numpy(), hop, y.numpy())
+    run_over_rows(_samplewise_forward, len(e), e.numpy(), a.numpy(), hop, y.numpy())
     return y
 
 
@@ -240,5 +240,5 @@ def samplewise_backward(y: Tensor, a: Tensor, hop: int, gy: Tensor) -> tuple[Ten
     ge = torch.empty_like(y)
     ga = torch.zeros_like(a)
     arrays = (y.numpy(), a.numpy(), hop, gy.numpy(), ge.numpy(), ga.numpy())
-    over_rows(_samplewise_backward, len(y), *arrays)
+    run_over_rows(_samplewise_backward, len(y), *arrays)
     return ge, ga

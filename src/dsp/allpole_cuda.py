@@ -163,37 +163,37 @@ def _varying_adjoint(gy, a, gx, n_frames, hop, n_lanes, order: tl.constexpr, lan
             offset -= n_lanes
 
 
-def launch_grid(n_lanes: int) -> tuple[int]:
-    """Programs of `LANES` lanes that cover n_lanes."""
+def choose_launch_grid(n_lanes: int) -> tuple[int]:
+    """Choose the number of programs of `LANES` lanes that cover n_lanes."""
     return (triton.cdiv(n_lanes, LANES),)
 
 
-def _frames(x: Tensor, hop: int, n_frames: int) -> Tensor:
-    """Signals [R, T] to frames [2 hop, R (N + 1)], frame n from sample (n - 1) hop on, float64."""
+def _cut_frames(x: Tensor, hop: int, n_frames: int) -> Tensor:
+    """Cut signals [R, T] into float64 frames [2 hop, R (N + 1)], frame n from (n - 1) hop on."""
     right = (n_frames + 1) * hop - x.shape[-1]
     padded = torch.nn.functional.pad(x.double(), (hop, right))
     return padded.unfold(-1, 2 * hop, hop).permute(2, 0, 1).reshape(2 * hop, -1).contiguous()
 
 
 def _overlap_add(frames: Tensor, n_rows: int, n_samples: int) -> Tensor:
-    """Inverse layout of `_frames`, frames added: [2 hop, R (N + 1)] to [R, T]."""
+    """Inverse layout of `_cut_frames`, frames added: [2 hop, R (N + 1)] to [R, T]."""
     hop = len(frames) // 2
     blocks = frames.view(2, hop, n_rows, -1)
     summed = blocks[1, :, :, :-1] + blocks[0, :, :, 1:]
     return summed.permute(1, 2, 0).reshape(n_rows, -1)[:, :n_samples]
 
 
-def _filters(a: Tensor) -> Tensor:
+def _arrange_filters(a: Tensor) -> Tensor:
     """a [R, N, K] to [K, R (N + 1)]: the last frame's filter also serves the frame after it."""
     return torch.cat([a, a[:, -1:]], dim=1).permute(2, 0, 1).reshape(a.shape[-1], -1).contiguous()
 
 
 def ola_forward(e: Tensor, a: Tensor, window: Tensor, hop: int) -> Tensor:
     """Frames from zero state, windowed and overlap-added: e [R, T], a [R, N, K] -> [R, T]."""
-    x, filters = _frames(e, hop, a.shape[1]), _filters(a)
+    x, filters = _cut_frames(e, hop, a.shape[1]), _arrange_filters(a)
     n_steps, n_lanes = x.shape
     y = torch.empty_like(x)
-    _constant_forward[launch_grid(n_lanes)](
+    _constant_forward[choose_launch_grid(n_lanes)](
         x, filters, y, n_steps, n_lanes, order=a.shape[-1], lanes=LANES, num_warps=1
     )
     return _overlap_add(y.mul_(window[:, None]), *e.shape).to(e.dtype)
@@ -203,12 +203,12 @@ def ola_backward(
     e: Tensor, a: Tensor, window: Tensor, hop: int, gy: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `ola_forward` with respect to e and a."""
-    (n_rows, n_frames, order), filters = a.shape, _filters(a)
-    x, g = _frames(e, hop, n_frames), _frames(gy, hop, n_frames).mul_(window[:, None])
+    (n_rows, n_frames, order), filters = a.shape, _arrange_filters(a)
+    x, g = _cut_frames(e, hop, n_frames), _cut_frames(gy, hop, n_frames).mul_(window[:, None])
     n_steps, n_lanes = x.shape
     y = x.new_zeros(order + n_steps, n_lanes)
     sizes = {"order": order, "lanes": LANES, "num_warps": 1}
-    grid = launch_grid(n_lanes)
+    grid = choose_launch_grid(n_lanes)
     _constant_forward[grid](x, filters, y[order:], n_steps, n_lanes, **sizes)
     # Lanes read the signals' memory only before they write its gradient there.
     ge, ga = x, torch.empty_like(filters)
@@ -219,7 +219,7 @@ def ola_backward(
     return _overlap_add(ge, *e.shape).to(e.dtype), summed
 
 
-def _time_major(x: Tensor, n_samples: int) -> Tensor:
+def _to_time_major(x: Tensor, n_samples: int) -> Tensor:
     """[R, T] to [n_samples, R], zeros at the end, float64."""
     padded = torch.nn.functional.pad(x.double(), (0, n_samples - x.shape[-1]))
     return padded.t().contiguous()
@@ -228,9 +228,9 @@ def _time_major(x: Tensor, n_samples: int) -> Tensor:
 def samplewise_forward(e: Tensor, a: Tensor, hop: int) -> Tensor:
     """One pass with coefficients interpolated to every sample: e [R, T], a [R, N, K] -> [R, T]."""
     n_rows, n_frames, order = a.shape
-    x, filters = _time_major(e, n_frames * hop), a.permute(1, 2, 0).contiguous()
+    x, filters = _to_time_major(e, n_frames * hop), a.permute(1, 2, 0).contiguous()
     y = torch.empty_like(x)
-    _varying_forward[launch_grid(n_rows)](
+    _varying_forward[choose_launch_grid(n_rows)](
         x, filters, y, n_frames, hop, n_rows, order=order, lanes=LANES, num_warps=1
     )
     return y[: e.shape[-1]].t().to(e.dtype).contiguous()
@@ -239,13 +239,13 @@ def samplewise_forward(e: Tensor, a: Tensor, hop: int) -> Tensor:
 def samplewise_backward(y: Tensor, a: Tensor, hop: int, gy: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of `samplewise_forward` with respect to e and a."""
     n_rows, n_frames, order = a.shape
-    g, filters = _time_major(gy, n_frames * hop), a.permute(1, 2, 0).contiguous()
+    g, filters = _to_time_major(gy, n_frames * hop), a.permute(1, 2, 0).contiguous()
     ge = torch.empty_like(g)
-    _varying_adjoint[launch_grid(n_rows)](
+    _varying_adjoint[choose_launch_grid(n_rows)](
         g, filters, ge, n_frames, hop, n_rows, order=order, lanes=LANES, num_warps=1
     )
     # Coefficient k at time t receives -ge(t) y(t - k), shared out between its two frames.
-    past = torch.nn.functional.pad(_time_major(y, n_frames * hop), (0, 0, order, 0))
+    past = torch.nn.functional.pad(_to_time_major(y, n_frames * hop), (0, 0, order, 0))
     ramp = torch.arange(hop, dtype=torch.float64, device=a.device) / hop
     weights = torch.stack([1.0 - ramp, ramp])
     ga = torch.zeros_like(a)

@@ -18,20 +18,23 @@ from numba import njit
 jit = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 
 
-def over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> list[Any]:
-    """Call `kernel` on contiguous blocks of rows, one block a thread; what the calls returned.
+def run_over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any) -> list[Any]:
+    """Call `kernel` on contiguous blocks of rows, one block per thread.
 
-    Arguments with a leading dimension of `rows` are NumPy arrays of three or two dimensions and are
-    cut; windows (one dimension) and numbers are passed on.
+    NumPy arrays of two or three dimensions, whose first dimension is `rows`, are cut into blocks;
+    windows (one dimension) and numbers are passed unchanged.
+
+    Returns:
+        The results of the calls, in the order of the blocks.
     """
     workers = min(torch.get_num_threads(), rows)
     if workers <= 1:
         return [kernel(*arguments)]
     edges = np.linspace(0, rows, workers + 1).astype(int)
 
-    def block(i: int) -> Any:
+    def run_block(i: int) -> Any:
         part = slice(edges[i], edges[i + 1])
         return kernel(*(x[part] if getattr(x, "ndim", 0) >= 2 else x for x in arguments))
 
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(block, range(workers)))
+        return list(pool.map(run_block, range(workers)))

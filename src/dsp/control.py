@@ -22,13 +22,13 @@ def exponential_sigmoid(x: Tensor, *, maximum: float = 2.0, slope: float = 1.0) 
     return maximum * torch.exp(LN_10 * torch.nn.functional.logsigmoid(slope * x)) + 1e-7
 
 
-def n_frames_of(n_samples: int, hop: int) -> int:
-    """Frames of a signal on the common time grid: ceil(T / hop)."""
+def count_frames(n_samples: int, hop: int) -> int:
+    """Count the frames of a signal on the common time grid: ceil(T / hop)."""
     return -(-n_samples // hop)
 
 
 def upsample(control: Tensor, *, hop: int, n_samples: int, window: str = "hann") -> Tensor:
-    """Frame values to sample values on the common time grid.
+    """Interpolate frame values to samples on the common time grid.
 
     Sample n * hop takes exactly the value of frame n. Between two frames the values cross-fade with
     overlapping Hann windows of 2 * hop samples (paper section III-B, amplitudes and gains) or
@@ -46,13 +46,13 @@ def upsample(control: Tensor, *, hop: int, n_samples: int, window: str = "hann")
     Raises:
         ValueError: unknown window, or T does not fit N frames.
     """
-    left, right = neighbours(control, hop=hop, n_samples=n_samples)
-    weight = crossfade(n_samples, hop=hop, window=window, like=control)
+    left, right = find_neighbours(control, hop=hop, n_samples=n_samples)
+    weight = compute_crossfade(n_samples, hop=hop, window=window, like=control)
     return left + weight * (right - left)
 
 
-def neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tensor, Tensor]:
-    """Per sample, the values of the frame before (or at) it and of the frame after it.
+def find_neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tensor, Tensor]:
+    """Find, for each sample, the values of the frame at or before it and of the frame after it.
 
     Args:
         control: [..., N].
@@ -64,9 +64,9 @@ def neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tensor, Te
         ValueError: T does not need exactly N frames.
     """
     n = control.shape[-1]
-    if n_frames_of(n_samples, hop) != n:
+    if count_frames(n_samples, hop) != n:
         raise ValueError(
-            f"{n_samples} samples at hop {hop} need {n_frames_of(n_samples, hop)} frames, got {n}"
+            f"{n_samples} samples at hop {hop} need {count_frames(n_samples, hop)} frames, got {n}"
         )
     following = torch.cat([control[..., 1:], control[..., -1:]], dim=-1)
     left = control.repeat_interleave(hop, dim=-1)[..., :n_samples]
@@ -74,8 +74,8 @@ def neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tensor, Te
     return left, right
 
 
-def crossfade(n_samples: int, *, hop: int, window: str, like: Tensor) -> Tensor:
-    """Weight [T] of the right neighbour: 0 at samples n * hop, rising towards 1.
+def compute_crossfade(n_samples: int, *, hop: int, window: str, like: Tensor) -> Tensor:
+    """Compute the weight [T] of the right neighbour: 0 at samples n * hop, rising towards 1.
 
     Raises:
         ValueError: `window` is neither "hann" nor "linear".
@@ -85,5 +85,5 @@ def crossfade(n_samples: int, *, hop: int, window: str, like: Tensor) -> Tensor:
         ramp = torch.sin(0.5 * math.pi * ramp).square()
     elif window != "linear":
         raise ValueError(f"window must be 'hann' or 'linear', got {window!r}")
-    frames = n_frames_of(n_samples, hop)
+    frames = count_frames(n_samples, hop)
     return ramp.to(like.dtype).repeat(frames)[:n_samples]

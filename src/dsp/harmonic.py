@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from .control import crossfade, n_frames_of, neighbours
+from .control import compute_crossfade, count_frames, find_neighbours
 
 # Rows synthesised at a time. Small blocks stay in the cache, and only their inputs are kept for the
 # backward pass, which computes each block again.
@@ -27,13 +27,22 @@ _BLOCK_SAMPLES = 256
 
 
 def count_harmonics(f0: Tensor, *, rate: int, max_harmonics: int) -> Tensor:
-    """Number of harmonics strictly below the Nyquist frequency, 0 where f0 is 0; dtype of f0."""
+    """Count the harmonics strictly below the Nyquist frequency, at most `max_harmonics`.
+
+    Args:
+        f0: [...] Hz, 0 where unvoiced.
+        rate: sample rate in Hz.
+        max_harmonics: upper bound.
+
+    Returns:
+        [...] whole numbers in the dtype of f0, 0 where f0 is 0.
+    """
     count = torch.ceil(0.5 * rate / f0.clamp(min=1e-3)) - 1.0
     return torch.where(f0 > 0, count.clamp(0, max_harmonics), torch.zeros_like(f0))
 
 
 def interpolate_f0(f0: Tensor, *, hop: int, n_samples: int, edges: str = "hold") -> Tensor:
-    """F0 at every sample: linear inside voiced runs, 0 between unvoiced frames.
+    """Interpolate F0 to samples: linear inside voiced runs, 0 between unvoiced frames.
 
     Args:
         f0: [..., N] Hz, 0 where unvoiced.
@@ -46,8 +55,8 @@ def interpolate_f0(f0: Tensor, *, hop: int, n_samples: int, edges: str = "hold")
     Raises:
         ValueError: unknown `edges`.
     """
-    left, right = neighbours(f0.double(), hop=hop, n_samples=n_samples)
-    weight = crossfade(n_samples, hop=hop, window="linear", like=left)
+    left, right = find_neighbours(f0.double(), hop=hop, n_samples=n_samples)
+    weight = compute_crossfade(n_samples, hop=hop, window="linear", like=left)
     linear = left + weight * (right - left)
     if edges == "glide":
         return linear
@@ -100,17 +109,17 @@ def harmonic_phase(instantaneous_f0: Tensor, *, rate: int) -> Tensor:
         [..., T] radians, wrapped.
     """
     # Whole cycles are dropped block by block: one running sum collects the same rounding error with
-    # every sample of a steady note, which after minutes is heard times the number of harmonics.
+    # every sample of a steady note. After minutes it is audible, multiplied by the harmonic number.
     n_samples = instantaneous_f0.shape[-1]
     cycles = torch.nn.functional.pad(instantaneous_f0 / rate, (0, -n_samples % _BLOCK_SAMPLES))
     inside = cycles.unflatten(-1, (-1, _BLOCK_SAMPLES)).cumsum(dim=-1)
-    total = _fraction(inside[..., -1])
-    before = _fraction(total.cumsum(dim=-1) - total)
+    total = _drop_whole_cycles(inside[..., -1])
+    before = _drop_whole_cycles(total.cumsum(dim=-1) - total)
     cycles = (inside + before.unsqueeze(-1)).flatten(-2)[..., :n_samples]
-    return 2.0 * math.pi * _fraction(cycles)
+    return 2.0 * math.pi * _drop_whole_cycles(cycles)
 
 
-def _fraction(cycles: Tensor) -> Tensor:
+def _drop_whole_cycles(cycles: Tensor) -> Tensor:
     return cycles - torch.round(cycles.detach())
 
 
@@ -148,9 +157,9 @@ def harmonic_source(
     if edges not in ("hold", "glide"):
         raise ValueError(f"edges must be 'hold' or 'glide', got {edges!r}")
     f0, amplitude = torch.broadcast_tensors(f0, amplitude)
-    if n_frames_of(n_samples, hop) != f0.shape[-1]:
+    if count_frames(n_samples, hop) != f0.shape[-1]:
         raise ValueError(
-            f"{n_samples} samples at hop {hop} need {n_frames_of(n_samples, hop)} frames, "
+            f"{n_samples} samples at hop {hop} need {count_frames(n_samples, hop)} frames, "
             f"got {f0.shape[-1]}"
         )
     lead = amplitude.shape[:-1]
@@ -168,7 +177,7 @@ def harmonic_source(
         )
         return source.reshape(*lead, n_samples)
     tracks = f0.reshape(-1, f0.shape[-1])
-    # A device of its own has no cache to spare, but every launch costs.
+    # On a GPU, few large blocks are faster, because every kernel launch takes time.
     at_a_time = _BLOCK_ROWS if tracks.device.type == "cpu" else max(1, len(tracks))
     levels = amplitude.reshape(-1, amplitude.shape[-1])
     block = partial(
@@ -205,16 +214,16 @@ def _synthesise(
     instantaneous = interpolate_f0(f0, hop=hop, n_samples=n_samples, edges=edges)
     phase = harmonic_phase(instantaneous, rate=rate)
     limit = count_harmonics(instantaneous.detach(), rate=rate, max_harmonics=max_harmonics)
-    count_left, count_right = neighbours(frame_count, hop=hop, n_samples=n_samples)
-    level_left, level_right = neighbours(level, hop=hop, n_samples=n_samples)
-    weight = crossfade(n_samples, hop=hop, window="hann", like=phase)
+    count_left, count_right = find_neighbours(frame_count, hop=hop, n_samples=n_samples)
+    level_left, level_right = find_neighbours(level, hop=hop, n_samples=n_samples)
+    weight = compute_crossfade(n_samples, hop=hop, window="hann", like=phase)
 
-    def part(count: Tensor) -> Tensor:
+    def sum_part(count: Tensor) -> Tensor:
         total: Tensor = _SineSum.apply(  # type: ignore[no-untyped-call]
             phase, torch.minimum(count, limit)
         )
         return total
 
-    source = (1.0 - weight) * level_left * part(count_left)
-    source = source + weight * level_right * part(count_right)
+    source = (1.0 - weight) * level_left * sum_part(count_left)
+    source = source + weight * level_right * sum_part(count_right)
     return source.to(amplitude.dtype)

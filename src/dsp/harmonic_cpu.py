@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .compiled import jit, over_rows
-from .control import crossfade
+from .compiled import jit, run_over_rows
+from .control import compute_crossfade
 
 # sin(pi q) / q for |q| <= 1/2 as a polynomial in q^2: its Taylor series, exact to 2^-53 at 1/2.
 _SINE = tuple((-1) ** i * math.pi ** (2 * i + 1) / math.factorial(2 * i + 1) for i in range(11))
@@ -48,7 +48,7 @@ def _sine_sum(cycles, count, total):  # type: ignore[no-untyped-def]
 
 @jit
 def _factors(f0, fade, n_samples, rate, max_harmonics, glide, left, right):  # type: ignore[no-untyped-def]
-    """What the amplitude of the frame before a sample, and of the one after it, is multiplied by.
+    """Compute the factors of the amplitudes of the frames before and after each sample, in place.
 
     fade [hop]: weight of the right frame.
     """
@@ -108,10 +108,10 @@ class HarmonicSource(torch.autograd.Function):
         glide: bool,
     ) -> Tensor:
         track = f0.double().contiguous()
-        fade = crossfade(hop, hop=hop, window="hann", like=track).numpy()
+        fade = compute_crossfade(hop, hop=hop, window="hann", like=track).numpy()
         shape = (len(f0), f0.shape[1] * hop)
         left, right = amplitude.new_zeros(shape), amplitude.new_zeros(shape)
-        over_rows(
+        run_over_rows(
             _factors, len(f0), track.numpy(), fade, n_samples, float(rate),
             float(max_harmonics), glide, left.numpy(), right.numpy(),
         )  # fmt: skip

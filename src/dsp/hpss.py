@@ -24,7 +24,7 @@ from .median import median_filter
 from .stft import istft, stft
 
 BLOCK_ELEMENTS = 1 << 19  # bins that are masked at once
-BLOCK_SAMPLES = 1 << 19  # of a recording that are in memory as a spectrogram at once
+BLOCK_SAMPLES = 1 << 19  # samples of a recording whose spectrogram is in memory at once
 
 
 def hpss(
@@ -74,11 +74,11 @@ def hpss(
         >>> H[20, 10].item(), P[40, 30].item(), H[40, 30].item()
         (1.0, 1.0, 0.0)
     """
-    kernels = _kernel_sizes(kernel_size)
-    margins = _margins(margin)
+    kernels = _check_kernel_sizes(kernel_size)
+    margins = _check_margins(margin)
     if not power > 0:
         raise ValueError(f"power={power} must be positive; 2 gives Wiener masks, inf hard masks")
-    S = _checked(S)
+    S = _check_spectrogram(S)
     magnitude = S.abs() if S.is_complex() else S
     n_parts = 2 + residual
     if not S.numel():
@@ -94,7 +94,7 @@ def hpss(
         columns = slice(start, stop)
         harmonic = median_filter(magnitude, kernels[0], dim=-1, start=start, stop=stop)
         percussive = median_filter(magnitude[..., columns], kernels[1], dim=-2)
-        masks = _masks(harmonic, percussive, power, margins)
+        masks = _compute_masks(harmonic, percussive, power, margins)
         if mask:
             block = (*masks, (1.0 - (masks[0] + masks[1])).clamp(min=0.0))[:n_parts]
         else:
@@ -109,10 +109,10 @@ def hpss(
     return parts
 
 
-def _masks(
+def _compute_masks(
     harmonic: Tensor, percussive: Tensor, power: float, margins: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
-    """Masks from the two medians, which are checked on the way."""
+    """Compute the masks from the two medians, and check that these are not negative."""
     if harmonic.amin() < 0 or percussive.amin() < 0:
         raise ValueError(
             "S must not be negative: give magnitudes (S.abs()) or a complex spectrogram"
@@ -126,7 +126,7 @@ def _masks(
 
 
 def soft_pair(x: Tensor, y: Tensor, power: float, *, empty: float) -> tuple[Tensor, Tensor]:
-    """Shares x^p / (x^p + y^p) and y^p / (x^p + y^p) of non-negative x and y.
+    """Compute the shares x^p / (x^p + y^p) and y^p / (x^p + y^p) of non-negative x and y.
 
     Args:
         x, y: [...].
@@ -162,13 +162,13 @@ def harmonic_part(
     power: float = 2.0,
     margin: float | Sequence[float] = 1.0,
 ) -> NDArray[np.float32]:
-    """Samples of the harmonic part of a recording of any length.
+    """Extract the harmonic part of a recording of any length.
 
-    Works in overlapping blocks, whose result is that of the whole recording.
+    Works in overlapping blocks; the result is the same as for the whole recording at once.
 
     Args:
         audio: [T].
-        n_fft, hop: of the STFT, samples.
+        n_fft, hop: FFT size and hop of the STFT, samples.
         kernel_size, power, margin: see `hpss`.
 
     Returns:
@@ -182,8 +182,8 @@ def harmonic_part(
         raise ValueError(f"audio must be samples [T] and not empty, got {list(samples.shape)}")
     if not np.isfinite(samples).all():
         raise ValueError("the audio holds NaN or infinite samples; export it again")
-    # What a block must see beyond its ends: the medians' windows and the frames that overlap it.
-    context = (_kernel_sizes(kernel_size)[0] + 2 * -(-n_fft // hop)) * hop
+    # Context of a block on each side: the windows of the medians and the frames that overlap it.
+    context = (_check_kernel_sizes(kernel_size)[0] + 2 * -(-n_fft // hop)) * hop
     block = max(4 * context, BLOCK_SAMPLES // hop * hop)
     result = np.empty_like(samples)
     for start in range(0, len(samples), block):
@@ -197,8 +197,8 @@ def harmonic_part(
     return result
 
 
-def _pair(value: object, name: str) -> tuple[object, object]:
-    """One value for both filters, or (harmonic, percussive)."""
+def _to_pair(value: object, name: str) -> tuple[object, object]:
+    """Expand one value for both filters to (harmonic, percussive)."""
     if not isinstance(value, Sequence):
         return value, value
     if isinstance(value, str) or len(value) != 2:
@@ -206,9 +206,9 @@ def _pair(value: object, name: str) -> tuple[object, object]:
     return value[0], value[1]
 
 
-def _kernel_sizes(kernel_size: int | Sequence[int]) -> tuple[int, int]:
+def _check_kernel_sizes(kernel_size: int | Sequence[int]) -> tuple[int, int]:
     sizes = []
-    for k in _pair(kernel_size, "kernel_size"):
+    for k in _to_pair(kernel_size, "kernel_size"):
         if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
             raise ValueError(
                 f"kernel_size={kernel_size} must be whole numbers of at least 1; a typical range "
@@ -218,8 +218,8 @@ def _kernel_sizes(kernel_size: int | Sequence[int]) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _margins(margin: float | Sequence[float]) -> tuple[float, float]:
-    factors = tuple(float(m) for m in _pair(margin, "margin"))  # type: ignore[arg-type]
+def _check_margins(margin: float | Sequence[float]) -> tuple[float, float]:
+    factors = tuple(float(m) for m in _to_pair(margin, "margin"))  # type: ignore[arg-type]
     if not all(1.0 <= m < math.inf for m in factors):
         raise ValueError(
             f"margin={margin} must be at least 1 and finite; a typical range is 1 to 10"
@@ -227,7 +227,7 @@ def _margins(margin: float | Sequence[float]) -> tuple[float, float]:
     return factors[0], factors[1]
 
 
-def _checked(spectrogram: Tensor) -> Tensor:
+def _check_spectrogram(spectrogram: Tensor) -> Tensor:
     if spectrogram.ndim < 2:
         raise ValueError(f"S must be a spectrogram [..., F, N], got {list(spectrogram.shape)}")
     if not spectrogram.is_floating_point() and not spectrogram.is_complex():

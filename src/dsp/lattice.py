@@ -1,4 +1,4 @@
-"""Time-varying all-pole filter that is stable whatever its coefficients do.
+"""Time-varying all-pole filter that is stable for all changes of its coefficients.
 
 Interpolating the coefficients of 1 / A passes through unstable filters where neighbouring frames
 differ much. A normalised lattice rotates its state by the angle asin(k_m) in every stage, so its
@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .allpole import as_rows
+from .allpole import flatten_rows
 
 
-def _kernels(device: torch.device) -> ModuleType:
+def _choose_kernels(device: torch.device) -> ModuleType:
     if device.type == "cuda":
         from . import lattice_cuda
 
@@ -34,7 +34,7 @@ def _kernels(device: torch.device) -> ModuleType:
 class _Lattice(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, e: Tensor, k: Tensor, hop: int) -> Tensor:
-        y, dropped, state = _kernels(e.device).lattice_forward(e, k, hop)
+        y, dropped, state = _choose_kernels(e.device).lattice_forward(e, k, hop)
         ctx.save_for_backward(dropped, state, k)
         ctx.hop = hop
         return y
@@ -43,7 +43,7 @@ class _Lattice(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, Tensor, None]:
         dropped, state, k = ctx.saved_tensors
-        kernels = _kernels(k.device)
+        kernels = _choose_kernels(k.device)
         ge, gk = kernels.lattice_backward(dropped, state, k, ctx.hop, gy.contiguous())
         return ge, gk, None
 
@@ -61,6 +61,6 @@ def allpole_lattice(e: Tensor, reflection: Tensor, *, hop: int = 256) -> Tensor:
     Raises:
         ValueError: N does not fit T.
     """
-    rows, k_rows, lead = as_rows(e, reflection, hop)
+    rows, k_rows, lead = flatten_rows(e, reflection, hop)
     filtered: Tensor = _Lattice.apply(rows, k_rows, hop)  # type: ignore[no-untyped-call]
     return filtered.reshape(*lead, e.shape[-1])

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compiled import jit, over_rows
+from .compiled import jit, run_over_rows
 
-# In long silence a rotated state shrinks to subnormal numbers and stays there, since they round
-# back to themselves; arithmetic on them is some fifty times slower. Products of two values above
+# In long silence a rotated state decays to subnormal numbers and stays there because of rounding;
+# arithmetic on them is about fifty times slower. Products of two values above
 # this level are still normal numbers.
 SILENT = 1e-100
 FLUSH_EVERY = 64
@@ -99,7 +99,7 @@ def lattice_forward(e: Tensor, k: Tensor, hop: int) -> tuple[Tensor, Tensor, Ten
     y = torch.empty_like(e)
     dropped = torch.empty_like(e, dtype=torch.float64)
     state = torch.zeros_like(k[:, 0])
-    over_rows(
+    run_over_rows(
         _forward, len(e), e.numpy(), k.numpy(), hop, y.numpy(), dropped.numpy(), state.numpy()
     )
     return y, dropped, state
@@ -112,7 +112,7 @@ def lattice_backward(
     ge = torch.empty_like(gy)
     gk = torch.zeros_like(k)
     arrays = (dropped, state.clone(), k)
-    over_rows(
+    run_over_rows(
         _backward,
         len(dropped),
         *(x.numpy() for x in arrays),

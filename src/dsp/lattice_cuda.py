@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .allpole_cuda import LANES, launch_grid
+from .allpole_cuda import LANES, choose_launch_grid
 
 _SIZES = ["n_samples", "n_frames", "hop", "n_lanes"]
 
@@ -171,7 +171,7 @@ def lattice_forward(e: Tensor, k: Tensor, hop: int) -> tuple[Tensor, Tensor, Ten
     n_rows, n_frames, order = k.shape
     x, reflection = e.double().t().contiguous(), k.permute(1, 2, 0).contiguous()
     y, dropped, state = torch.empty_like(x), torch.empty_like(x), k.new_empty(order, n_rows)
-    _lattice_forward[launch_grid(n_rows)](
+    _lattice_forward[choose_launch_grid(n_rows)](
         x, reflection, y, dropped, state, len(x), n_frames, hop, n_rows,
         order=order, lanes=LANES, num_warps=1,
     )  # fmt: skip
@@ -186,7 +186,7 @@ def lattice_backward(
     n_rows, n_frames, order = k.shape
     g, reflection = gy.double().t().contiguous(), k.permute(1, 2, 0).contiguous()
     ge, gk = torch.empty_like(g), torch.empty_like(reflection)
-    _lattice_backward[launch_grid(n_rows)](
+    _lattice_backward[choose_launch_grid(n_rows)](
         dropped.t().contiguous(), state.t().contiguous(), reflection, g, ge, gk,
         len(g), n_frames, hop, n_rows, order=order, lanes=LANES, num_warps=1,
     )  # fmt: skip

@@ -46,7 +46,7 @@ def lsf_from_increments(increments: Tensor, *, minimum_gap: float = 0.0) -> Tens
     return math.pi * steps.cumsum(dim=-1)[..., :-1]
 
 
-def _product_of_quadratics(cosines: Tensor) -> Tensor:
+def _multiply_quadratics(cosines: Tensor) -> Tensor:
     """Coefficients [..., 2 M + 1] of prod_m (1 - 2 c_m z^-1 + z^-2) for cosines [..., M]."""
     polynomial = cosines.new_ones(*cosines.shape[:-1], 1)
     for m in range(cosines.shape[-1]):
@@ -71,8 +71,8 @@ def lsf_to_lpc(lsf: Tensor) -> Tensor:
     """
     order = lsf.shape[-1]
     cosines = torch.cos(lsf.double())
-    p = _product_of_quadratics(cosines[..., 0::2])
-    q = _product_of_quadratics(cosines[..., 1::2])
+    p = _multiply_quadratics(cosines[..., 0::2])
+    q = _multiply_quadratics(cosines[..., 1::2])
     pad = torch.nn.functional.pad
     if order % 2 == 0:
         p = pad(p, (0, 1)) + pad(p, (1, 0))

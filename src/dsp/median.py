@@ -59,24 +59,24 @@ def median_filter(
     # [R, n, Q]: filtered along the middle. The last dimension stays last if it can, so that memory
     # is read in order.
     rows = moved.reshape(-1, n, moved.shape[-1])
-    index = mirrored(n, size, start, stop).to(x.device)
-    run = _on_cpu if x.device.type == "cpu" else unfolded_median
+    index = mirror_ends(n, size, start, stop).to(x.device)
+    run = _filter_on_cpu if x.device.type == "cpu" else select_medians
     with torch.no_grad():
         medians = run(rows.detach(), index, size)
     if torch.is_grad_enabled() and x.requires_grad:
-        medians = rows.gather(1, _positions(rows.detach(), medians, index, size))
+        medians = rows.gather(1, _find_positions(rows.detach(), medians, index, size))
     shaped = medians.reshape(*moved.shape[:-2], stop - start, moved.shape[-1])
     return shaped.movedim(-2, dim) if x.ndim > 1 else shaped.squeeze(-1)
 
 
-def mirrored(n: int, size: int, start: int, stop: int) -> Tensor:
-    """Samples seen by outputs start ... stop - 1 of n: int64 [stop - start + size - 1]."""
+def mirror_ends(n: int, size: int, start: int, stop: int) -> Tensor:
+    """List the samples seen by outputs start ... stop - 1 of n: int64 [stop - start + size - 1]."""
     wanted = torch.arange(start - size // 2, stop - size // 2 + size - 1) % (2 * n)
     return torch.minimum(wanted, 2 * n - 1 - wanted)
 
 
-def unfolded_median(x: Tensor, index: Tensor, size: int) -> Tensor:
-    """Medians of x [R, P, Q] along its middle, on any device: [R, len(index) - size + 1, Q]."""
+def select_medians(x: Tensor, index: Tensor, size: int) -> Tensor:
+    """Select medians of x [R, P, Q] along its middle: [R, len(index) - size + 1, Q]."""
     n_out = len(index) - size + 1
     out = x.new_empty(x.shape[0], n_out, x.shape[2])
     step = max(1, BLOCK_ELEMENTS // (size * x.shape[0] * x.shape[2]))
@@ -87,8 +87,8 @@ def unfolded_median(x: Tensor, index: Tensor, size: int) -> Tensor:
     return out
 
 
-def _positions(x: Tensor, medians: Tensor, index: Tensor, size: int) -> Tensor:
-    """Where along the middle of x [R, P, Q] each median was found: int64 like `medians`."""
+def _find_positions(x: Tensor, medians: Tensor, index: Tensor, size: int) -> Tensor:
+    """Find the position along the middle of x [R, P, Q] of each median: int64 like `medians`."""
     found = torch.zeros_like(medians, dtype=torch.int64)
     # From the last place of the window to the first, so that the first one remains.
     for j in range(size - 1, -1, -1):
@@ -97,7 +97,7 @@ def _positions(x: Tensor, medians: Tensor, index: Tensor, size: int) -> Tensor:
     return found
 
 
-def _on_cpu(x: Tensor, index: Tensor, size: int) -> Tensor:
+def _filter_on_cpu(x: Tensor, index: Tensor, size: int) -> Tensor:
     out = x.new_empty(x.shape[0], len(index) - size + 1, x.shape[2])
     if x.stride(1) < x.stride(2):
         out = out.transpose(1, 2).contiguous().transpose(1, 2)

@@ -40,11 +40,11 @@ def uniform_noise(seed: Tensor, n_sources: int, n_samples: int, *, start: int = 
         from .noise_cpu import fill
 
         return fill(row.flatten(), sample).reshape(len(seed), n_sources, n_samples)
-    return _noise_of(row, sample)
+    return _hash_noise(row, sample)
 
 
-def _noise_of(row: Tensor, sample: Tensor) -> Tensor:
-    """Noise [B, J, T] from the hashes of rows [B, J] and of samples [T], on any device."""
+def _hash_noise(row: Tensor, sample: Tensor) -> Tensor:
+    """Make noise [B, J, T] from the hashes of rows [B, J] and of samples [T], on any device."""
     word = _mix(sample ^ row[..., None])
     # The upper 24 bits are exact in float32.
     return (word >> 8).to(torch.float32).mul_(2.0**-23).sub_(1.0)
@@ -81,8 +81,8 @@ def rolloff_fir(*, rate: int = 16_000, corner: float = 200.0, n_magnitudes: int 
     return frequency_sampled_fir(magnitudes).to(torch.float32)
 
 
-def _fast_length(n: int) -> int:
-    """Smallest 2^a 3^b 5^c not below n: a size that every FFT library handles quickly."""
+def _find_fast_length(n: int) -> int:
+    """Find the smallest 2^a 3^b 5^c >= n, a size that every FFT library handles quickly."""
     best = 1 << (n - 1).bit_length()
     five = 1
     while five < best:
@@ -109,7 +109,7 @@ def fir_filter(x: Tensor, taps: Tensor) -> Tensor:
     n_samples, n_taps = x.shape[-1], taps.shape[-1]
     if n_taps % 2 == 0:
         raise ValueError(f"zero-phase taps need an odd length, got {n_taps}")
-    size = _fast_length(n_samples + n_taps - 1)
+    size = _find_fast_length(n_samples + n_taps - 1)
     spectrum = torch.fft.rfft(x, n=size) * torch.fft.rfft(taps, n=size)
     delay = n_taps // 2
     return torch.fft.irfft(spectrum, n=size)[..., delay : delay + n_samples]

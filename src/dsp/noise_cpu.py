@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compiled import jit, over_rows
+from .compiled import jit, run_over_rows
 
 
 @jit
@@ -31,5 +31,5 @@ def fill(rows: Tensor, samples: Tensor) -> Tensor:
     """Noise [R, T] from the hashes of R rows and of T samples (32-bit words as int64)."""
     noise = torch.empty(len(rows), len(samples))
     words = (rows.numpy().astype(np.uint32)[:, None], samples.numpy().astype(np.uint32))
-    over_rows(_fill, len(rows), *words, noise.numpy())
+    run_over_rows(_fill, len(rows), *words, noise.numpy())
     return noise

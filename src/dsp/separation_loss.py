@@ -1,4 +1,4 @@
-"""How far masked mixtures are from the sources, on spectrograms and in dB."""
+"""Loss between masked mixtures and sources, on spectrograms and in dB."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def separation_loss(
 ) -> Tensor:
     """Mean ratio of error to source in dB: minus the SDR of the masked mixture, bounded.
 
-    The spectrograms are cut in time, as the frames of the evaluation are, and every chunk of every
-    source counts alike. Error and source are both raised by `floor` times the mixture, so that
-    chunks in which a source is silent ask for silence, and an error far below the mixture is good
-    enough.
+    The spectrograms are cut in time, like the frames of the evaluation, and every chunk of every
+    source has the same weight. `floor` times the energy of the mixture is added to error and
+    source, so that the loss is defined for silent sources, and errors far below the mixture hardly
+    matter.
 
     Args:
         masks: [B, J, F, N] real.
         mixture: [B, F, N] complex spectrogram.
         sources: [B, J, F, N] complex spectrograms.
         chunk_frames: length of a chunk; the default is a second at a hop of 16 ms.
-        floor: see above, a ratio of energies.
+        floor: ratio of energies, see above.
 
     Returns:
         A number, 0 where the estimates are silent, negative for good ones.

@@ -13,8 +13,8 @@ FFT_SIZES = (2048, 1024, 512, 256, 128, 64)
 def covering_magnitudes(x: Tensor, n_fft: int) -> Tensor:
     """Magnitudes sqrt(re^2 + im^2 + 1e-10) with 75 % overlap.
 
-    Zeros are put around the signal so that every sample, the first and the last included, is
-    covered by four windows and counts the same.
+    Zeros are added around the signal, so that every sample, including the first and the last, is
+    covered by four windows and has the same weight.
 
     Shape:
         - x: [..., T]
@@ -58,11 +58,11 @@ def multi_scale_spectral_loss(
             rows, target.detach().reshape(rows.shape), tuple(fft_sizes)
         )
         return distance
-    return _by_tensors(estimate, target, fft_sizes)
+    return _compute_with_tensors(estimate, target, fft_sizes)
 
 
-def _by_tensors(estimate: Tensor, target: Tensor, fft_sizes: Sequence[int]) -> Tensor:
-    """The same in tensor operations, for any device."""
+def _compute_with_tensors(estimate: Tensor, target: Tensor, fft_sizes: Sequence[int]) -> Tensor:
+    """Compute the loss with tensor operations, on any device."""
     loss = estimate.new_zeros(())
     for n_fft in fft_sizes:
         with torch.no_grad():

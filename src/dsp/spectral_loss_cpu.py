@@ -53,7 +53,7 @@ def _compare(found, wanted, floor, half, ratio, work):  # type: ignore[no-untype
     return distance
 
 
-def _spectrum(padded: Tensor, window: Tensor, hop: int) -> Tensor:
+def _transform(padded: Tensor, window: Tensor, hop: int) -> Tensor:
     """[T] to [frames, F], complex."""
     return torch.fft.rfft(padded.unfold(-1, len(window), hop) * window)
 
@@ -85,8 +85,8 @@ class MultiScaleDistance(torch.autograd.Function):
             for r in range(rows):
                 pair = torch.stack([estimate[r], target[r]])
                 padded = torch.nn.functional.pad(pair, padding)
-                found = _spectrum(padded[0], window, hop)
-                wanted = _spectrum(padded[1], window, hop)
+                found = _transform(padded[0], window, hop)
+                wanted = _transform(padded[1], window, hop)
                 bins = found.numel()
                 ratio = torch.empty(found.shape, dtype=estimate.dtype)
                 ours, theirs = (torch.view_as_real(x).numpy().reshape(-1) for x in (found, wanted))

@@ -1,8 +1,8 @@
-"""F0 tracks on the frames of the project's time grid: the one rule for moving them to other frames.
+"""The project's time grid, and the one rule for interpolating F0 tracks to other frames.
 
 Between two voiced frames F0 is interpolated linearly. Next to silence the nearer frame is taken,
-the earlier one in a tie, because a straight line would glide to 0 Hz. After the last frame a track
-is held.
+the earlier one in a tie, because linear interpolation would glide to 0 Hz. After the last frame
+its value is held.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ RATE = 16_000  # Hz, sample rate of everything that is modelled
 
 
 def interpolate_tracks(f0: Tensor, position: Tensor, voiced: Tensor | None = None) -> Tensor:
-    """Values of F0 tracks between their frames, by the rule of this module.
+    """Interpolate F0 tracks between their frames by the rule of this module.
 
     Args:
         f0: [..., M] Hz, 0 where silent; or any other values that belong to the same frames.
-        position: [N], where to look, in frames from 0; fractions lie between two frames.
+        position: [N], in frames from 0; fractions are between two frames.
         voiced: [..., M], positive where voiced; None: where `f0` is positive.
 
     Returns:
@@ -37,13 +37,13 @@ def interpolate_tracks(f0: Tensor, position: Tensor, voiced: Tensor | None = Non
 
 
 def resample_f0(f0: Tensor, n_frames: int, *, hop: int = HOP, frame_hop: int = HOP) -> Tensor:
-    """F0 tracks on the frames of a spectrogram with another hop.
+    """Resample F0 tracks to the frames of a spectrogram with another hop.
 
     Args:
         f0: [..., M] Hz, frame m at sample m * hop, 0 where silent.
-        n_frames: N, frames wanted; frame n lies at sample n * frame_hop.
-        hop: samples from one given frame to the next.
-        frame_hop: samples from one wanted frame to the next.
+        n_frames: N, number of output frames; frame n is at sample n * frame_hop.
+        hop: samples from one input frame to the next.
+        frame_hop: samples from one output frame to the next.
 
     Returns:
         [..., N] Hz.
@@ -53,7 +53,7 @@ def resample_f0(f0: Tensor, n_frames: int, *, hop: int = HOP, frame_hop: int = H
 
 
 def remove_glides(f0: Tensor, *, min_hz: float = 60.0, max_semitones: float = 1.0) -> Tensor:
-    """F0 tracks without the frames that were interpolated towards 0 Hz.
+    """Silence the frames of F0 tracks that were interpolated towards 0 Hz.
 
     Published tracks were resampled linearly across the zeros of silence, so that the first or last
     frame of a phrase can lie anywhere between 0 Hz and the F0 next to it.
@@ -68,7 +68,7 @@ def remove_glides(f0: Tensor, *, min_hz: float = 60.0, max_semitones: float = 1.
         [..., N] Hz.
     """
     f0 = torch.where(f0 < min_hz, 0.0, f0)
-    # Beyond the ends nothing is known: the values at the ends are repeated there.
+    # The first and last value are repeated beyond the ends.
     before = torch.cat([f0[..., :1], f0[..., :-1]], dim=-1)
     after = torch.cat([f0[..., 1:], f0[..., -1:]], dim=-1)
     floor = 2.0 ** (-max_semitones / 12.0)

@@ -1,1 +1,1 @@
-"""Fundamental frequency: contours on the project's one time grid, and their estimation."""
+"""Fundamental frequency (F0): tracks of the singers, and their estimation from recordings."""

@@ -1,4 +1,4 @@
-"""F0 contours of several singers: the CSV format, and resampling that never glides to 0 Hz.
+"""F0 contours of several singers: their CSV format and their resampling.
 
 The CSV format has one row per time and one column per singer:
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class ContourError(UmssError):
-    """F0 contours that cannot be used; the message says where and what to change."""
+    """F0 contours that cannot be used; the message says where the fault is and how to fix it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class F0Contours:
     def on_grid(
         cls, f0: NDArray[np.float32], names: tuple[str, ...], *, hop: int = HOP, rate: int = RATE
     ) -> F0Contours:
-        """Wrap f0 [N, J] (Hz) whose frame n lies at n * hop / rate seconds."""
+        """Contours from f0 [N, J] in Hz whose frame n is at n * hop / rate seconds."""
         return cls(np.arange(len(f0)) * hop / rate, f0, names)
 
     @property
@@ -81,10 +81,10 @@ class F0Contours:
         return self.f0 > 0
 
     def resample(self, times: NDArray[np.float64]) -> F0Contours:
-        """Contours at other times (seconds, [M], strictly increasing).
+        """Interpolate the contours at other times (seconds, [M], strictly increasing).
 
-        The rule is that of `src.dsp.tracks`, but outside the span of the contours everything is
-        silent.
+        Follows the rule of `src.dsp.tracks`, except that every singer is silent before the first
+        and after the last frame.
         """
         times = np.asarray(times, dtype=np.float64)
         resampled = np.zeros((len(times), self.n_singers), dtype=np.float32)
@@ -101,11 +101,11 @@ class F0Contours:
         return F0Contours(times, resampled, self.names)
 
     def to_frames(self, n_frames: int, *, hop: int = HOP, rate: int = RATE) -> NDArray[np.float32]:
-        """F0 float32 [n_frames, J] (Hz), frame n at n * hop / rate seconds (the project's grid)."""
+        """Resample to float32 [n_frames, J] in Hz, frame n at n * hop / rate seconds."""
         return self.resample(np.arange(n_frames) * hop / rate).f0
 
     def sorted_high_to_low(self) -> F0Contours:
-        """The same tracks, ordered by the median of their voiced F0, silent tracks last."""
+        """The same tracks by the median of their voiced F0, highest first, silent ones last."""
         medians = [
             float(np.median(track[track > 0])) if (track > 0).any() else 0.0 for track in self.f0.T
         ]
@@ -131,7 +131,7 @@ def read_f0(path: str | Path) -> F0Contours:
         raise ContourError(f"{path}: not a readable CSV file ({error})") from error
     if not rows:
         raise ContourError(f"{path}: the F0 file is empty; expected rows of time,f0,f0,...")
-    names = _header(rows[0][1])
+    names = _read_header(rows[0][1])
     if names is not None:
         rows = rows[1:]
     if not rows:
@@ -147,7 +147,7 @@ def read_f0(path: str | Path) -> F0Contours:
         if len(row) != width:
             raise ContourError(f"{path}, line {line}: {len(row)} columns, expected {width}")
         for column, cell in enumerate(row):
-            table[index, column] = _number(path, line, columns[column], cell, column == 0)
+            table[index, column] = _read_number(path, line, columns[column], cell, column == 0)
         if index and table[index, 0] <= table[index - 1, 0]:
             raise ContourError(
                 f"{path}, line {line}, column time: {table[index, 0]:g} s does not come after "
@@ -160,7 +160,7 @@ def read_f0(path: str | Path) -> F0Contours:
 
 
 def read_singers(path: Path, n_singers: int | None = None) -> F0Contours:
-    """F0 tracks of the singers; columns without a header are put in order from high to low.
+    """Read F0 tracks for a separation; without a header, columns are sorted from high to low.
 
     Raises:
         ContourError: malformed file, another number of singers, or no pitch at all.
@@ -184,10 +184,10 @@ def read_singers(path: Path, n_singers: int | None = None) -> F0Contours:
 
 
 def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False) -> None:
-    """Write contours as a CSV file, complete or not at all (format: see the module).
+    """Write contours as a CSV file (format: see the module). A crash leaves no incomplete file.
 
     Raises:
-        FileExistsError: the file exists and `overwrite` is false.
+        OutputExistsError: the file exists and `overwrite` is false.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -203,8 +203,8 @@ def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False)
             writer.writerow((f"{time:.6f}", *(f"{v:.9g}" for v in row)))
 
 
-def _header(row: list[str]) -> tuple[str, ...] | None:
-    """Voice names if the row is a header, None if its first cell is a number."""
+def _read_header(row: list[str]) -> tuple[str, ...] | None:
+    """Read voice names if the row is a header; None if its first cell is a number."""
     try:
         float(row[0])
     except ValueError:
@@ -212,7 +212,7 @@ def _header(row: list[str]) -> tuple[str, ...] | None:
     return None
 
 
-def _number(path: Path, line: int, column: str, cell: str, is_time: bool) -> float:
+def _read_number(path: Path, line: int, column: str, cell: str, is_time: bool) -> float:
     text = cell.strip()
     if not text and not is_time:
         return 0.0

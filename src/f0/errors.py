@@ -1,7 +1,7 @@
-"""Errors put into F0 tracks on purpose, to see how a method stands them.
+"""Artificial errors in F0 tracks, to test how robust a separation method is to wrong F0.
 
-Errors come in stretches: time is cut into pieces of a given length (from a random phase on), and
-every piece is hit with the given rate. So a rate is the share of frames that are wrong.
+Errors come in stretches: time is cut into pieces of a given length, starting at a random phase, and
+each piece is made wrong with the given probability. A rate is thus the share of wrong frames.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ LOWEST_F0 = 20.0  # Hz; an offset never makes a voiced frame lower, or silent
 
 @dataclass(frozen=True)
 class F0Errors:
-    """How wrong F0 tracks shall be; all rates 0 leaves them as they are.
+    """Sizes and rates of the errors; if all are 0, tracks stay unchanged.
 
     Args:
         offset_hz: standard deviation of a Gaussian offset, drawn for every voiced frame, in Hz.
         octave_rate: share of the voiced frames that are an octave too high or (as often) too low.
-        octave_seconds: length of such stretches.
-        swap_rate: share of the time in which two voices, drawn anew each time, are exchanged.
-        swap_seconds: length of such stretches.
+        octave_seconds: length of a stretch of octave errors.
+        swap_rate: share of the time in which two voices are exchanged; each stretch draws its pair.
+        swap_seconds: length of a stretch of exchanged voices.
         dropped_rate: share of the voiced frames that become silent.
         false_rate: share of the silent frames that become voiced, with the last F0 before them
             (or the first after them). A voice that is silent throughout stays so.
         voicing_seconds: length of dropped and false stretches.
 
     Raises:
-        ValueError: a rate outside 0 to 1, a negative offset, or a length that is not positive.
+        UmssError: a rate outside 0 to 1, a negative offset, or a length that is not positive.
     """
 
     offset_hz: float = 0.0
@@ -61,7 +61,7 @@ class F0Errors:
 
     @property
     def any(self) -> bool:
-        """Whether there are errors at all."""
+        """Whether any error is switched on."""
         rates = (self.octave_rate, self.swap_rate, self.dropped_rate, self.false_rate)
         return self.offset_hz > 0 or any(rate > 0 for rate in rates)
 
@@ -71,35 +71,35 @@ class F0Errors:
         rng: np.random.Generator,
         frames_per_second: float = RATE / HOP,
     ) -> NDArray[np.float32]:
-        """Tracks with errors: exchanged voices, then octaves, then offsets, then voicing.
+        """Add errors to tracks, in the order: exchanged voices, octaves, offsets, voicing.
 
         Args:
             f0: [N, J] Hz, 0 = silent.
-            rng: draws the errors.
-            frames_per_second: of the tracks.
+            rng: random generator of the errors.
+            frames_per_second: frame rate of the tracks.
 
         Returns:
             float32 [N, J] Hz.
         """
 
-        def frames(seconds: float) -> int:
+        def count_steps(seconds: float) -> int:
             return max(1, round(seconds * frames_per_second))
 
         wrong = np.array(f0, dtype=np.float64)
-        wrong = swap_voices(wrong, self.swap_rate, frames(self.swap_seconds), rng)
-        wrong = shift_octaves(wrong, self.octave_rate, frames(self.octave_seconds), rng)
+        wrong = swap_voices(wrong, self.swap_rate, count_steps(self.swap_seconds), rng)
+        wrong = shift_octaves(wrong, self.octave_rate, count_steps(self.octave_seconds), rng)
         voiced = wrong > 0
         shifted = wrong + self.offset_hz * rng.standard_normal(wrong.shape)
         wrong = np.where(voiced, np.clip(shifted, LOWEST_F0, MAX_F0), 0.0)
-        length = frames(self.voicing_seconds)
-        dropped = voiced & (draws(wrong.shape, length, rng) < self.dropped_rate)
-        false = ~voiced & (draws(wrong.shape, length, rng) < self.false_rate)
+        length = count_steps(self.voicing_seconds)
+        dropped = voiced & (draw_uniform(wrong.shape, length, rng) < self.dropped_rate)
+        false = ~voiced & (draw_uniform(wrong.shape, length, rng) < self.false_rate)
         held = np.where(false, hold(wrong), wrong)
         return np.where(dropped, 0.0, held).astype(np.float32)
 
 
 def perturb(contours: F0Contours, errors: F0Errors, rng: np.random.Generator) -> F0Contours:
-    """Contours with errors, at the same times and with the same names."""
+    """Add errors to contours; times and names stay the same."""
     span = contours.times[-1] - contours.times[0]
     per_second = (len(contours.times) - 1) / span if span > 0 else RATE / HOP
     return F0Contours(contours.times, errors.apply(contours.f0, rng, per_second), contours.names)
@@ -108,12 +108,12 @@ def perturb(contours: F0Contours, errors: F0Errors, rng: np.random.Generator) ->
 def perturb_batches(
     batches: Iterable[dict[str, Any]], errors: F0Errors, seed: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """Batches with errors in their F0 [B, J, N]; the same errors whatever the batches' size.
+    """Add errors to the F0 [B, J, N] of batches; they do not depend on the batch size.
 
     Args:
         batches: as served by `src.data.datamodule.MixtureDataModule`.
-        errors: what is wrong.
-        seed: of the errors, together with the seed of every item.
+        errors: the errors to add.
+        seed: seeds the errors, together with the seed of every item.
     """
     for batch in batches:
         wrong = [
@@ -123,8 +123,10 @@ def perturb_batches(
         yield {**batch, "f0": torch.from_numpy(np.ascontiguousarray(np.stack(wrong)))}
 
 
-def draws(shape: tuple[int, ...], length: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Uniform random numbers [N, J] that stay the same for `length` frames, from a random phase."""
+def draw_uniform(
+    shape: tuple[int, ...], length: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw uniform numbers [N, J] that stay constant for `length` frames, from a random phase."""
     n_frames, n_singers = shape
     numbers = rng.random((n_frames // length + 2, n_singers))
     phase = rng.integers(length, size=n_singers)
@@ -135,8 +137,8 @@ def draws(shape: tuple[int, ...], length: int, rng: np.random.Generator) -> NDAr
 def shift_octaves(
     f0: NDArray[np.float64], rate: float, length: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Stretches of [N, J] an octave higher or, as often, lower."""
-    number = draws(f0.shape, length, rng)
+    """Shift stretches of tracks [N, J] an octave up or, equally often, down."""
+    number = draw_uniform(f0.shape, length, rng)
     factor = np.where(number < rate / 2, 2.0, np.where(number < rate, 0.5, 1.0))
     return f0 * factor
 
@@ -144,7 +146,7 @@ def shift_octaves(
 def swap_voices(
     f0: NDArray[np.float64], rate: float, length: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Exchange two random voices of [N, J] in stretches; a single voice stays as it is."""
+    """Exchange two random voices of tracks [N, J] in stretches; a single voice stays unchanged."""
     n_frames, n_singers = f0.shape
     swapped = f0.copy()
     if n_singers < 2:
@@ -159,7 +161,7 @@ def swap_voices(
 
 
 def hold(f0: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Tracks [N, J] whose silent frames take the last F0 before them, or else the first after."""
+    """Fill silent frames of tracks [N, J] with the last F0 before them, else the first after."""
     held = f0.copy()
     for track in held.T:
         voiced = np.flatnonzero(track > 0)

@@ -1,4 +1,4 @@
-"""From a bare recording to one F0 track per singer, with warnings where they may be wrong."""
+"""Estimates one F0 track per singer from a recording, with warnings where they may be wrong."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class F0Estimate:
     Attributes:
         contours: one track per singer, from the highest to the lowest, on the 16-ms grid
             (N = ceil(T / 256)).
-        salience: what the tracks were taken from, on the model's own grid.
-        warnings: what the user should know, one sentence each; empty if all is well.
+        salience: salience from which the tracks were taken, on the model's own grid.
+        warnings: doubts about the tracks, one sentence each; empty if there are none.
     """
 
     contours: F0Contours
@@ -51,11 +51,11 @@ class F0Estimator:
     """A multi-F0 model and a method that assigns its pitches to singers.
 
     Args:
-        model: yields salience.
+        model: computes salience.
         assigner: turns salience into tracks.
-        retune: tune the tracks on the recording (`src.f0.retune`).
-        preprocess: what the model hears instead of the recording, from samples [T] at 16 kHz to
-            samples [T], e.g. its harmonic part (`src.dsp.hpss.harmonic_part`).
+        retune: refine the tracks on the recording (`src.f0.retune`).
+        preprocess: function from samples [T] at 16 kHz to the samples [T] that the model gets
+            instead, e.g. the harmonic part (`src.dsp.hpss.harmonic_part`).
     """
 
     def __init__(
@@ -87,15 +87,15 @@ class F0Estimator:
             n_singers: J, 1 to 16.
             names: J names, from the highest singer to the lowest; by default those of the score,
                 else singer1, singer2, ...
-            score: what is sung, one track per singer (`src.f0.score.reading.read_score`).
-            alignment: how the score is laid over the recording, see
+            score: the score as F0 tracks, one per singer (`src.f0.score.reading.read_score`).
+            alignment: how the score is aligned with the recording, see
                 `src.f0.score.alignment.place_score`.
 
         Raises:
-            ValueError: unusable audio, number of singers, names or score.
+            UmssError: unusable audio, number of singers, names or score.
         """
-        labels = singer_names(n_singers, names, score)
-        samples = _checked(audio)
+        labels = choose_singer_names(n_singers, names, score)
+        samples = _check_audio(audio)
         n_frames = -(-len(samples) // HOP)
         if np.abs(samples - samples.mean()).max() < SILENCE_PEAK:
             contours = F0Contours.on_grid(np.zeros((n_frames, n_singers), np.float32), labels)
@@ -103,7 +103,7 @@ class F0Estimator:
                 "the recording is silent (below -70 dB of full scale): there is no F0 to find; "
                 "export it louder if there should be sound"
             )
-            return F0Estimate(contours, _no_salience(n_frames), [warning])
+            return F0Estimate(contours, _build_empty_salience(n_frames), [warning])
         warnings = []
         if len(samples) < SHORTEST:
             warnings.append(
@@ -122,12 +122,12 @@ class F0Estimator:
         if prior is not None:
             f0 = fill_unisons(f0, prior)
         tracks = F0Contours(salience.times, f0, labels)
-        warnings += confidence_warnings(tracks, salience, padded)
+        warnings += find_doubts(tracks, salience, padded)
         frames = tracks.to_frames(n_frames)
         if self.retune:
             frames = retune(samples, frames)
         contours = F0Contours.on_grid(frames, labels)
-        return F0Estimate(contours, _until(salience, len(samples) / RATE), warnings)
+        return F0Estimate(contours, _cut_salience(salience, len(samples) / RATE), warnings)
 
 
 def estimate_file(
@@ -143,20 +143,20 @@ def estimate_file(
 
     Raises:
         AudioError: the file is missing, unreadable or empty.
-        ValueError: see `F0Estimator`.
+        UmssError: see `F0Estimator`.
     """
-    singer_names(n_singers, names, score)  # wrong settings are reported before the long part
+    choose_singer_names(n_singers, names, score)  # report wrong settings before the slow part
     audio = load_mono(path, RATE)
     return estimator(audio, n_singers, names, score=score, alignment=alignment)
 
 
-def singer_names(
+def choose_singer_names(
     n_singers: int, names: Sequence[str] | None = None, score: F0Contours | None = None
 ) -> tuple[str, ...]:
-    """Names of the singers, from the highest to the lowest.
+    """Choose the names of the singers, from the highest to the lowest.
 
     Raises:
-        ValueError: a number of singers out of range, or names or a score that do not fit it.
+        UmssError: a number of singers out of range, or names or a score that do not fit it.
     """
     whole = isinstance(n_singers, (int, np.integer)) and not isinstance(n_singers, bool)
     if not whole or not 1 <= n_singers <= MAX_SINGERS:
@@ -182,14 +182,12 @@ def singer_names(
     return tuple(names)
 
 
-def confidence_warnings(
-    tracks: F0Contours, salience: Salience, audio: NDArray[np.float32]
-) -> list[str]:
-    """What makes these tracks doubtful.
+def find_doubts(tracks: F0Contours, salience: Salience, audio: NDArray[np.float32]) -> list[str]:
+    """Find reasons to doubt the tracks, as warnings for the user, one sentence each.
 
     Args:
-        tracks: on the salience's times.
-        salience: what the tracks were taken from.
+        tracks: F0 tracks at the times of the salience.
+        salience: salience from which the tracks were taken.
         audio: the recording [T] at 16 kHz.
     """
     n_singers = tracks.n_singers
@@ -217,14 +215,14 @@ def confidence_warnings(
             f"hardly ever are more than {at_once} of the {n_singers} singers heard at once; if "
             f"there are fewer singers, set n_singers={at_once} (singers in unison count as one)"
         )
-    audible = audible_frames(audio, salience.times)
+    audible = find_audible_frames(audio, salience.times)
     singing = float(sung[audible].mean()) if audible.any() else 0.0
     if singing < LITTLE_SINGING:
         warnings.append(
             f"singing was found in {100 * singing:.0f} % of the audible time only; speech and "
             "noise have no F0 tracks"
         )
-    along, unexplained = salience_agreement(tracks, salience)
+    along, unexplained = measure_agreement(tracks, salience)
     if along < WEAK_SALIENCE:
         warnings.append(
             f"the tracks are uncertain (mean salience {along:.2f}, {WEAK_SALIENCE:g} and more "
@@ -238,12 +236,12 @@ def confidence_warnings(
     return warnings
 
 
-def salience_agreement(tracks: F0Contours, salience: Salience) -> tuple[float, float]:
-    """How well tracks and salience agree.
+def measure_agreement(tracks: F0Contours, salience: Salience) -> tuple[float, float]:
+    """Measure how well tracks and salience agree.
 
     Args:
-        tracks: on the salience's times.
-        salience: what the tracks were taken from.
+        tracks: F0 tracks at the times of the salience.
+        salience: salience from which the tracks were taken.
 
     Returns:
         Mean salience along the voiced tracks (the largest value within 50 cents of each), and
@@ -269,12 +267,17 @@ def salience_agreement(tracks: F0Contours, salience: Salience) -> tuple[float, f
     return mean, missed / n_peaks if n_peaks else 0.0
 
 
-def audible_frames(audio: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where a recording is not quiet: its 16-ms frames down to 40 dB below the loudest, at times.
+def find_audible_frames(
+    audio: NDArray[np.float32], times: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Find where a recording is audible: 16-ms frames at most 40 dB below the loudest.
 
     Args:
         audio: [T] at 16 kHz.
-        times: [N] seconds.
+        times: [N] seconds, where to look.
+
+    Returns:
+        [N] bool.
     """
     frames = np.pad(audio, (0, -len(audio) % HOP)).reshape(-1, HOP)
     level = np.sqrt(np.mean(frames**2, axis=1))
@@ -283,7 +286,7 @@ def audible_frames(audio: NDArray[np.float32], times: NDArray[np.float64]) -> ND
     return audible
 
 
-def _checked(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+def _check_audio(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1 or samples.size == 0:
         raise UmssError(
@@ -294,13 +297,13 @@ def _checked(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return samples
 
 
-def _no_salience(n_frames: int) -> Salience:
+def _build_empty_salience(n_frames: int) -> Salience:
     frequencies = 55.0 * 2.0 ** (np.arange(240) / 60)
     values = np.zeros((len(frequencies), n_frames), dtype=np.float32)
     return Salience(values, frequencies, np.arange(n_frames) * HOP / RATE)
 
 
-def _until(salience: Salience, seconds: float) -> Salience:
-    """Salience without the frames after the end of the recording; at least one is kept."""
+def _cut_salience(salience: Salience, seconds: float) -> Salience:
+    """Drop the frames of salience after the end of the recording; at least one is kept."""
     kept = max(1, int(np.searchsorted(salience.times, seconds)))
     return Salience(salience.values[:, :kept], salience.frequencies, salience.times[:kept])

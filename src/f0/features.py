@@ -13,11 +13,11 @@ LOWEST = 55.0  # Hz, A1
 BINS_PER_OCTAVE = 36
 N_BINS = 164  # up to 1268 Hz
 HARMONICS = (1, 2, 3, 4, 5, 6, 7, 8)
-WINDOWS = (2048, 4096)  # samples: 128 ms for moving pitch, 256 ms for low voices close together
+WINDOWS = (2048, 4096)  # samples: 128 ms follow moving pitch, 256 ms resolve close low voices
 FFT = 8192
 FLOOR = 1e-4  # -80 dB below the level
 LEVEL_SECONDS = 4.0
-LEVEL_FLOOR = 1e-2  # a passage is lifted by at most 40 dB
+LEVEL_FLOOR = 1e-2  # soft passages are amplified by at most 40 dB
 
 
 def bin_frequencies(n_bins: int = N_BINS) -> Tensor:
@@ -25,11 +25,16 @@ def bin_frequencies(n_bins: int = N_BINS) -> Tensor:
     return LOWEST * 2.0 ** (torch.arange(n_bins, dtype=torch.float64) / BINS_PER_OCTAVE)
 
 
-def filterbank(frequencies: Tensor, n_fft: int = FFT, rate: int = RATE) -> Tensor:
-    """Triangular filters around `frequencies` for a power spectrum, float32 [F, n_fft // 2 + 1].
+def build_filterbank(frequencies: Tensor, n_fft: int = FFT, rate: int = RATE) -> Tensor:
+    """Build triangular filters for a power spectrum, float32 [F, n_fft // 2 + 1].
 
     A filter is as wide as the distance to its neighbours, but at least one FFT bin, so that no
-    partial falls between two filters. Centres above Nyquist give empty rows.
+    partial falls between two filters. Centres above the Nyquist frequency give rows of zeros.
+
+    Args:
+        frequencies: [F] Hz, centres of the filters.
+        n_fft: FFT size.
+        rate: sample rate in Hz.
     """
     bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * rate / n_fft
     half = torch.clamp(frequencies * (2 ** (1 / BINS_PER_OCTAVE) - 1), min=rate / n_fft)
@@ -42,7 +47,7 @@ def filterbank(frequencies: Tensor, n_fft: int = FFT, rate: int = RATE) -> Tenso
 class HarmonicSpectrogram(nn.Module):
     """Mono audio to [B, C, F, N]: for each window and harmonic h, the level in dB at h times f.
 
-    Frame n is centred on sample 256 n. Levels are relative to the loudest moment within two
+    Frame n is centred on sample 256 n. Levels are relative to the loudest frame within two
     seconds, so that soft passages look like loud ones.
     """
 
@@ -53,7 +58,7 @@ class HarmonicSpectrogram(nn.Module):
         shifts = [round(BINS_PER_OCTAVE * math.log2(h)) for h in HARMONICS]
         self.shifts = shifts
         rows = N_BINS + max(shifts)
-        self.register_buffer("filters", filterbank(bin_frequencies(rows)), persistent=False)
+        self.register_buffer("filters", build_filterbank(bin_frequencies(rows)), persistent=False)
         for window in WINDOWS:
             hann = torch.hann_window(window) * (2.0 / window)
             self.register_buffer(f"window_{window}", hann, persistent=False)
@@ -68,11 +73,11 @@ class HarmonicSpectrogram(nn.Module):
 
         Args:
             audio: [B, T] at 16 kHz.
-            level: [B, N] from `frame_level` of the whole recording, where `audio` is a part.
+            level: [B, N] from `measure_level` of the whole recording, where `audio` is a part.
         """
         n_frames = -(-audio.shape[-1] // HOP)
         if level is None:
-            level = frame_level(audio)
+            level = measure_level(audio)
         maps = []
         for window in WINDOWS:
             spectrum = torch.stft(
@@ -92,8 +97,8 @@ class HarmonicSpectrogram(nn.Module):
         return torch.stack(maps, dim=1) / 40 + 1
 
 
-def frame_level(audio: Tensor) -> Tensor:
-    """Level [B, N] that spectra are measured against: the loudest root mean square around.
+def measure_level(audio: Tensor) -> Tensor:
+    """Measure the reference level [B, N] of spectra: the largest root mean square nearby.
 
     Args:
         audio: [B, T] at 16 kHz.

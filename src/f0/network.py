@@ -1,6 +1,6 @@
-"""The default multi-F0 model: a small convolutional network that sees harmonics together.
+"""The default multi-F0 model: a small convolutional network on stacked harmonics.
 
-Weights lie beside this file; `umss train-f0` makes them from generated singers.
+Its weights are in this folder; `umss train-f0` trains them on generated singers.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
-from .features import HarmonicSpectrogram, bin_frequencies, frame_level
+from .features import HarmonicSpectrogram, bin_frequencies, measure_level
 from .salience import Salience, SalienceModel
 
 WEIGHTS = Path(__file__).with_name("voice_salience.pt")
 CHANNELS = 32
 DILATIONS = (1, 2, 4, 8)
 # Distances in bins at which the partials of two pitches coincide: frequency ratios 1, 4/3, 3/2, 2,
-# 3 and 4 up and down. A pitch is told from its relatives by looking at all of them.
+# 3 and 4 up and down. The network must see all of them to tell a pitch from its relatives.
 RELATIVES = (0, 15, -15, 21, -21, 36, -36, 57, -57, 72, -72)
 GROUP = 6
 CHUNK_SECONDS = 20.0
@@ -61,11 +61,11 @@ class RelativesBlock(nn.Module):
 
 
 class SalienceNetwork(nn.Module):
-    """Log-odds of a voice at each bin and frame, from the harmonic spectrogram.
+    """Computes the log-odds of a voice at each bin and frame from the harmonic spectrogram.
 
-    Convolutions over frequency and time share their weights over all pitches; relations between
-    distant pitches (octaves, fifths) are read through shifts instead of tall kernels, which makes
-    the network 15 times cheaper than one with 70 x 3 kernels.
+    Convolutions over frequency and time share their weights over all pitches; distant
+    pitches (octaves, fifths) are compared by shifts instead of tall kernels, which makes the
+    network 15 times cheaper than one with 70 x 3 kernels.
     """
 
     def __init__(self, channels: int = CHANNELS) -> None:
@@ -94,7 +94,7 @@ class VoiceSalience(SalienceModel):
         device: where the network runs.
 
     Raises:
-        ValueError: the file is missing or holds no weights of this network.
+        UmssError: the file is missing or holds no weights of this network.
     """
 
     def __init__(self, weights: str | Path | None = None, device: str = "cpu") -> None:
@@ -109,7 +109,7 @@ class VoiceSalience(SalienceModel):
             raise UmssError(f"{path}: holds no weights of this network ({error})") from error
         self.device = torch.device(device)
         self.network = network.eval().to(self.device)
-        # Channels last is what the processor's convolutions like best.
+        # Convolutions on the CPU are fastest with channels last.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
@@ -117,7 +117,7 @@ class VoiceSalience(SalienceModel):
         """Salience of mono audio [T] at 16 kHz, computed piece by piece."""
         samples = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         n_frames = -(-samples.shape[-1] // HOP)
-        level = frame_level(samples)
+        level = measure_level(samples)
         frequencies = bin_frequencies().numpy()
         values = np.zeros((len(frequencies), n_frames), dtype=np.float32)
         step = round(CHUNK_SECONDS * RATE / HOP)

@@ -1,4 +1,4 @@
-"""Peaks of a salience: the pitches that sound at each moment, not yet given to singers."""
+"""Peaks of salience: the pitches that sound in each frame, not yet assigned to singers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ A4 = 440.0
 BLOCK_FRAMES = 4096
 
 
-def parabola_top(
+def find_parabola_top(
     below: NDArray[np.float64], top: NDArray[np.float64], above: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where the parabola through three neighbouring values is highest, -0.5 to 0.5 from the middle.
+    """Find the top of the parabola through three neighbouring values, -0.5 to 0.5 bins from `top`.
 
-    0 where there is no such place: the values lie on a line, or one of them is infinite.
+    0 where it has no top: the values are on a line, or one of them is infinite.
     """
     with np.errstate(invalid="ignore"):
         curvature = below - 2 * top + above
@@ -32,14 +32,14 @@ def parabola_top(
 def pick_peaks(
     salience: Salience, threshold: float, *, refine: bool = False
 ) -> list[NDArray[np.float64]]:
-    """Local maxima along frequency, frame by frame.
+    """Find local maxima along frequency in every frame.
 
     A peak is higher than the bin below and not lower than the bin above, so that two equal bins
-    at the top count once. The lowest and the highest bin are no peaks.
+    at the top count once. The lowest and the highest bin are never peaks.
 
     Args:
         salience: values [F, N].
-        threshold: least value of a peak.
+        threshold: smallest value of a peak.
         refine: move each peak to the top of the parabola through it and its neighbours; otherwise
             peaks lie at the centres of bins.
 
@@ -47,7 +47,7 @@ def pick_peaks(
         N arrays of frequencies in Hz, ascending, some of them empty.
 
     Raises:
-        ValueError: the threshold is not a number.
+        UmssError: the threshold is not a number.
     """
     if not np.isfinite(threshold):
         raise UmssError(f"threshold must be a number, got {threshold}")
@@ -59,7 +59,7 @@ def pick_peaks(
     frequencies = salience.frequencies[bins + 1]
     if refine:
         below, top, above = (part[bins, frames].astype(np.float64) for part in (low, middle, high))
-        offset = parabola_top(below, top, above)
+        offset = find_parabola_top(below, top, above)
         frequencies = frequencies * 2.0 ** (offset * salience.cents_per_bin / 1200)
     return np.split(frequencies, np.cumsum(is_peak.sum(axis=1))[:-1])
 
@@ -77,21 +77,23 @@ class Candidates:
     gain: NDArray[np.float64]
 
 
-def candidates_of(
+def find_candidates(
     salience: Salience, n_candidates: int, threshold: float, *, refine: bool = True
 ) -> Candidates:
-    """The most salient peaks of every frame.
+    """Find the most salient peaks of every frame.
 
     Args:
-        salience: of the recording.
-        n_candidates: at most so many per frame.
-        threshold: least salience of a peak.
+        salience: salience of the recording.
+        n_candidates: largest number per frame.
+        threshold: smallest salience of a peak.
         refine: place peaks between bins, at the top of a parabola through the log-odds.
     """
     n_candidates = min(n_candidates, len(salience.frequencies))
     # Block by block: several copies of an hour's salience would take gigabytes.
     blocks = [
-        _peaks_of(salience.values[:, n : n + BLOCK_FRAMES], n_candidates, threshold, refine=refine)
+        _find_peaks(
+            salience.values[:, n : n + BLOCK_FRAMES], n_candidates, threshold, refine=refine
+        )
         for n in range(0, len(salience.times), BLOCK_FRAMES)
     ]
     place = np.concatenate([place for place, _ in blocks], axis=1)
@@ -105,10 +107,11 @@ def candidates_of(
     )
 
 
-def _peaks_of(
+def _find_peaks(
     salience: NDArray[np.float32], n_candidates: int, threshold: float, *, refine: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places (bins) and log-odds [M, N] of the highest peaks of salience [F, N]; -inf: no peak."""
+    """Find positions (bins) and log-odds [M, N] of the highest peaks of salience [F, N]; -inf:
+    no peak."""
     values = np.clip(salience, 1e-6, 1 - 1e-6).astype(np.float64)
     odds = np.log(values) - np.log1p(-values)
     padded = np.pad(odds, ((1, 1), (0, 0)), constant_values=-np.inf)
@@ -120,4 +123,4 @@ def _peaks_of(
     if not refine:
         return rows.astype(np.float64), gain
     around = (np.take_along_axis(part, rows, axis=0) for part in (below, odds, above))
-    return rows + parabola_top(*around), gain
+    return rows + find_parabola_top(*around), gain

@@ -1,4 +1,4 @@
-"""Salience: how likely a voice sounds at each frequency and time; what multi-F0 models yield."""
+"""Salience: how likely a voice sounds at each frequency and time; the output of multi-F0 models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Salience:
         times: float64 [N], seconds, strictly increasing.
 
     Raises:
-        ValueError: shapes that disagree.
+        UmssError: shapes that disagree.
     """
 
     values: NDArray[np.float32]
@@ -42,7 +42,7 @@ class Salience:
 
 
 class SalienceModel(ABC):
-    """A multi-F0 model: a mixture in, salience out."""
+    """A multi-F0 model: computes salience from a mixture."""
 
     @abstractmethod
     def __call__(self, audio: NDArray[np.float32]) -> Salience:
@@ -70,23 +70,23 @@ class Assigner(ABC):
         Args:
             salience: of the whole recording.
             n_singers: J.
-            audio: float32 [T] at 16 kHz, the recording, for methods that look at it again.
-            prior: float32 [N, J] in Hz on the salience's times, 0 = rest, from the highest voice
-                to the lowest: what a score says.
+            audio: float32 [T] at 16 kHz, the recording, for methods that also use it.
+            prior: float32 [N, J] in Hz at the times of the salience, 0 = rest, from the highest
+                voice to the lowest: the notes of a score.
 
         Returns:
-            float32 [N, J] in Hz on the salience's times, 0 = silent, from the highest voice to the
-            lowest.
+            float32 [N, J] in Hz at the times of the salience, 0 = silent, from the highest voice
+            to the lowest.
 
         Raises:
-            ValueError: a number of singers or a prior that the method cannot use.
+            UmssError: a number of singers or a prior that the method cannot use.
         """
 
     def refuse_prior(self, prior: NDArray[np.float32] | None) -> None:
-        """For methods that cannot use a prior.
+        """Raise an error if there is a prior, in methods that cannot use one.
 
         Raises:
-            ValueError: there is one.
+            UmssError: there is one.
         """
         if prior is not None:
             raise UmssError(

@@ -1,4 +1,4 @@
-"""F0 of one isolated singer, by SwiftF0 (a small convolutional network run by ONNX)."""
+"""F0 of one isolated singer by SwiftF0, a small convolutional network run by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .contours import F0Contours
 
 
 class StemF0:
-    """Reusable estimator: building the network's session costs 20 ms, a call far less.
+    """Reusable estimator of the F0 of isolated singers; loading the network takes 20 ms.
 
     Args:
-        threads: CPU threads of the network.
+        threads: number of CPU threads.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -27,9 +27,9 @@ class StemF0:
         """Estimate the F0 of one singer.
 
         SwiftF0's frame n is centred on sample 256 n at 16 kHz (checked with chirps in the tests:
-        the error is smallest at no offset), that is, on our grid already; the resampling below
-        keeps that true if a later version of the package moves its time stamps. SwiftF0 leaves out
-        an incomplete last frame, so the audio is padded to whole frames.
+        the error is smallest at no offset), which is the project's grid; the resampling keeps the
+        result on the grid if a later version of the package changes its time stamps. SwiftF0 leaves
+        out an incomplete last frame, so the audio is padded to whole frames.
 
         Args:
             audio: mono samples [T].
@@ -41,7 +41,7 @@ class StemF0:
             F0 in Hz, float32 [ceil(T * 16000 / rate / 256)], 0 where unvoiced.
 
         Raises:
-            ValueError: the audio is not one-dimensional or empty.
+            UmssError: the audio is not one-dimensional or empty.
         """
         if audio.ndim != 1 or audio.size == 0:
             raise UmssError(f"expected audio [T] with T > 0, got shape {audio.shape}")
@@ -53,10 +53,10 @@ class StemF0:
         return F0Contours(result.timestamps, f0[:, None], ("stem",)).to_frames(n_frames)[:, 0]
 
 
-def stem_f0(
+def estimate_stem_f0(
     audio: NDArray[np.float32], rate: int = RATE, *, confidence: float = 0.5
 ) -> NDArray[np.float32]:
-    """F0 of one isolated singer; one-off form of `StemF0`.
+    """Estimate the F0 of one isolated singer; `StemF0` is faster for several.
 
     Args:
         audio: mono samples [T].

@@ -1,14 +1,14 @@
-"""One F0 track per singer out of salience: candidates, and the best joint paths through them.
+"""Finds one F0 track per singer in salience: the best joint paths through pitch candidates.
 
-Every frame offers a few candidates, the peaks of its salience. The tracks of all singers together
-minimise one cost: salience that is taken pays (its log-odds), steps and leaps of pitch, entries,
-exits, pitches outside a singer's range and crossings cost, and a candidate that several singers
-share pays once. The minimum is searched by exact joint Viterbi passes over pairs of singers, the
-others held fixed, until no pair improves: a pair can exchange notes or trade silence, which one
-singer at a time could not.
+The candidates of a frame are the peaks of its salience. The tracks of all singers together minimise
+one cost. A chosen candidate lowers it by its log-odds, only once if several singers share it. Steps
+and leaps of pitch, entries, exits, crossings and pitches outside a singer's range raise it. The
+minimum is searched by exact joint Viterbi passes over pairs of singers, with the others fixed,
+until no pair improves. A pair can exchange notes or silence, which is impossible for one singer at
+a time.
 
-Ranges are learned from the recording itself: first from the frames with one clear peak per singer,
-then from the tracks, so that nothing has to be known about the ensemble.
+Ranges are learned from the recording: first from the frames with one clear peak per singer, then
+from the tracks. Nothing has to be known about the ensemble.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from .peaks import A4, Candidates, candidates_of
+from .peaks import A4, Candidates, find_candidates
 from .salience import Assigner, Salience
-from .viterbi import best_in_order, best_pair
+from .viterbi import find_best_in_order, find_best_pair
 
 
 class VoiceTracker(Assigner):
@@ -31,17 +31,17 @@ class VoiceTracker(Assigner):
     Costs are in nats, as are the log-odds of the salience.
 
     Args:
-        threshold: least salience of a candidate.
+        threshold: smallest salience of a candidate.
         n_candidates: candidates per frame beyond the number of singers.
         refine: place peaks between the bins.
         strength: use the log-odds of peaks; otherwise every candidate counts the same.
-        bias: added to the log-odds of a candidate: how ready a singer is to sing.
-        ceiling: largest log-odds that count.
-        width, leap, leap_slope: cost of steps in pitch, see `src.f0.viterbi.best_pair`; with
-            continuity=False steps are free.
-        continuity: see `width`.
-        onset: cost of beginning and of ending a note; voicing=False: 0.
-        voicing: see `onset`.
+        bias: added to the log-odds of every candidate; larger values give more singing.
+        ceiling: upper bound of the log-odds.
+        width, leap, leap_slope: cost of steps in pitch, see `src.f0.viterbi.find_best_pair`; with
+            continuity=False steps cost nothing.
+        continuity: whether steps in pitch cost anything, see `width`.
+        onset: cost of beginning and of ending a note; 0 with voicing=False.
+        voicing: whether beginnings and ends cost anything, see `onset`.
         ranges: learn every singer's range from the recording.
         range_width: standard deviation of a range in semitones.
         range_cost: largest cost of a pitch outside the range, per frame.
@@ -49,7 +49,7 @@ class VoiceTracker(Assigner):
         crossing: cost per frame of a crossing.
         unison: cost per frame of two singers sharing a candidate; None forbids it.
         sweeps: largest number of passes over all pairs.
-        prior_width: semitones from a score's note that cost half of `prior_cost`.
+        prior_width: distance in semitones from a score's note that costs half of `prior_cost`.
         prior_cost: largest cost, per frame, of contradicting the score.
     """
 
@@ -107,7 +107,7 @@ class VoiceTracker(Assigner):
         prior: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Tracks [N, J] in Hz, 0 = silent, from the highest singer to the lowest."""
-        found = candidates_of(
+        found = find_candidates(
             salience, n_singers + self.n_candidates, self.threshold, refine=self.refine
         )
         gain = np.minimum(found.gain, self.ceiling)
@@ -116,12 +116,14 @@ class VoiceTracker(Assigner):
         gain[:, 1:] += self.bias
         found = Candidates(found.pitch, gain)
         seconds = float(salience.times[1] - salience.times[0]) if len(salience.times) > 1 else 1.0
-        centres = self._first_centres(found, n_singers)
-        score = None if prior is None else self._prior_cost(found, prior)
-        paths = best_in_order(found.pitch, self._unary(found, centres, score, self.range_cost))
+        centres = self._guess_centres(found, n_singers)
+        score = None if prior is None else self._weigh_score(found, prior)
+        paths = find_best_in_order(
+            found.pitch, self._weigh_candidates(found, centres, score, self.range_cost)
+        )
         range_cost = self.range_cost if self.ranges else 0.0
         for sweep in range(self.sweeps):
-            unary = self._unary(found, centres, score, range_cost)
+            unary = self._weigh_candidates(found, centres, score, range_cost)
             changed = self._sweep(found, unary, paths)
             if not changed and sweep:
                 break
@@ -129,10 +131,10 @@ class VoiceTracker(Assigner):
                 centres = self._follow(found, paths, centres, self.local_seconds / seconds)
         pitch = np.take_along_axis(found.pitch, paths.T, axis=1)
         f0 = np.where(paths.T > 0, A4 * 2 ** (pitch / 12), 0.0).astype(np.float32)
-        return f0 if prior is not None else _high_to_low(f0)
+        return f0 if prior is not None else _sort_high_to_low(f0)
 
-    def _first_centres(self, found: Candidates, n_singers: int) -> NDArray[np.float64]:
-        """Typical pitch of each singer [J, 1], from frames with J clear peaks (or from all)."""
+    def _guess_centres(self, found: Candidates, n_singers: int) -> NDArray[np.float64]:
+        """Guess each singer's typical pitch, [J, 1] semitones, from frames with J clear peaks."""
         clear = found.gain[:, 1:] > self.bias  # more likely than not
         count = clear.sum(axis=1)
         full = count == n_singers
@@ -146,16 +148,16 @@ class VoiceTracker(Assigner):
         ordered = -np.sort(-pitch, axis=1)[:, :n_singers]
         return np.median(ordered, axis=0)[:, None]
 
-    def _unary(
+    def _weigh_candidates(
         self,
         found: Candidates,
         centres: NDArray[np.float64],
         score: NDArray[np.float64] | None,
         range_cost: float,
     ) -> NDArray[np.float64]:
-        """Cost [J, N, M] of each candidate for each singer, whatever the others do."""
+        """Weigh each candidate for each singer, independently of the others: cost [J, N, M]."""
         distance = (found.pitch[None] - centres[:, :, None]) / self.range_width
-        # Bounded, so that an unusual note is dearer but never impossible.
+        # Bounded, so that an unusual note costs more but is never impossible.
         outside = range_cost * (1 - np.exp(-0.5 * distance**2))
         outside[:, :, 0] = 0.0
         unary = outside - found.gain[None]
@@ -164,7 +166,7 @@ class VoiceTracker(Assigner):
     def _sweep(
         self, found: Candidates, unary: NDArray[np.float64], paths: NDArray[np.int64]
     ) -> bool:
-        """Improve all pairs of singers in place; whether anything changed."""
+        """Improve the paths of all pairs of singers in place; return whether anything changed."""
         n_singers = len(paths)
         shared = np.where(np.isfinite(found.gain), found.gain + self.unison, 0.0)
         if n_singers == 1:
@@ -174,11 +176,14 @@ class VoiceTracker(Assigner):
         changed = False
         for high, low in pairs:
             costs = np.stack(
-                [self._among(found, unary[j], shared, paths, j, (high, low)) for j in (high, low)]
+                [
+                    self._weigh_others(found, unary[j], shared, paths, j, (high, low))
+                    for j in (high, low)
+                ]
             )
             if n_singers == 1:
                 costs[1, :, 1:] = np.inf
-            best, _ = best_pair(
+            best, _ = find_best_pair(
                 found.pitch, costs, shared, self.crossing,
                 self.width, self.leap, self.leap_slope, self.onset,
             )  # fmt: skip
@@ -188,7 +193,7 @@ class VoiceTracker(Assigner):
             paths[places] = chosen
         return changed
 
-    def _among(
+    def _weigh_others(
         self,
         found: Candidates,
         unary: NDArray[np.float64],
@@ -197,7 +202,7 @@ class VoiceTracker(Assigner):
         singer: int,
         pair: tuple[int, int],
     ) -> NDArray[np.float64]:
-        """Cost [N, M] of candidates for a singer, given the paths of those outside the pair."""
+        """Weigh candidates for a singer, given the paths of those outside the pair: cost [N, M]."""
         cost = unary.copy()
         frames = np.arange(len(cost))
         for other, path in enumerate(paths):
@@ -219,7 +224,7 @@ class VoiceTracker(Assigner):
         centres: NDArray[np.float64],
         frames: float,
     ) -> NDArray[np.float64]:
-        """Running mean pitch [J, N] of each singer, drawn to the overall one where silent."""
+        """Compute each singer's running mean pitch [J, N]; in silence, the overall mean."""
         followed = []
         for path, before in zip(paths, centres, strict=True):
             pitch = np.take_along_axis(found.pitch, path[:, None], axis=1)[:, 0]
@@ -230,8 +235,8 @@ class VoiceTracker(Assigner):
             followed.append((total + 0.3 * overall) / (weight + 0.3))
         return np.stack(followed)
 
-    def _prior_cost(self, found: Candidates, prior: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Cost [J, N, M] of contradicting the score: other pitches, or singing in rests."""
+    def _weigh_score(self, found: Candidates, prior: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Weigh contradictions to the score (other pitches, singing in rests): cost [J, N, M]."""
         notes = 12 * np.log2(np.maximum(prior.T, 1.0).astype(np.float64) / A4)
         distance = (found.pitch[None] - notes[:, :, None]) / self.prior_width
         cost = self.prior_cost * distance**2 / (1 + distance**2)
@@ -241,7 +246,7 @@ class VoiceTracker(Assigner):
         return cost
 
 
-def _high_to_low(f0: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Columns by median pitch, silent ones last."""
+def _sort_high_to_low(f0: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sort the columns of [N, J] by median pitch, silent ones last."""
     medians = [float(np.median(t[t > 0])) if (t > 0).any() else 0.0 for t in f0.T]
     return f0[:, np.argsort([-m for m in medians], kind="stable")]

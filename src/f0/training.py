@@ -19,8 +19,8 @@ class SalienceTraining(pl.LightningModule):
 
     Args:
         lr: highest learning rate of the one-cycle schedule.
-        weight_decay: of AdamW.
-        total_steps: length of the schedule.
+        weight_decay: weight decay of AdamW.
+        total_steps: length of the schedule in steps.
     """
 
     def __init__(self, *, total_steps: int, lr: float = 4e-3, weight_decay: float = 1e-4) -> None:
@@ -35,7 +35,7 @@ class SalienceTraining(pl.LightningModule):
         with torch.autocast(mixture.device.type, enabled=False):
             features = self.network.spectrogram(mixture.float())
         logits = self.network(features.contiguous(memory_format=torch.channels_last)).float()
-        target = targets(f0)
+        target = build_targets(f0)
         losses = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, target, reduction="none"
         )
@@ -52,7 +52,7 @@ class SalienceTraining(pl.LightningModule):
         """Loss, and precision and recall of the peaks above one half."""
         loss, logits, target = self._loss(batch)
         self.log("val/loss", loss, prog_bar=True, batch_size=len(logits))
-        found, truth = _peaks(torch.sigmoid(logits)), _peaks(target)
+        found, truth = _mark_peaks(torch.sigmoid(logits)), _mark_peaks(target)
         # Within 1.5 bins = 50 cents; a peak on the grid is within half a bin of the F0.
         near = torch.nn.functional.max_pool2d
         hits = (found * near(truth[:, None], (3, 1), 1, (1, 0))[:, 0]).sum()
@@ -60,7 +60,7 @@ class SalienceTraining(pl.LightningModule):
         self.log("val/recall", hits / truth.sum().clamp(min=1), prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> Any:
-        """AdamW, one cycle."""
+        """AdamW with a one-cycle learning rate."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, self.lr, total_steps=self.total_steps, pct_start=0.1
@@ -71,8 +71,8 @@ class SalienceTraining(pl.LightningModule):
         }
 
 
-def targets(f0: Tensor) -> Tensor:
-    """Salience to learn, [B, N_BINS, N], of F0 [B, J, N] in Hz (0 = silent): a bump per voice."""
+def build_targets(f0: Tensor) -> Tensor:
+    """Build the target salience [B, N_BINS, N], a bump per voice, of F0 [B, J, N] in Hz."""
     bins = BINS_PER_OCTAVE * torch.log2(f0.clamp(min=1.0) / LOWEST)
     grid = torch.arange(N_BINS, device=f0.device, dtype=f0.dtype)
     salience = f0.new_zeros(f0.shape[0], N_BINS, f0.shape[-1])
@@ -83,8 +83,8 @@ def targets(f0: Tensor) -> Tensor:
     return salience
 
 
-def _peaks(salience: Tensor) -> Tensor:
-    """1.0 at local maxima along frequency that reach one half, [B, F, N]."""
+def _mark_peaks(salience: Tensor) -> Tensor:
+    """Mark local maxima along frequency of at least 0.5 with 1.0, else 0: [B, F, N]."""
     padded = torch.nn.functional.pad(salience, (0, 0, 1, 1))
     higher = (salience > padded[:, :-2]) & (salience >= padded[:, 2:])
     return (higher & (salience >= 0.5)).to(salience.dtype)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @njit(cache=True, fastmath=True)
-def _transitions(
+def _fill_transitions(
     before: NDArray[np.float64],
     now: NDArray[np.float64],
     width: float,
@@ -17,7 +17,7 @@ def _transitions(
     onset: float,
     cost: NDArray[np.float64],
 ) -> None:
-    """Cost of moving from each candidate (or silence, index 0) to each candidate, in place."""
+    """Fill `cost` with the cost of moving from each candidate to each (index 0 is silence)."""
     n = len(now)
     for i in range(n):
         for j in range(n):
@@ -31,7 +31,7 @@ def _transitions(
 
 
 @njit(cache=True, fastmath=True)
-def best_pair(
+def find_best_pair(
     pitch: NDArray[np.float64],
     unary: NDArray[np.float64],
     shared: NDArray[np.float64],
@@ -41,20 +41,20 @@ def best_pair(
     leap_slope: float,
     onset: float,
 ) -> tuple[NDArray[np.int64], float]:
-    """Two paths of least total cost.
+    """Find the two paths of least total cost.
 
     Args:
         pitch: [N, M] semitones of the candidates of each frame; column 0 stands for silence.
         unary: [2, N, M] cost of each candidate for the higher and the lower voice (infinite where
             there is no candidate).
-        shared: [N, M] extra cost where both voices take one candidate.
+        shared: [N, M] extra cost where both voices take the same candidate.
         crossing: extra cost per frame in which the higher voice is below the lower one.
         width: semitones per frame that cost 1.
         leap, leap_slope: largest cost of a step, and its growth per semitone.
         onset: cost of beginning or ending a note.
 
     Returns:
-        candidates [2, N] and the total cost.
+        Indices of the candidates [2, N] and the total cost.
     """
     n_frames, n_states = pitch.shape
     score = np.empty((n_states, n_states))
@@ -67,7 +67,7 @@ def best_pair(
             score[a, b] = 0.0
     for n in range(n_frames):
         if n > 0:
-            _transitions(pitch[n - 1], pitch[n], width, leap, leap_slope, onset, move)
+            _fill_transitions(pitch[n - 1], pitch[n], width, leap, leap_slope, onset, move)
             # The moves of the two voices are independent, so the best predecessor is found
             # for one voice after the other.
             for a in range(n_states):
@@ -113,15 +113,15 @@ def best_pair(
 
 
 @njit(cache=True)
-def best_in_order(pitch: NDArray[np.float64], unary: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Cheapest candidates of every frame by itself, singers from high to low, none shared.
+def find_best_in_order(pitch: NDArray[np.float64], unary: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the cheapest candidates of each frame alone, singers from high to low, none shared.
 
     Args:
         pitch: [N, M] semitones; column 0 stands for silence.
         unary: [J, N, M] cost of each candidate for each singer.
 
     Returns:
-        candidates [J, N].
+        Indices of the candidates [J, N].
     """
     n_singers, n_frames, n_states = unary.shape
     paths = np.zeros((n_singers, n_frames), dtype=np.int64)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import UmssError
 from ..f0.contours import F0Contours
-from ..f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, singer_names
+from ..f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, choose_singer_names
 from ..f0.network import VoiceSalience
 from ..f0.retune import retune
 from ..f0.tracker import VoiceTracker
@@ -113,7 +113,7 @@ class F0Opinions:
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         preprocess = estimator.preprocess
         salience = estimator.model(padded if preprocess is None else preprocess(padded))
-        names = singer_names(n_singers)
+        names = choose_singer_names(n_singers)
         opinions = []
         for bias in self.readiness:
             tracker = copy.copy(estimator.assigner)

@@ -1,4 +1,4 @@
-"""BSS Eval v4: by museval, the reference, or by `src.metrics.fast_bss`."""
+"""BSS Eval v4, by museval (the reference implementation) or by `src.metrics.fast_bss`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ BSS_METRICS = ("sdr", "isr", "sir", "sar")
 ENGINES = ("museval", "fast")
 
 
-def bss_engine(choice: bool | str | None) -> str | None:
-    """Name of the implementation that a configuration asks for.
+def choose_bss_engine(choice: bool | str | None) -> str | None:
+    """Choose the implementation by the value in the configuration.
 
     Args:
         choice: False or None for none, True for museval, or a name.
 
+    Returns:
+        "museval", "fast" or None.
+
+
     Raises:
-        ValueError: unknown name.
+        UmssError: unknown name.
     """
     if choice is None or isinstance(choice, bool):
         return "museval" if choice else None
@@ -35,8 +39,8 @@ def bss_engine(choice: bool | str | None) -> str | None:
 
 
 @cache
-def _museval_metrics() -> ModuleType:
-    """museval's metrics module without the rest of the package.
+def _import_museval_metrics() -> ModuleType:
+    """Import museval's metrics module without the rest of the package.
 
     `import museval` also loads a reader of music archives that refuses to import on machines
     without ffmpeg; the metrics need none of it.
@@ -63,15 +67,15 @@ def bss_eval(
     Args:
         estimates, sources: [B, J, T].
         rate: window and hop in samples.
-        engine: "museval", or "fast": the same scores in a fraction of the time.
+        engine: "museval", or "fast" for the same scores in a fraction of the time.
 
     Returns:
         "sdr", "isr", "sir", "sar": [B, J, T // rate] float64, dB.
 
     Raises:
-        ValueError: unknown engine.
+        UmssError: unknown engine.
     """
-    if bss_engine(engine) == "fast":
+    if choose_bss_engine(engine) == "fast":
         return fast_bss_eval(estimates, sources, rate=rate)
     n_sources, n_samples = sources.shape[1:]
     n_frames = n_samples // rate
@@ -80,7 +84,7 @@ def bss_eval(
         # museval refuses sources that are silent throughout: all their windows are undefined.
         if n_frames == 0 or not (target.any(-1) & estimate.any(-1)).all():
             continue
-        values = _museval_metrics().bss_eval(
+        values = _import_museval_metrics().bss_eval(
             target.unsqueeze(-1).double().cpu().numpy(),
             estimate.unsqueeze(-1).double().cpu().numpy(),
             window=rate,

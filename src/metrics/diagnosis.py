@@ -1,4 +1,4 @@
-"""What a stretch of a source consists of, to tell where a method fails: on tones or on noise."""
+"""Classifies stretches of sources as tones or noise, to see on which of them a method fails."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ def harmonic_share(
     kernel_size: tuple[int, int] = KERNEL_SIZE,
     margin: tuple[float, float] = MARGIN,
 ) -> Tensor:
-    """Share of the energy of signals that lies in their harmonic part.
+    """Measure the share of the energy of signals that is in their harmonic part.
 
-    Harmonic are the bins (hard masks of `src.dsp.hpss.hpss`) in which the median along time is more
-    than twice the one along frequency. The settings are for 16 kHz: medians over 9 frames of
-    16 ms, which follow vibrato and changes of note, and over 65 bins of 16 Hz, which hold at least
-    one gap between the partials of a soprano. White noise has about equal medians and hardly any
-    harmonic bins. For the masks alone, magnitudes are multiplied by frequency: in noise that falls
-    towards high frequencies, as breath and room noise do, the steep lowest bins would otherwise
-    look like a partial.
+    Harmonic bins (hard masks of `src.dsp.hpss.hpss`) are those in which the median along time is
+    more than twice the median along frequency. The settings are for 16 kHz: medians over 9 frames
+    of 16 ms, which follow vibrato and changes of note, and over 65 bins of 16 Hz, which hold at
+    least one gap between the partials of a soprano. White noise has about equal medians and hardly
+    any harmonic bins. For the masks alone, magnitudes are multiplied by frequency: in noise that
+    falls towards high frequencies, as breath and room noise do, the steep lowest bins would
+    otherwise look like a partial.
 
     Args:
         target: [..., T], e.g. one-second frames [B, J, frames, T]
-            (`src.metrics.frames.one_second_frames`).
-        n_fft, hop: of the STFT, samples.
-        kernel_size, margin: of the decomposition.
+            (`src.metrics.frames.cut_one_second_frames`).
+        n_fft, hop: FFT size and hop of the STFT, samples.
+        kernel_size, margin: see `src.dsp.hpss.hpss`.
 
     Returns:
-        [...] float64 in 0 ... 1; 0 for silence, which holds nothing harmonic (its energy tells
-        that it is silent). Compare with `NOISE_DOMINATED`.
+        [...] float64 in 0 ... 1, to be compared with `NOISE_DOMINATED`; 0 for silence, which is
+        recognised by its energy.
 
     Raises:
-        ValueError: no samples, or samples that are not finite.
+        UmssError: no samples, or samples that are not finite.
     """
     if not target.ndim or not target.shape[-1]:
         raise UmssError(f"target must be [..., T] with samples, got {list(target.shape)}")

@@ -12,19 +12,19 @@ import torch
 
 from ..errors import UmssError
 from ..separator import Separation, Separator
-from .bss import BSS_METRICS, bss_engine, bss_eval
+from .bss import BSS_METRICS, bss_eval, choose_bss_engine
 from .diagnosis import NOISE_DOMINATED, harmonic_share
 from .frames import (
     SILENCE_ENERGY,
+    cut_one_second_frames,
     frame_energy,
     mel_cepstral_distance,
-    one_second_frames,
     si_sdr,
     spectral_snr,
 )
 from .speed import Stopwatch
 
-# Columns that say what a row is a score of, or describe its frame; all others are metrics.
+# Columns that identify a row or describe its frame; all others are metrics.
 _NO_METRICS = {
     "song",
     "mixture",
@@ -49,35 +49,35 @@ def evaluate(
     bss: bool | str = False,
     stopwatch: Stopwatch | None = None,
 ) -> pd.DataFrame:
-    """Separate every batch and score every frame.
+    """Separate every batch and score every one-second frame.
 
     Args:
-        separator: the method.
+        separator: the method to evaluate.
         batches: as served by `src.data.datamodule.MixtureDataModule`.
-        seeds: seeds of the method's noise; a method without random numbers runs once.
+        seeds: seeds of the method's noise; a deterministic method runs once.
         bss: also compute SDR, ISR, SIR and SAR by BSS Eval v4: "museval" (or true; slow) or "fast",
             see `src.metrics.bss`.
-        stopwatch: measures the calls of the separator, after one that is not counted.
+        stopwatch: measures the calls of the separator, after one warm-up call.
 
     Returns:
         One row per (mixture, excerpt, voice, frame, seed), with the columns song, mixture, excerpt,
         start, source, voice, singer, frame, seed, energy, kept, harmonic_share, si_sdr,
         si_sdr_improvement (over the mixture as estimate), spectral_snr, mel_cepstral_distance and,
         for methods that synthesise, synth_spectral_snr; metrics in dB. Energy and harmonic share
-        describe the target. Frames with `kept` false are silent and not to be averaged over.
+        describe the target. Frames with `kept` false are silent and must be left out of averages.
 
     Raises:
-        ValueError: no seeds, no batches, an unknown `bss`, or an excerpt that is shorter than a
+        UmssError: no seeds, no batches, an unknown `bss`, or an excerpt that is shorter than a
             frame or whose samples or F0 are not finite.
         FloatingPointError: the method returned samples that are not finite, or cannot be scored.
     """
     if not seeds:
         raise UmssError("seeds=[]: give at least one, e.g. seeds=[0]")
-    engine = bss_engine(bss)
+    engine = choose_bss_engine(bss)
     tables: list[pd.DataFrame] = []
     for batch in batches:
         _check(batch)
-        if stopwatch is not None and not tables:  # whatever is done once: caches, compilation
+        if stopwatch is not None and not tables:  # warm-up: caches, compilation
             first = {key: values[:1] for key, values in batch.items()}
             _separate(separator, first, seeds[0], None)
         described, unprocessed = _describe(batch)
@@ -90,63 +90,63 @@ def evaluate(
     return pd.concat(tables, ignore_index=True)
 
 
-def excerpt_name(batch: dict[str, Any], index: int) -> str:
-    """An excerpt of a batch in words."""
+def name_excerpt(batch: dict[str, Any], index: int) -> str:
+    """Name an excerpt of a batch in messages."""
     return (
         f"song {batch['song'][index]}, mixture {batch['mixture_name'][index]}, "
         f"excerpt {int(batch['excerpt'][index])}"
     )
 
 
-def _first(bad: torch.Tensor) -> int | None:
-    """Index of the first item [B, ...] in which anything is true."""
+def _find_first(bad: torch.Tensor) -> int | None:
+    """Find the index of the first item of [B, ...] with a true value; None without any."""
     items = bad.flatten(1).any(1).nonzero()
     return int(items[0]) if len(items) else None
 
 
 def _check(batch: dict[str, Any]) -> None:
     for key, what in (("mixture", "the mixture"), ("sources", "a stem"), ("f0", "the F0")):
-        bad = _first(~torch.isfinite(batch[key]))
+        bad = _find_first(~torch.isfinite(batch[key]))
         if bad is not None:
             raise UmssError(
-                f"{excerpt_name(batch, bad)}: {what} holds NaN or infinite values; repair the file "
+                f"{name_excerpt(batch, bad)}: {what} holds NaN or infinite values; repair the file "
                 "or leave the song out (data.split)"
             )
-    bad = _first(batch["f0"] < 0)
+    bad = _find_first(batch["f0"] < 0)
     if bad is not None:
-        raise UmssError(f"{excerpt_name(batch, bad)}: negative F0; use 0 where a voice is silent")
+        raise UmssError(f"{name_excerpt(batch, bad)}: negative F0; use 0 where a voice is silent")
 
 
 def _separate(
     separator: Separator, batch: dict[str, Any], seed: int, stopwatch: Stopwatch | None
 ) -> Separation:
-    # Every excerpt has noise of its own, and other noise for every seed.
+    # Every excerpt and every seed gets different noise.
     seeds = batch["seed"] + seed * 1_000_003
     mixture = batch["mixture"]
     with stopwatch.measure(mixture.numel() / separator.rate) if stopwatch else nullcontext():
         result = separator(mixture, batch["f0"], seed=seeds, sources=batch["sources"])
-    bad = _first(~torch.isfinite(result.sources))
+    bad = _find_first(~torch.isfinite(result.sources))
     if bad is not None:
         raise FloatingPointError(
             f"{type(separator).__name__} returned NaN or infinite samples for "
-            f"{excerpt_name(batch, bad)}"
+            f"{name_excerpt(batch, bad)}"
         )
     return result
 
 
 def _describe(batch: dict[str, Any]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """What does not depend on the method [B, J, frames]: descriptions, SI-SDR of the mixture."""
-    target = one_second_frames(batch["sources"])
+    """Describe the targets and score the mixture (SI-SDR in dB), each [B, J, frames]."""
+    target = cut_one_second_frames(batch["sources"])
     if not target.shape[2]:
         raise UmssError(
-            f"{excerpt_name(batch, 0)} is shorter than a frame of one second; set "
+            f"{name_excerpt(batch, 0)} is shorter than a frame of one second; set "
             "data.excerpt_seconds to 1 or more"
         )
     described = {
         "energy": frame_energy(batch["sources"], batch["full_mix_peak"].unsqueeze(-1)),
         "harmonic_share": harmonic_share(target),
     }
-    return described, si_sdr(one_second_frames(batch["mixture"]).unsqueeze(1), target)
+    return described, si_sdr(cut_one_second_frames(batch["mixture"]).unsqueeze(1), target)
 
 
 def _score(
@@ -157,9 +157,9 @@ def _score(
     rate: int,
     bss: str | None,
 ) -> dict[str, torch.Tensor]:
-    """Every metric [B, J, frames], given the SI-SDR of the mixture."""
+    """Compute every metric [B, J, frames], given the SI-SDR of the unprocessed mixture."""
     sources = batch["sources"]
-    target, estimate = one_second_frames(sources), one_second_frames(result.sources)
+    target, estimate = cut_one_second_frames(sources), cut_one_second_frames(result.sources)
     ratio = si_sdr(estimate, target)
     scores = {
         "si_sdr": ratio,
@@ -168,7 +168,7 @@ def _score(
         "mel_cepstral_distance": mel_cepstral_distance(estimate, target),
     }
     if result.synthesised is not None:
-        synthesised = one_second_frames(result.synthesised)
+        synthesised = cut_one_second_frames(result.synthesised)
         scores["synth_spectral_snr"] = spectral_snr(synthesised, target)
     if bss is not None:
         scores |= bss_eval(result.sources, sources, rate=rate, engine=bss)
@@ -196,7 +196,7 @@ def _tabulate(batch: dict[str, Any], scores: dict[str, torch.Tensor], seed: int)
     for name in (name for name in scores if name not in BSS_METRICS):
         bad = np.flatnonzero(~np.isfinite(table[name]) & kept)
         if len(bad):
-            where = f"{excerpt_name(batch, b[bad[0]])}, voice {table['voice'][bad[0]]}"
+            where = f"{name_excerpt(batch, b[bad[0]])}, voice {table['voice'][bad[0]]}"
             raise FloatingPointError(
                 f"{where}, frame {n[bad[0]]}: {name} is {table[name][bad[0]]}; "
                 "the estimate is out of the range of float32"
@@ -206,7 +206,7 @@ def _tabulate(batch: dict[str, Any], scores: dict[str, torch.Tensor], seed: int)
 
 
 def summarise(frames: pd.DataFrame) -> dict[str, Any]:
-    """Statistics of the kept frames, overall and per voice.
+    """Summarise the scores of the kept frames, overall and per voice.
 
     Returns:
         {"si_sdr": {"mean", "median", "q25", "q75", "n", "voices": {voice: the same}}, ...}
@@ -220,19 +220,19 @@ def summarise(frames: pd.DataFrame) -> dict[str, Any]:
     for metric in (column for column in frames.columns if column not in _NO_METRICS):
         voices = kept.groupby("voice", sort=False)[metric]
         summary[metric] = {
-            **_statistics(kept[metric]),
-            "voices": {str(voice): _statistics(values) for voice, values in voices},
+            **_compute_statistics(kept[metric]),
+            "voices": {str(voice): _compute_statistics(values) for voice, values in voices},
         }
     noise = kept["harmonic_share"] < NOISE_DOMINATED
     summary["si_sdr_by_kind"] = {
-        "harmonic": _statistics(kept["si_sdr"][~noise]),
-        "noise": _statistics(kept["si_sdr"][noise]),
+        "harmonic": _compute_statistics(kept["si_sdr"][~noise]),
+        "noise": _compute_statistics(kept["si_sdr"][noise]),
     }
     summary["frames"] = {"total": len(frames), "kept": len(kept)}
     return summary
 
 
-def _statistics(values: pd.Series) -> dict[str, Any]:
+def _compute_statistics(values: pd.Series) -> dict[str, Any]:
     values = values[np.isfinite(values)]
     if values.empty:
         return {"mean": None, "median": None, "q25": None, "q75": None, "n": 0}

@@ -1,9 +1,9 @@
-"""How good F0 tracks are: multipitch and melody metrics by mir_eval, on a common grid of frames.
+"""Scores of F0 tracks: multipitch and melody metrics of mir_eval, on a common grid of frames.
 
 The reference of a voice is the F0 of its isolated stem (exact where it comes from synthesis). All
-frames count: nothing is left out at the ends, in rests or where voices meet. Definitions are those
+frames count, also at the ends, in rests and where voices meet. Definitions are those
 of `mir_eval.multipitch` (Bay, Ehmann, Downie, ISMIR 2009) and `mir_eval.melody` (Poliner et al.,
-IEEE TASLP 2007), with one difference: what is undefined is NaN, to be left out of means, where
+IEEE TASLP 2007), with one difference: undefined scores are NaN, to be left out of means, where
 mir_eval returns 0 or 1.
 """
 
@@ -32,14 +32,14 @@ VOICE_SCORES = (
 )
 
 
-def multipitch_scores(
+def score_multipitch(
     reference: NDArray[np.float32], estimate: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Whether the right pitches sound, whichever voice they were given to.
+    """Score whether the right pitches were found, whichever voice they were assigned to.
 
-    In every frame reference and estimated pitches are matched one to one, where they are at most
-    50 cents apart (`mir_eval.multipitch.compute_num_true_positives`); the counts are summed over
-    frames (`mir_eval.multipitch.metrics`).
+    In every frame, reference and estimated pitches at most 50 cents apart are matched one to one
+    (`mir_eval.multipitch.compute_num_true_positives`); the counts are summed over frames
+    (`mir_eval.multipitch.metrics`).
 
     Args:
         reference: [N, J] Hz, 0 = silent.
@@ -51,10 +51,10 @@ def multipitch_scores(
         f_measure: their harmonic mean.
 
     Raises:
-        ValueError: different numbers of frames.
+        UmssError: different numbers of frames.
     """
     _check(reference, estimate, 2)
-    wanted, found = _pitches(reference), _pitches(estimate)
+    wanted, found = _list_pitches(reference), _list_pitches(estimate)
     n_wanted = multipitch.compute_num_freqs(wanted)
     n_found = multipitch.compute_num_freqs(found)
     if n_wanted.sum() == 0:
@@ -74,8 +74,8 @@ def multipitch_scores(
     }
 
 
-def voice_scores(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> dict[str, float]:
-    """How well one voice is followed.
+def score_voice(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> dict[str, float]:
+    """Score the track of one voice.
 
     A track has no pitch where it is silent, so a missed frame is also a wrong pitch: raw pitch
     accuracy is at most the voicing recall.
@@ -97,11 +97,11 @@ def voice_scores(reference: NDArray[np.float32], estimate: NDArray[np.float32]) 
             such frames.
 
     Raises:
-        ValueError: different numbers of frames.
+        UmssError: different numbers of frames.
     """
     _check(reference, estimate, 1)
     sung, voiced = (reference > 0).astype(float), (estimate > 0).astype(float)
-    wanted, found = _cents(reference), _cents(estimate)
+    wanted, found = _to_cents(reference), _to_cents(estimate)
     scores = dict.fromkeys(VOICE_SCORES, float("nan"))
     right = (sung > 0) & (voiced > 0) & (np.abs(wanted - found) < TOLERANCE)
     if right.any():
@@ -110,7 +110,7 @@ def voice_scores(reference: NDArray[np.float32], estimate: NDArray[np.float32]) 
     if not sung.all():
         scores["voicing_false_alarm"] = float(melody.voicing_false_alarm(sung, voiced))
     if not sung.any() or not voiced.any():
-        # The cases about which mir_eval warns, although nothing is unclear about them.
+        # mir_eval warns in these cases, although the result is well defined.
         scores["overall_accuracy"] = float(np.mean(sung == voiced))
         if sung.any():
             for name in ("raw_pitch_accuracy", "raw_chroma_accuracy", "raw_pitch_accuracy_20"):
@@ -135,16 +135,16 @@ def _check(reference: NDArray[np.float32], estimate: NDArray[np.float32], n_dims
         )
 
 
-def _pitches(tracks: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-    """The pitches of every frame; those that mir_eval would refuse are moved to its limits.
+def _list_pitches(tracks: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+    """List the pitches of every frame; those that mir_eval would refuse are moved to its limits.
 
     Interpolation into silence leaves values near 0 Hz in some published tracks. They must count as
-    wrong pitches, so they are neither dropped nor a reason to stop.
+    wrong pitches, so they are neither dropped nor an error.
     """
     limits = multipitch.MIN_FREQ, multipitch.MAX_FREQ
     return [np.clip(row[row > 0].astype(np.float64), *limits) for row in tracks]
 
 
-def _cents(track: NDArray[np.float32]) -> NDArray[np.float64]:
+def _to_cents(track: NDArray[np.float32]) -> NDArray[np.float64]:
     cents: NDArray[np.float64] = melody.hz2cents(track.astype(np.float64))
     return cents

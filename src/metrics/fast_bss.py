@@ -1,8 +1,9 @@
-"""BSS Eval v4 for sweeps: the definition that museval follows, on whole batches at once.
+"""Fast BSS Eval v4: the same definition as museval, computed for whole batches at once.
 
 An estimate of source j is compared with two least-squares projections of it: onto source j and
-onto all J sources, each delayed by 0 ... 511 samples. What the first projection changes of the
-source is distortion, what the second adds is interference, what neither explains are artifacts.
+onto all J sources, each delayed by 0 ... 511 samples. The difference between first projection
+and source is distortion, the difference between the projections is interference, and the rest of
+the estimate is artifacts.
 Filters come from the whole excerpt, energies from one-second windows of the sources, filtered
 window by window.
 
@@ -45,7 +46,7 @@ def fast_bss_eval(
         (SIR of a single source).
 
     Raises:
-        ValueError: shapes differ.
+        UmssError: shapes differ.
     """
     if estimates.shape != sources.shape or sources.ndim != 3:
         raise UmssError(
@@ -60,14 +61,16 @@ def fast_bss_eval(
     scores = target.new_full((4, *target.shape[:3]), torch.nan, dtype=torch.float64)
     heard = ~silent.all(-1)
     if heard.any():
-        filters = distortion_filters(estimates[heard].double(), sources[heard].double(), taps)
-        found = _ratios(estimate[heard].double(), target[heard].double(), *filters)
+        filters = find_distortion_filters(estimates[heard].double(), sources[heard].double(), taps)
+        found = _compute_ratios(estimate[heard].double(), target[heard].double(), *filters)
         scores[:, heard] = found.masked_fill(silent[heard].unsqueeze(1), torch.nan)
     return dict(zip(("sdr", "isr", "sir", "sar"), scores.unbind(0), strict=True))
 
 
-def _ratios(estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: Tensor) -> Tensor:
-    """The four ratios in dB, [4, B, J, W], of windows [B, J, W, rate], given the filters."""
+def _compute_ratios(
+    estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: Tensor
+) -> Tensor:
+    """Compute the four ratios in dB, [4, B, J, W], of windows [B, J, W, rate], given filters."""
     rate, taps = target.shape[-1], own_filter.shape[-1]
     # The sources of a window through the filters, with the filters' tail.
     length = rate + taps - 1
@@ -75,7 +78,7 @@ def _ratios(estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: 
     spectra = torch.fft.rfft(target, size)
     own = torch.fft.irfft(torch.fft.rfft(own_filter, size).unsqueeze(2) * spectra, size)
     own = own[..., :length]
-    if target.shape[1] == 1:  # all sources are the own one: no interference at all
+    if target.shape[1] == 1:  # a single source has no interference
         every = own
     else:
         gains = torch.fft.rfft(every_filter, size)
@@ -97,8 +100,8 @@ def _ratios(estimate: Tensor, target: Tensor, every_filter: Tensor, own_filter: 
     return 10.0 * torch.log10(ratios)
 
 
-def distortion_filters(estimates: Tensor, sources: Tensor, taps: int) -> tuple[Tensor, Tensor]:
-    """Least-squares filters that turn sources into estimates.
+def find_distortion_filters(estimates: Tensor, sources: Tensor, taps: int) -> tuple[Tensor, Tensor]:
+    """Find the least-squares filters that turn sources into estimates.
 
     Args:
         estimates, sources: [B, J, T] float64.
@@ -112,14 +115,14 @@ def distortion_filters(estimates: Tensor, sources: Tensor, taps: int) -> tuple[T
     size = scipy.fft.next_fast_len(n_samples + taps - 1, real=True)
     spectra = torch.fft.rfft(sources, size).conj().unsqueeze(2)
 
-    def correlations(signals: Tensor) -> Tensor:
+    def correlate(signals: Tensor) -> Tensor:
         """sum_t s_i(t) x_j(t + m) at lags 0 ... L - 1: [B, m, i, j]."""
         spectrum = spectra * torch.fft.rfft(signals, size).unsqueeze(1)
         return torch.fft.irfft(spectrum, size)[..., :taps].permute(0, 3, 1, 2)
 
     # The normal equations hold s_i, delayed by k, times s_j, delayed by l: lag k - l. Without the
     # correlations between sources, the same system has the filters of single sources.
-    blocks, right = correlations(sources), correlations(estimates)
+    blocks, right = correlate(sources), correlate(estimates)
     if n_sources > 1:
         alone = torch.eye(n_sources, dtype=blocks.dtype, device=blocks.device)
         blocks, right = (torch.cat([x, x * alone]) for x in (blocks, right))

@@ -14,7 +14,7 @@ from ..dsp.stft import stft
 SILENCE_ENERGY = 10.0
 
 
-def one_second_frames(x: Tensor, *, rate: int = 16_000) -> Tensor:
+def cut_one_second_frames(x: Tensor, *, rate: int = 16_000) -> Tensor:
     """Cut [..., T] into whole one-second frames [..., T // rate, rate]; a remainder is dropped."""
     n_frames = x.shape[-1] // rate
     return x[..., : n_frames * rate].unflatten(-1, (n_frames, rate))
@@ -23,8 +23,8 @@ def one_second_frames(x: Tensor, *, rate: int = 16_000) -> Tensor:
 def _scale_invariant_ratio(estimate: Tensor, target: Tensor) -> Tensor:
     """10 log10(|a s|^2 / |a s - e|^2 + 1e-8) over the last dimension, a = <e, s> / <s, s>.
 
-    The distortion counts as at least 1e-15 of the signal: exact estimates score 150 dB, not
-    infinity, which no mean would survive.
+    The distortion is at least 1e-15 of the signal, so that exact estimates score 150 dB instead of
+    infinity, which would make every mean infinite.
     """
     estimate, target = estimate.double(), target.double()
     tiny = torch.finfo(target.dtype).tiny
@@ -102,7 +102,7 @@ def frame_energy(target: Tensor, full_mix_peak: Tensor | float, *, rate: int = 1
     Returns:
         [..., frames]; frames below `SILENCE_ENERGY` count as silent.
     """
-    energy = one_second_frames(target, rate=rate).double().square().sum(-1)
+    energy = cut_one_second_frames(target, rate=rate).double().square().sum(-1)
     peak = torch.as_tensor(full_mix_peak, dtype=energy.dtype, device=energy.device)
     level = peak.square().clamp(min=torch.finfo(energy.dtype).tiny)
     return energy / (level.unsqueeze(-1) if level.ndim else level)

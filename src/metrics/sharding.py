@@ -1,8 +1,8 @@
-"""One evaluation shared out over processes, with the table that one process would write.
+"""Runs one evaluation in several processes; the table is the same as from one process.
 
-The unit of work is a piece of consecutive whole batches, the same batches that one process would
-see: a kernel may sum in another order when the size of the batch is another. The pieces' tables
-are put together in the order of the batches, whichever process made them and when.
+The unit of work is a piece: consecutive whole batches, the same as in one process, because a kernel
+may sum in another order if the batch size differs. The tables of the pieces are joined in the order
+of the batches, whichever process finished them first.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from ..separator import Separator
 from .evaluation import evaluate
 from .speed import Stopwatch
 
-# Enough for a process that is done early to take over work of a slow one; every piece costs the
-# separation of one excerpt more, the one that is not timed.
+# Several pieces per process, so that fast processes take work from slow ones. Every piece costs one
+# extra separation, the warm-up that is not timed.
 _PIECES_PER_WORKER = 4
 # Read by the numeric libraries when they are loaded.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -42,15 +42,15 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 @dataclass(frozen=True)
 class Task:
-    """What every process of an evaluation needs to know.
+    """The settings that every process of an evaluation needs.
 
     Attributes:
-        separator: configuration of the method, plain values with a `_target_`.
+        separator: configuration of the method with its `_target_`, in plain values.
         excerpts: the test set.
         batches: for every batch, the addresses of its items in the test set.
-        collate: makes a batch of items.
+        collate: joins items to a batch.
         seeds, bss: see `src.metrics.evaluation.evaluate`.
-        errors, errors_seed: errors put into the F0 tracks.
+        errors, errors_seed: errors to add to the F0 tracks, and their seed.
     """
 
     separator: dict[str, Any]
@@ -73,7 +73,7 @@ class Task:
         errors: F0Errors,
         errors_seed: int,
     ) -> Task:
-        """The evaluation of a method on everything that a loader serves."""
+        """Task that evaluates a method on all batches of a loader."""
         assert loader.batch_sampler is not None
         return cls(
             separator=separator,
@@ -93,7 +93,7 @@ class Task:
         stopwatch: Stopwatch,
         stop: Any = None,
     ) -> pd.DataFrame:
-        """The rows of some of the batches; `stop.value` other than 0 ends it with an error."""
+        """Evaluate some of the batches; it stops with an error when `stop.value` is not 0."""
         loader: DataLoader[Any] = DataLoader(
             self.excerpts,
             batch_sampler=batches,  # type: ignore[arg-type]
@@ -104,11 +104,11 @@ class Task:
         if self.errors.any:
             served = perturb_batches(served, self.errors, self.errors_seed)
         if stop is not None:
-            served = _until(served, stop)
+            served = _serve_until_stopped(served, stop)
         return evaluate(separator, served, seeds=self.seeds, bss=self.bss, stopwatch=stopwatch)
 
 
-def _until(batches: Iterable[dict[str, Any]], stop: Any) -> Iterator[dict[str, Any]]:
+def _serve_until_stopped(batches: Iterable[dict[str, Any]], stop: Any) -> Iterator[dict[str, Any]]:
     for batch in batches:
         if stop.value:
             raise InterruptedError("the evaluation was stopped")
@@ -118,22 +118,22 @@ def _until(batches: Iterable[dict[str, Any]], stop: Any) -> Iterator[dict[str, A
 def evaluate_sharded(
     task: Task, *, workers: int, threads: int, device: str = "cpu"
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Evaluate in processes of their own.
+    """Evaluate in several processes.
 
     Args:
         task: what to evaluate.
-        workers: number of processes; no more are started than there are batches.
-        threads: CPU threads of each.
-        device: of the separator. With "cuda" the processes take the machine's GPUs in turn; a
-            GPU with a number ("cuda:1") is shared by all of them.
+        workers: number of processes, at most one per batch.
+        threads: CPU threads of each process.
+        device: device of the separator. With "cuda" the processes take turns on the machine's GPUs;
+            a GPU with a number ("cuda:1") is shared by all of them.
 
     Returns:
-        The table of `src.metrics.evaluation.evaluate`, and the measures of `Stopwatch.summary`
+        The table of `src.metrics.evaluation.evaluate`, and the measures of `Stopwatch.summarise`
         over all processes: sums of seconds, the largest peak of any one process, and "workers".
 
     Raises:
-        ValueError: nothing to evaluate; and whatever `evaluate` raises, for the first batch that
-            it is raised for.
+        UmssError: nothing to evaluate. Errors of `evaluate` are passed on, from the first batch
+            that fails.
         ChildProcessError: a process was killed.
     """
     n_batches = len(task.batches)
@@ -142,22 +142,22 @@ def evaluate_sharded(
     workers = min(workers, n_batches)
     n_pieces = min(n_batches, _PIECES_PER_WORKER * workers)
     pieces = [part.tolist() for part in np.array_split(np.arange(n_batches), n_pieces)]
-    # Not forked: neither CUDA nor the threads of the numeric libraries survive a fork.
+    # Not forked: CUDA and the threads of the numeric libraries do not work after a fork.
     context = multiprocessing.get_context("spawn")
     numbers = context.SimpleQueue()
     for number in range(workers):
         numbers.put(number)
-    # Without a lock, which a process that is killed could take with it.
+    # Without a lock, which a killed process would never release.
     stop = context.RawValue("b", 0)
     pool = ProcessPoolExecutor(workers, context, _start, (task, threads, device, numbers, stop))
     try:
-        with _limited_threads(threads):  # processes start when they are given work
+        with _limit_threads(threads):  # processes start when they are given work
             futures = [pool.submit(_evaluate_piece, piece) for piece in pieces]
-        # In this order, so that of several errors the one is told that one process would meet.
+        # In this order, so that of several errors the first one is reported, as in one process.
         results = [f.result() for f in track(futures, "evaluating", transient=True)]
     except BaseException as error:
-        # Nobody waits for the rest. The processes end by themselves after their current batch:
-        # ended from outside they may leave the pool waiting for ever.
+        # The other results are not needed. The processes stop after their current batch; if they
+        # were killed, the pool might wait for ever.
         stop.value = 1
         pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
@@ -169,11 +169,11 @@ def evaluate_sharded(
     finally:
         pool.shutdown(wait=True)
     frames = pd.concat([table for table, _ in results], ignore_index=True)
-    return frames, _combined([speed for _, speed in results], workers)
+    return frames, _combine([speed for _, speed in results], workers)
 
 
-def _combined(speeds: Sequence[dict[str, Any]], workers: int) -> dict[str, Any]:
-    """Measures of all pieces together."""
+def _combine(speeds: Sequence[dict[str, Any]], workers: int) -> dict[str, Any]:
+    """Combine the measures of all pieces."""
     total = {k: sum(s[k] for s in speeds) for k in ("seconds", "cpu_seconds", "audio_seconds")}
     return {
         **total,
@@ -186,8 +186,8 @@ def _combined(speeds: Sequence[dict[str, Any]], workers: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _limited_threads(threads: int) -> Iterator[None]:
-    """Processes started inside have so many threads in all numeric libraries."""
+def _limit_threads(threads: int) -> Iterator[None]:
+    """Limit the threads of all numeric libraries in processes that are started inside."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     try:
@@ -200,7 +200,7 @@ def _limited_threads(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-# What follows runs in the processes.
+# The code below runs in the worker processes.
 _task: Task | None = None
 _stop: Any = None
 _separator: Separator | None = None
@@ -209,7 +209,7 @@ _separator: Separator | None = None
 def _start(task: Task, threads: int, device: str, numbers: Any, stop: Any) -> None:
     global _task, _stop
     _task, _stop = task, stop
-    # Ctrl-C reaches every process of the terminal; the first one ends the others.
+    # Ctrl-C reaches all processes of the terminal; only the parent should handle it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
@@ -219,7 +219,7 @@ def _start(task: Task, threads: int, device: str, numbers: Any, stop: Any) -> No
 
 
 def _leave_with_parent() -> None:
-    """Without this, processes whose parent was killed would wait for work for ever."""
+    """End this process if its parent is killed; it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
@@ -233,4 +233,4 @@ def _evaluate_piece(batches: Sequence[int]) -> tuple[pd.DataFrame, dict[str, Any
         _separator = instantiate(OmegaConf.create(_task.separator))
     stopwatch = Stopwatch(getattr(_separator, "device", "cpu"))
     frames = _task.evaluate(_separator, [_task.batches[i] for i in batches], stopwatch, _stop)
-    return frames, stopwatch.summary()
+    return frames, stopwatch.summarise()

@@ -1,4 +1,4 @@
-"""Time and memory that a separator takes, and nothing else of an evaluation."""
+"""Measures the time and memory of a separator, without the rest of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 
 import torch
 
-# Writing 5 to it sets the peak of this process's memory back to what it holds now (Linux).
+# Writing 5 to this file resets the recorded peak memory of this process (Linux).
 _CLEAR = Path("/proc/self/clear_refs")
 
 
 class Stopwatch:
-    """Adds up the time of the calls that it measures, and keeps the largest peak of memory.
+    """Adds up the time of measured calls and records their largest peak of memory.
 
     Args:
-        device: where the calls compute.
+        device: device on which the calls compute.
 
     Attributes:
-        seconds: wall time of the calls, with all work on the device done.
-        cpu_seconds: processor time of the calls, over all threads: on a machine that does other
-            work at the same time, the fairer measure of the two.
-        audio_seconds: length of the audio they were given.
+        seconds: wall time of the calls, until all work on the device is done.
+        cpu_seconds: processor time of the calls, summed over threads; more reliable than wall time
+            on a busy machine.
+        audio_seconds: total length of the separated audio.
         peak_memory_gb: on CUDA the largest allocation during a call. On the CPU the largest
-            resident memory of the process during a call, with the libraries and data that it
-            holds anyway; where the system cannot reset it, the largest since the process began.
+            resident memory of the process during a call, including libraries and data; if the
+            system cannot reset it, the largest since the process began.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
@@ -41,7 +41,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def measure(self, audio_seconds: float) -> Iterator[None]:
-        """Measure what happens inside, on so many seconds of audio."""
+        """Measure the code in the `with` block, which separates `audio_seconds` of audio."""
         cuda = self.device.type == "cuda"
         if cuda:
             torch.cuda.synchronize(self.device)
@@ -56,13 +56,13 @@ class Stopwatch:
         self.seconds += time.perf_counter() - begin
         self.cpu_seconds += time.process_time() - cpu_begin
         self.audio_seconds += audio_seconds
-        peak = torch.cuda.max_memory_allocated(self.device) if cuda else peak_memory()
+        peak = torch.cuda.max_memory_allocated(self.device) if cuda else measure_peak_memory()
         self.peak_memory_gb = max(self.peak_memory_gb, peak / 1e9)
 
-    def summary(self) -> dict[str, Any]:
-        """The measures, "real_time_factor", "device" and "threads" (of PyTorch's CPU kernels).
+    def summarise(self) -> dict[str, Any]:
+        """Return the measures, "real_time_factor", "device" and "threads" (of PyTorch on the CPU).
 
-        The real-time factor is wall time over audio, None if nothing was measured.
+        The real-time factor is wall time divided by audio time, None if nothing was measured.
         """
         factor = self.seconds / self.audio_seconds if self.audio_seconds else None
         return {
@@ -76,7 +76,7 @@ class Stopwatch:
         }
 
 
-def peak_memory() -> int:
-    """Largest resident memory of this process in bytes."""
+def measure_peak_memory() -> int:
+    """Measure the largest resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

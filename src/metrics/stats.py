@@ -1,9 +1,9 @@
-"""Statistics over evaluation tables: what the paper tests, and what holds for dependent frames.
+"""Statistics over evaluation tables: the tests of the paper, and tests for dependent frames.
 
-Frames of one recording are not independent of each other: the same singers, the same song, often
-the same sung note. Tests over frames (Levene, Student, Welch: the paper's) therefore promise more
-certainty than there is. Beside them stand tests over units (mixtures, or excerpts where there are
-few mixtures) of which every method has one mean, and confidence intervals that draw units.
+Frames of one recording are not independent: they share singers, song and often the sung note. Tests
+over frames (Levene, Student, Welch, as in the paper) therefore give p-values that are too small. In
+addition there are tests over units (mixtures, or excerpts if there are few mixtures), in which
+every method has one mean per unit, and confidence intervals by bootstrap over units.
 
 All tests are scipy's. Adjusted p-values are Benjamini and Hochberg's (false discovery rate), over
 all pairs that are compared.
@@ -43,30 +43,30 @@ COLUMNS = (
 Tables = Mapping[str, pd.DataFrame]
 
 
-def paired_unit(tables: Tables, metric: str = "si_sdr") -> str:
-    """What is one observation in a paired test: "mixture", or "excerpt" with few mixtures.
+def choose_paired_unit(tables: Tables, metric: str = "si_sdr") -> str:
+    """Choose the observation of paired tests: "mixture", or "excerpt" if there are few mixtures.
 
     Args:
         tables: evaluation tables by method.
         metric: column; rows without a value do not count.
 
     Raises:
-        ValueError: see `describe`.
+        UmssError: see `describe`.
     """
     common = None
-    for frames in _kept(tables, metric).values():
+    for frames in _select_kept(tables, metric).values():
         units = set(frames.groupby(UNITS["mixture"]).groups)
         common = units if common is None else common & units
     return "mixture" if len(common or ()) >= MIN_MIXTURES else "excerpt"
 
 
 def describe(tables: Tables, metric: str = "si_sdr", seed: int = 0) -> pd.DataFrame:
-    """Location, spread and a bootstrap confidence interval of every method.
+    """Describe every method by location, spread and a bootstrap confidence interval.
 
     Args:
         tables: evaluation tables by method.
         metric: column of the tables.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         One row per method: method, n_frames (kept frames of all seeds), mean, median, q25, q75,
@@ -74,15 +74,15 @@ def describe(tables: Tables, metric: str = "si_sdr", seed: int = 0) -> pd.DataFr
         unit, n_units, and note (why an interval is missing, else empty).
 
     Raises:
-        ValueError: no tables, a metric that a table lacks, a table without a kept frame, or
+        UmssError: no tables, a metric that a table lacks, a table without a kept frame, or
             values that are infinite.
     """
-    kept = _kept(tables, metric)
-    unit = paired_unit(tables, metric)
+    kept = _select_kept(tables, metric)
+    unit = choose_paired_unit(tables, metric)
     rows = []
     for method, frames in kept.items():
         values = frames[metric]
-        low, high, note = _interval(frames, metric, unit, seed)
+        low, high, note = _bootstrap_interval(frames, metric, unit, seed)
         rows.append(
             {
                 "method": method,
@@ -102,7 +102,7 @@ def describe(tables: Tables, metric: str = "si_sdr", seed: int = 0) -> pd.DataFr
 
 
 def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
-    """Tests between every two methods, in the order of `tables`.
+    """Test every pair of methods, in the order of `tables`.
 
     Over frames: Levene's test (scipy's default, deviations from the median) chooses between
     Student's and Welch's two-sided t-test. Over units: means of a unit over voices, frames and
@@ -128,18 +128,18 @@ def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
         is 1 or 0.
 
     Raises:
-        ValueError: see `describe`.
+        UmssError: see `describe`.
     """
-    kept = _kept(tables, metric)
-    unit = paired_unit(tables, metric)
+    kept = _select_kept(tables, metric)
+    unit = choose_paired_unit(tables, metric)
     means = {m: frames.groupby(UNITS[unit])[metric].mean() for m, frames in kept.items()}
     rows = [
         {
             "a": a,
             "b": b,
-            **_over_frames(kept[a][metric].to_numpy(), kept[b][metric].to_numpy()),
+            **_compare_frames(kept[a][metric].to_numpy(), kept[b][metric].to_numpy()),
             "unit": unit,
-            **_over_units(means[a], means[b]),
+            **_compare_units(means[a], means[b]),
         }
         for a, b in combinations(kept, 2)
     ]
@@ -147,12 +147,12 @@ def compare(tables: Tables, metric: str = "si_sdr") -> pd.DataFrame:
         row["note"] = "; ".join(filter(None, (row.pop("frames_note"), row.pop("units_note"))))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for column in ("p", "paired_t_p", "wilcoxon_p"):
-        table[f"{column}_adjusted"] = _adjusted(table[column].to_numpy(dtype=float))
+        table[f"{column}_adjusted"] = _adjust(table[column].to_numpy(dtype=float))
     return table
 
 
-def _kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
-    """Kept rows with a value, by method."""
+def _select_kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
+    """Select the kept rows that have a value, by method."""
     if not tables:
         raise UmssError("no evaluation tables given")
     found = {}
@@ -173,17 +173,19 @@ def _kept(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _constant(values: NDArray[np.float64]) -> bool:
+def _is_constant(values: NDArray[np.float64]) -> bool:
     return bool(np.ptp(values) <= ROUNDING * max(1.0, abs(float(values.mean()))))
 
 
-def _interval(frames: pd.DataFrame, metric: str, unit: str, seed: int) -> tuple[float, float, str]:
-    """Confidence interval of the mean over frames when units are drawn."""
+def _bootstrap_interval(
+    frames: pd.DataFrame, metric: str, unit: str, seed: int
+) -> tuple[float, float, str]:
+    """Bootstrap the confidence interval of the mean over frames, drawing units; and a note."""
     units = frames.groupby(UNITS[unit])[metric].agg(["sum", "count"]).to_numpy(dtype=float)
     if len(units) < 2:
         return np.nan, np.nan, f"one {unit}: no confidence interval"
     mean = float(frames[metric].mean())
-    if _constant(units[:, 0] / units[:, 1]):
+    if _is_constant(units[:, 0] / units[:, 1]):
         return mean, mean, ""
 
     def ratio(sums: Any, counts: Any, axis: int) -> Any:
@@ -202,13 +204,13 @@ def _interval(frames: pd.DataFrame, metric: str, unit: str, seed: int) -> tuple[
     return float(interval.low), float(interval.high), ""
 
 
-def _over_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, Any]:
+def _compare_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, Any]:
     difference = float(a.mean() - b.mean())
     row: dict[str, Any] = {
         "n_a": len(a),
         "n_b": len(b),
         "difference": difference,
-        "superiority": _superiority(a, b),
+        "superiority": _measure_superiority(a, b),
         "frames_note": "",
     }
     if min(len(a), len(b)) < 2:
@@ -216,7 +218,7 @@ def _over_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, An
             ("levene_p", "t", "df", "p", "ci_low", "ci_high", "cohen_d"), np.nan
         )
         return row | undefined | {"test": "", "frames_note": "one frame: no test over frames"}
-    if _constant(a) and _constant(b):
+    if _is_constant(a) and _is_constant(b):
         same = abs(difference) <= ROUNDING * max(1.0, abs(float(a.mean())))
         t = 0.0 if same else float(np.copysign(np.inf, difference))
         return row | {
@@ -230,9 +232,9 @@ def _over_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, An
             "cohen_d": t,
         }
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # One of the two may be constant; scipy warns, and its results are as they should be.
+        # If one of the two is constant, scipy warns although its results are right.
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
-        # 0 / 0 where all deviations are equally large: nothing speaks for unequal variances.
+        # 0 / 0 if all deviations are equally large: no evidence of unequal variances.
         levene_p = float(np.nan_to_num(stats.levene(a, b).pvalue, nan=1.0))
         equal = levene_p >= LEVEL
         student = stats.ttest_ind(a, b, equal_var=True)
@@ -251,12 +253,12 @@ def _over_frames(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, An
     }
 
 
-def _superiority(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _measure_superiority(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     pairs_won = stats.mannwhitneyu(a, b, method="asymptotic").statistic
     return float(pairs_won) / (len(a) * len(b))
 
 
-def _over_units(a: pd.Series, b: pd.Series) -> dict[str, Any]:
+def _compare_units(a: pd.Series, b: pd.Series) -> dict[str, Any]:
     both = pd.concat([a, b], axis=1, join="inner")
     one, other = both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy()
     row: dict[str, Any] = {
@@ -269,19 +271,21 @@ def _over_units(a: pd.Series, b: pd.Series) -> dict[str, Any]:
     if len(both) < 2:
         number = "one unit" if len(both) else "no unit"
         return row | {"units_note": f"{number} in common: no paired test"}
-    # Rounding is no difference: it would get a rank.
+    # Rounding errors are set to zero, because they would get ranks.
     scale = np.maximum(1.0, np.maximum(np.abs(one), np.abs(other)))
     differences = np.where(np.abs(one - other) <= ROUNDING * scale, 0.0, one - other)
     if not differences.any():
         return row | {"paired_t_p": 1.0, "wilcoxon_p": 1.0}
-    paired_t_p = 0.0 if _constant(differences) else float(stats.ttest_1samp(differences, 0).pvalue)
+    paired_t_p = (
+        0.0 if _is_constant(differences) else float(stats.ttest_1samp(differences, 0).pvalue)
+    )
     return row | {
         "paired_t_p": paired_t_p,
         "wilcoxon_p": float(stats.wilcoxon(differences).pvalue),
     }
 
 
-def _adjusted(p: NDArray[np.float64]) -> NDArray[np.float64]:
+def _adjust(p: NDArray[np.float64]) -> NDArray[np.float64]:
     adjusted = np.full_like(p, np.nan)
     defined = ~np.isnan(p)
     if defined.any():

@@ -1,4 +1,4 @@
-"""Evaluation tables from disk: read, checked, and checked against each other.
+"""Reads evaluation tables from disk and checks that they are complete and comparable.
 
 A table is a folder with `frames.csv` and `summary.json`, as `umss evaluate` writes it.
 """
@@ -34,7 +34,7 @@ class EvaluationTable:
 
     Attributes:
         path: its folder.
-        name: the method's label.
+        name: name of the method.
         summary: content of summary.json.
         frames: content of frames.csv, one row per mixture, excerpt, voice, frame and seed.
     """
@@ -51,7 +51,7 @@ class EvaluationTable:
 
     @property
     def f0_errors(self) -> dict[str, float]:
-        """Errors put into the F0 tracks; empty if there were none."""
+        """Errors that were added to the F0 tracks; empty if there were none."""
         return dict(self.summary.get("f0_errors") or {})
 
 
@@ -59,23 +59,23 @@ def read_tables(folders_or_globs: Sequence[str | Path]) -> list[EvaluationTable]
     """Read evaluation tables.
 
     Args:
-        folders_or_globs: folders of evaluations, folders with such folders at any depth below
-            them, or patterns of either such as `outputs/*-j4` (`**` = any depth). A folder that
-            is named twice is read once.
+        folders_or_globs: folders of evaluations, folders that contain such folders at any depth, or
+            patterns of either such as `outputs/*-j4` (`**` = any depth). A folder that is named
+            twice is read once.
 
     Returns:
         The tables, those of one pattern or parent folder in the order of their paths.
 
     Raises:
-        FileNotFoundError: nothing is there, or one of the two files is missing.
-        ValueError: a broken file, a missing column or field, a kept row without a score, a row
-            that is there twice, or two tables of the same name, number of singers and F0 errors.
+        FileNotFoundError: no evaluation was found, or one of its two files is missing.
+        UmssError: a broken file, a missing column or field, a kept row without a score, a repeated
+            row, or two tables of the same name, number of singers and F0 errors.
     """
     if isinstance(folders_or_globs, (str, Path)):
         folders_or_globs = [folders_or_globs]
     folders: dict[Path, Path] = {}
     for entry in folders_or_globs:
-        for folder in _evaluations(entry):
+        for folder in _find_evaluations(entry):
             folders.setdefault(folder.resolve(), folder)
     if not folders:
         raise FileNotFoundError("no evaluation given; name folders written by src.evaluate")
@@ -94,20 +94,20 @@ def read_tables(folders_or_globs: Sequence[str | Path]) -> list[EvaluationTable]
 
 
 def check_comparable(tables: Sequence[EvaluationTable]) -> None:
-    """Make sure that tables of the same number of singers hold scores of the same frames.
+    """Check that tables with the same number of singers hold scores of the same frames.
 
     Protocols must be equal, and every seed of every table must have the same rows, with the same
     rows kept. Tables of different numbers of singers are not compared.
 
     Raises:
-        ValueError: names two tables, what differs first, and what to do.
+        UmssError: two tables differ; the message names them, their first difference and a remedy.
     """
     first: dict[int, EvaluationTable] = {}
     rows: dict[int, pd.Series] = {}
     for table in tables:
         reference = first.setdefault(table.n_singers, table)
         both = f"{reference.path} and {table.path} cannot be compared"
-        difference = difference_of(reference.summary["protocol"], table.summary["protocol"])
+        difference = find_difference(reference.summary["protocol"], table.summary["protocol"])
         if difference is not None:
             raise UmssError(
                 f"{both}: protocol.{difference}; evaluate both on the same data, or report on "
@@ -119,13 +119,13 @@ def check_comparable(tables: Sequence[EvaluationTable]) -> None:
             if kept.index.equals(expected.index) and np.array_equal(kept, expected):
                 continue
             raise UmssError(
-                f"{both}: {_first_difference(expected, kept, reference, table, seed)}; evaluate "
-                "both again with the same version and the same data"
+                f"{both}: {_describe_first_difference(expected, kept, reference, table, seed)}; "
+                "evaluate both again with the same version and the same data"
             )
 
 
-def _evaluations(entry: str | Path) -> list[Path]:
-    """Folders of evaluations that an argument stands for."""
+def _find_evaluations(entry: str | Path) -> list[Path]:
+    """Find the folders of evaluations that match an argument of `read_tables`."""
     path = Path(entry)
     found = [path] if path.exists() else [Path(p) for p in glob.glob(str(entry), recursive=True)]
     folders: set[Path] = set()
@@ -172,12 +172,12 @@ def _read_summary(path: Path) -> dict[str, Any]:
 
 def _read_frames(path: Path) -> pd.DataFrame:
     try:
-        # Names such as "1" or "NA" are text all the same.
+        # Names such as "1" or "NA" must be read as text.
         frames = pd.read_csv(
             path,
             dtype=dict.fromkeys(TEXT, "str"),
             keep_default_na=False,
-            na_values={c: ["", "nan", "NaN"] for c in _numeric_columns(path)},
+            na_values={c: ["", "nan", "NaN"] for c in _list_numeric_columns(path)},
         )
     except (ValueError, OSError) as error:
         raise UmssError(f"{path}: not readable as a table ({error}); evaluate again") from error
@@ -192,28 +192,30 @@ def _read_frames(path: Path) -> pd.DataFrame:
     for column in scores:
         if not pd.api.types.is_numeric_dtype(frames[column]):
             bad = pd.to_numeric(frames[column], errors="coerce").isna()
-            raise UmssError(f"{path}: column {column} is not a number in {_row(frames, bad)}")
+            raise UmssError(
+                f"{path}: column {column} is not a number in {_describe_row(frames, bad)}"
+            )
         if column in BSS_METRICS:  # undefined where any source is silent
             continue
         bad = frames["kept"] & ~np.isfinite(frames[column])
         if bad.any():
             raise UmssError(
-                f"{path}: column {column} is NaN or infinite in {_row(frames, bad)}, which is "
-                "kept; evaluate again"
+                f"{path}: column {column} is NaN or infinite in {_describe_row(frames, bad)}, "
+                "which is kept; evaluate again"
             )
     twice = frames.duplicated([*ROW, "seed"])
     if twice.any():
-        raise UmssError(f"{path}: {_row(frames, twice)} is there twice; evaluate again")
+        raise UmssError(f"{path}: {_describe_row(frames, twice)} is there twice; evaluate again")
     return frames
 
 
-def _numeric_columns(path: Path) -> list[str]:
+def _list_numeric_columns(path: Path) -> list[str]:
     header = pd.read_csv(path, nrows=0, keep_default_na=False).columns
     return [column for column in header if column not in TEXT]
 
 
-def _row(frames: pd.DataFrame, where: pd.Series) -> str:
-    """The first row of a selection, in words; line 1 of the file is its header."""
+def _describe_row(frames: pd.DataFrame, where: pd.Series) -> str:
+    """Describe the first row of a selection; line 1 of the file is its header."""
     position = int(np.flatnonzero(where.to_numpy())[0])
     row = frames.iloc[position]
     return (
@@ -222,19 +224,19 @@ def _row(frames: pd.DataFrame, where: pd.Series) -> str:
     )
 
 
-def difference_of(
+def find_difference(
     one: Any,
     other: Any,
     name: str = "",
     *,
     names: tuple[str, str] = ("the first", "the second"),
 ) -> str | None:
-    """The first field in which two plain structures differ, with both values; None if in none."""
+    """Find the first field in which two structures differ, with both values; None if equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in dict.fromkeys((*one, *other)):
             inner = f"{name}.{key}" if name else str(key)
             if key in one and key in other:
-                difference = difference_of(one[key], other[key], inner, names=names)
+                difference = find_difference(one[key], other[key], inner, names=names)
                 if difference is not None:
                     return difference
             else:
@@ -246,14 +248,14 @@ def difference_of(
     return f"{name} is {one!r} in {names[0]}, {other!r} in {names[1]}"
 
 
-def _first_difference(
+def _describe_first_difference(
     expected: pd.Series,
     found: pd.Series,
     reference: EvaluationTable,
     table: EvaluationTable,
     seed: Any,
 ) -> str:
-    def words(key: tuple[Any, ...]) -> str:
+    def name_row(key: tuple[Any, ...]) -> str:
         return ", ".join(f"{name} {value}" for name, value in zip(ROW, key, strict=True))
 
     for there, lacking, have, have_not in (
@@ -263,6 +265,7 @@ def _first_difference(
         extra = there.index.difference(lacking.index)
         if len(extra):
             where = f" (seed {seed})" if table in (have, have_not) else ""
-            return f"the row {words(extra[0])} is in {have.path} but not in {have_not.path}{where}"
+            row = name_row(extra[0])
+            return f"the row {row} is in {have.path} but not in {have_not.path}{where}"
     key = expected.index[np.flatnonzero(expected.to_numpy() != found.to_numpy())[0]]
-    return f"the row {words(key)} is kept in one and silent in the other"
+    return f"the row {name_row(key)} is kept in one and silent in the other"

@@ -28,16 +28,16 @@ def solve_block_toeplitz(blocks: Tensor, right: Tensor) -> Tensor:
         Wiggins and Robinson, "Recursive solution to the multichannel filtering problem", JGR
         70(8), 1965.
     """
-    solution = _levinson(blocks, right)
-    error = (block_toeplitz_product(blocks, solution) - right).abs().amax((1, 2, 3))
+    solution = _solve_by_levinson(blocks, right)
+    error = (multiply_block_toeplitz(blocks, solution) - right).abs().amax((1, 2, 3))
     # Not "error > limit": NaN is bad as well.
     good = error <= TOLERANCE * right.abs().amax((1, 2, 3))
     for p in (~good).nonzero().flatten().tolist():
-        solution[p] = _dense(blocks[p], right[p])
+        solution[p] = _solve_dense(blocks[p], right[p])
     return solution
 
 
-def block_toeplitz_product(blocks: Tensor, x: Tensor) -> Tensor:
+def multiply_block_toeplitz(blocks: Tensor, x: Tensor) -> Tensor:
     """sum_l R(k - l) X(l), shapes as in `solve_block_toeplitz`."""
     n_taps = blocks.shape[1]
     # A circle of 2 L lags: 0 ... L - 1, one that is not used, and -(L - 1) ... -1.
@@ -47,7 +47,7 @@ def block_toeplitz_product(blocks: Tensor, x: Tensor) -> Tensor:
     return torch.fft.irfft(spectrum, 2 * n_taps, dim=1)[:, :n_taps]
 
 
-def _levinson(blocks: Tensor, right: Tensor) -> Tensor:
+def _solve_by_levinson(blocks: Tensor, right: Tensor) -> Tensor:
     n_systems, n_taps, n, _ = blocks.shape
     # R(L - 1), ..., R(0) side by side: any run of descending lags is a slice.
     row = blocks.flip(1).permute(0, 2, 1, 3).reshape(n_systems, n, n_taps * n)
@@ -76,7 +76,7 @@ def _levinson(blocks: Tensor, right: Tensor) -> Tensor:
     return found.unflatten(1, (n_taps, n))
 
 
-def _dense(blocks: Tensor, right: Tensor) -> Tensor:
+def _solve_dense(blocks: Tensor, right: Tensor) -> Tensor:
     """Least-squares solution of one system."""
     n_taps, n, _ = blocks.shape
     lags = torch.cat([blocks[1:].flip(0).mT, blocks])  # -(L - 1) ... L - 1

@@ -1,1 +1,1 @@
-"""From evaluation tables to a report: scores, figures, and a page that holds both."""
+"""Makes a report from evaluation tables: scores, figures, and an HTML page with both."""

@@ -1,4 +1,4 @@
-"""Numbers and matrices of numbers as a reader sees them."""
+"""Formats numbers and matrices of numbers for tables."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ NOTHING = "\u2013"
 MINUS = "\u2212"
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """A number for a table; a dash where there is none."""
+def format_number(value: float | None, digits: int = 2) -> str:
+    """Format a number for a table; a dash if it is missing."""
     if value is None or math.isnan(value):
         return NOTHING
     text = f"{value:.{digits}f}"
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", MINUS)  # no minus zero
 
 
-def probability(p: float) -> str:
-    """A p-value for a table; the smallest ones by their order of magnitude."""
+def format_probability(p: float) -> str:
+    """Format a p-value for a table; the smallest ones by their order of magnitude."""
     if math.isnan(p):
         return NOTHING
     if p >= 0.001:
@@ -35,7 +35,7 @@ def probability(p: float) -> str:
     return f"{p:.0e}".replace("e-0", "e-").replace("-", MINUS)
 
 
-def crossed(
+def cross(
     stem: str,
     caption: str,
     table: pd.DataFrame,
@@ -45,20 +45,20 @@ def crossed(
     order: Sequence[str] | None = None,
     data: pd.DataFrame | None = None,
 ) -> Grid:
-    """A long table as a matrix of means, with medians in brackets.
+    """Cross two columns of a long table to a matrix of means, with medians in brackets.
 
     Args:
-        stem: see `src.reporting.content.Grid`, likewise caption.
-        caption: of the table.
+        stem: name of the CSV file without ending, see `src.reporting.content.Grid`.
+        caption: sentence above the table.
         table: rows with mean and median.
         index: column whose values become rows.
         columns: column whose values become columns.
-        order: of these values; default: as they appear.
+        order: order of these values; default: as they appear.
         data: content of the CSV file; default: `table`.
     """
     across = list(dict.fromkeys(table[columns])) if order is None else list(order)
     cells = {
-        (row[index], row[columns]): f"{number(row['mean'])} ({number(row['median'])})"
+        (row[index], row[columns]): f"{format_number(row['mean'])} ({format_number(row['median'])})"
         for row in table.to_dict("records")
     }
     rows = [
@@ -69,18 +69,22 @@ def crossed(
     return Grid(stem, caption, header, rows, table if data is None else data)
 
 
-def kept_values(frames: pd.DataFrame, metric: str) -> NDArray[np.float64]:
-    """Values of a metric in the kept frames that have one."""
+def select_kept_values(frames: pd.DataFrame, metric: str) -> NDArray[np.float64]:
+    """Select the values of a metric in the kept frames that have one."""
     return frames.loc[frames["kept"], metric].dropna().to_numpy(dtype=np.float64)
 
 
-def interval(low: float, high: float) -> str:
-    """Two ends of a range; a dash where there are none."""
-    return NOTHING if np.isnan(low) or np.isnan(high) else f"{number(low)} … {number(high)}"
+def format_interval(low: float, high: float) -> str:
+    """Format the two ends of a range; a dash if they are missing."""
+    return (
+        NOTHING
+        if np.isnan(low) or np.isnan(high)
+        else f"{format_number(low)} … {format_number(high)}"
+    )
 
 
-def notes(table: pd.DataFrame, names: list[str]) -> list[str]:
-    """What the statistics could not tell, as one paragraph; nothing if there is nothing."""
+def collect_notes(table: pd.DataFrame, names: list[str]) -> list[str]:
+    """Collect the notes of a statistics table in one paragraph; an empty list without notes."""
     noted = [row for row in table.to_dict("records") if row.get("note")]
     lines = [f"{' and '.join(row[name] for name in names)}: {row['note']}" for row in noted]
     return [f"Not computed: {'; '.join(lines)}."] if lines else []

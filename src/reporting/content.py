@@ -1,4 +1,4 @@
-"""What a report consists of, before it becomes a page or files."""
+"""The content of a report, before it is written to a page and files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SMALL = 6.0
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as it is shown, and the numbers behind it.
+    """A table for readers, and its numbers for a CSV file.
 
     Attributes:
         stem: name of its CSV file, without an ending.
-        caption: one sentence above it.
+        caption: one sentence above the table.
         header: column titles; the first column holds names, the others numbers.
         rows: cells.
         data: content of the CSV file; None = no file.
-        folded: shown on demand only.
-        text: every column holds words.
+        folded: hidden until the reader opens it.
+        text: every column holds words instead of numbers.
     """
 
     stem: str
@@ -44,7 +44,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure, the name of its files without an ending, and what it shows."""
+    """A figure, the name of its files without an ending, and its caption."""
 
     stem: str
     caption: str
@@ -52,13 +52,13 @@ class Picture:
 
     @property
     def small(self) -> bool:
-        """Whether two fit beside each other."""
+        """Whether two of them fit side by side."""
         return float(self.figure.get_figwidth()) < SMALL
 
 
 @dataclass(frozen=True)
 class Part:
-    """A heading and what stands below it: paragraphs, a command, figures, then tables."""
+    """A heading with paragraphs, a command, figures and tables below it, in this order."""
 
     title: str
     text: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """All parts on one number of singers, or on how the report was made."""
+    """All parts about one number of singers, or about how the report was made."""
 
     anchor: str
     title: str
@@ -92,26 +92,28 @@ class Group:
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
-        """Tables of the methods to compare."""
+        """Tables of frames of the methods to compare, by name."""
         return {name: table.frames for name, table in self.methods.items()}
 
 
-def error_sizes(table: EvaluationTable) -> dict[str, float]:
-    """Kinds of errors in the F0 of an evaluation, with their sizes; empty if there are none."""
+def list_error_sizes(table: EvaluationTable) -> dict[str, float]:
+    """List the kinds of errors in the F0 of an evaluation with their sizes."""
     errors = table.f0_errors
     return {kind: float(errors[kind]) for kind in ERROR_KINDS if float(errors.get(kind, 0)) > 0}
 
 
-def groups_of(tables: Sequence[EvaluationTable], order: Sequence[str] | None = None) -> list[Group]:
-    """Evaluations by number of singers, fewest first.
+def group_tables(
+    tables: Sequence[EvaluationTable], order: Sequence[str] | None = None
+) -> list[Group]:
+    """Group evaluations by number of singers, fewest first.
 
     Args:
         tables: evaluations of distinct names, numbers of singers and F0 errors.
         order: names in the wanted order; others follow in the order of `tables`, and names
-            without an evaluation are passed over.
+            without an evaluation are ignored.
 
     Raises:
-        ValueError: no tables, or two to compare have the same name and number of singers.
+        UmssError: no tables, or two to compare have the same name and number of singers.
     """
     if not tables:
         raise UmssError("tables=[]: name at least one folder written by src.evaluate")
@@ -121,7 +123,7 @@ def groups_of(tables: Sequence[EvaluationTable], order: Sequence[str] | None = N
     for n_singers in sorted({table.n_singers for table in ordered}):
         group = Group(n_singers, {}, [])
         for table in (t for t in ordered if t.n_singers == n_singers):
-            if error_sizes(table):
+            if list_error_sizes(table):
                 group.disturbed.append(table)
             elif group.methods.setdefault(table.name, table) is not table:
                 raise UmssError(

@@ -1,36 +1,36 @@
-"""Parts of a report beside the main comparison: other metrics, errors in F0, time and memory."""
+"""Builds the other parts of a report: more metrics, errors in F0, time and memory."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from .cells import NOTHING, crossed, kept_values, number
+from .cells import NOTHING, cross, format_number, select_kept_values
 from .content import Grid, Group, Part, Picture
-from .figures import AXES_OF_KINDS, SI_SDR, paired_boxes_figure, robustness_figure
-from .robustness import combined_errors, robustness_table
+from .figures import AXES_OF_KINDS, SI_SDR, draw_paired_boxes, draw_robustness
+from .robustness import find_combined_errors, tabulate_robustness
 from .scores import (
     HARMONIC,
     METRICS,
     NOISE,
     SYNTHESISED,
-    by_kind,
-    metrics_table,
-    present,
-    speed_table,
-    synthesis_table,
+    break_down_by_kind,
+    find_present,
+    tabulate_metrics,
+    tabulate_speed,
+    tabulate_synthesis,
 )
 
 
-def synthesis_part(group: Group, singers: str) -> Part | None:
-    """Synthesised against masked estimates, for methods that have both."""
-    table = synthesis_table(group.frames)
+def build_synthesis_part(group: Group, singers: str) -> Part | None:
+    """Compare synthesised and masked estimates, for methods that have both."""
+    table = tabulate_synthesis(group.frames)
     if table.empty:
         return None
     pairs = {
-        name: (kept_values(frames, "spectral_snr"), kept_values(frames, SYNTHESISED))
-        for name, frames in present(group.frames, SYNTHESISED).items()
+        name: (select_kept_values(frames, "spectral_snr"), select_kept_values(frames, SYNTHESISED))
+        for name, frames in find_present(group.frames, SYNTHESISED).items()
     }
-    figure = paired_boxes_figure(
+    figure = draw_paired_boxes(
         pairs,
         title=f"Spectral SNR, mixtures of {singers}",
         axis="spectral SNR (dB)",
@@ -39,9 +39,9 @@ def synthesis_part(group: Group, singers: str) -> Part | None:
     rows = [
         [
             row.method,
-            f"{number(row.masked_mean)} ({number(row.masked_median)})",
-            f"{number(row.synthesised_mean)} ({number(row.synthesised_median)})",
-            number(row.difference),
+            f"{format_number(row.masked_mean)} ({format_number(row.masked_median)})",
+            f"{format_number(row.synthesised_mean)} ({format_number(row.synthesised_median)})",
+            format_number(row.difference),
             str(row.n_frames),
         ]
         for row in table.itertuples()
@@ -64,9 +64,9 @@ def synthesis_part(group: Group, singers: str) -> Part | None:
     return Part("Masked and synthesised estimates", text, pictures=[picture], grids=[grid])
 
 
-def kinds_part(group: Group) -> Part | None:
-    """Frames that are mostly tones, and frames that are mostly noise."""
-    table = by_kind(group.frames)
+def build_kinds_part(group: Group) -> Part | None:
+    """Compare frames that are mostly tones with frames that are mostly noise."""
+    table = break_down_by_kind(group.frames)
     if table.empty:
         return None
     titles = {HARMONIC: "mostly tones", NOISE: "mostly noise"}
@@ -74,9 +74,7 @@ def kinds_part(group: Group) -> Part | None:
     counted = table[table["method"] == table["method"].iloc[0]].set_index("kind")["n_frames"]
     shares = 100 * counted / counted.sum()
     caption = "Mean SI-SDR in dB by kind of frame, medians in brackets."
-    grid = crossed(
-        f"j{group.n_singers}_kinds", caption, table, "method", "kind", order=list(titles)
-    )
+    grid = cross(f"j{group.n_singers}_kinds", caption, table, "method", "kind", order=list(titles))
     grid.header[1:] = [f"{titles[k]} ({shares[k]:.0f} % of frames)" for k in titles]
     text = [
         "A frame counts as noise (consonants, breath, room) if less than half of the energy of its "
@@ -85,10 +83,10 @@ def kinds_part(group: Group) -> Part | None:
     return Part("Tones and noise", text, grids=[grid])
 
 
-def metrics_part(group: Group) -> Part | None:
-    """Means of every metric but SI-SDR, one column each."""
+def build_metrics_part(group: Group) -> Part | None:
+    """Tabulate the means of every metric except SI-SDR."""
     others = [m for m in METRICS if m not in ("si_sdr", "si_sdr_improvement", SYNTHESISED)]
-    table = metrics_table(group.frames, METRICS)
+    table = tabulate_metrics(group.frames, METRICS)
     shown = table[table["metric"].isin(others)]
     if shown.empty:
         return None
@@ -97,16 +95,16 @@ def metrics_part(group: Group) -> Part | None:
     caption = "Means in dB, medians in brackets; more is better" + (
         ", but for the mel cepstral distance." if lower else "."
     )
-    grid = crossed(
+    grid = cross(
         f"j{group.n_singers}_metrics", caption, shown, "method", "metric", order=metrics, data=table
     )
     grid.header[1:] = [METRICS[m] for m in metrics]
     return Part("Other metrics", grids=[grid])
 
 
-def robustness_part(group: Group, singers: str) -> Part | None:
-    """What errors in F0 cost."""
-    table, combined = robustness_table(group), combined_errors(group)
+def build_robustness_part(group: Group, singers: str) -> Part | None:
+    """Show how scores fall with errors in F0."""
+    table, combined = tabulate_robustness(group), find_combined_errors(group)
     if table.empty and combined.empty:
         return None
     stem = f"j{group.n_singers}_f0_errors"
@@ -114,12 +112,12 @@ def robustness_part(group: Group, singers: str) -> Part | None:
     if not table.empty:
         caption = "Mean SI-SDR over the size of one kind of error at a time; left: exact tracks."
         title = f"Errors in F0, mixtures of {singers}"
-        figure = robustness_figure(table, title=title, axis=f"mean {SI_SDR}")
+        figure = draw_robustness(table, title=title, axis=f"mean {SI_SDR}")
         pictures.append(Picture(stem, caption, figure))
-        grids.append(_robustness_grid(table, stem))
+        grids.append(_build_robustness_grid(table, stem))
     if not combined.empty:
         rows = [
-            [r.method, r.errors.replace("_", " "), number(r.mean), number(r.median)]
+            [r.method, r.errors.replace("_", " "), format_number(r.mean), format_number(r.median)]
             for r in combined.itertuples()
         ]
         header = ["method", "errors", "mean", "median"]
@@ -132,17 +130,17 @@ def robustness_part(group: Group, singers: str) -> Part | None:
     return Part("Errors in F0", text, pictures=pictures, grids=grids)
 
 
-def speed_part(group: Group) -> Part | None:
-    """Time and memory."""
-    table = speed_table(group.methods)
+def build_speed_part(group: Group) -> Part | None:
+    """Tabulate time and memory of the methods."""
+    table = tabulate_speed(group.methods)
     if table.empty:
         return None
     rows = [
         [
             row.method,
-            number(row.real_time_factor, 3),
-            number(row.audio_seconds, 0),
-            number(row.peak_memory_gb),
+            format_number(row.real_time_factor, 3),
+            format_number(row.audio_seconds, 0),
+            format_number(row.peak_memory_gb),
             NOTHING if pd.isna(row.device) else str(row.device),
             NOTHING if pd.isna(row.threads) else f"{int(row.threads)}",
         ]
@@ -158,14 +156,14 @@ def speed_part(group: Group) -> Part | None:
     return Part("Time and memory", text, grids=[grid])
 
 
-def _robustness_grid(table: pd.DataFrame, stem: str) -> Grid:
+def _build_robustness_grid(table: pd.DataFrame, stem: str) -> Grid:
     labels = list(dict.fromkeys(table["label"]))
     means = table.set_index(["kind", "size", "label"])["mean"]
     rows = []
     for kind in dict.fromkeys(table["kind"]):
         for size in sorted(set(table.loc[table["kind"] == kind, "size"])):
             shown = size if kind == "offset_hz" else 100 * size
-            scores = [number(means.get((kind, size, label))) for label in labels]
+            scores = [format_number(means.get((kind, size, label))) for label in labels]
             rows.append([f"{AXES_OF_KINDS[kind]}: {shown:g}", *scores])
     caption = "Mean SI-SDR in dB over the size of the errors."
     return Grid(stem, caption, ["error", *labels], rows, table)

@@ -1,4 +1,4 @@
-"""Figures of a report: distributions of scores, and curves over errors in F0."""
+"""Draws the figures of a report: distributions of scores, and curves over errors in F0."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ AXES_OF_KINDS = {
 assert tuple(AXES_OF_KINDS) == ERROR_KINDS
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches with a canvas of its own: no global state."""
+def build_figure(width: float, height: float) -> Figure:
+    """Build an empty figure, size in inches, with its own canvas and no global state."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def label_of(name: str) -> str:
-    """A name as a label: not too long, and never read as a formula."""
+def make_label(name: str) -> str:
+    """Make a label from a name: shortened, and never read as a formula by matplotlib."""
     if len(name) > LONGEST:
         half = (LONGEST - 1) // 2
         name = f"{name[:half]}…{name[-half:]}"
@@ -56,14 +56,14 @@ def label_of(name: str) -> str:
 
 
 def name_axis(axes: Axes, names: Sequence[str], width: float) -> None:
-    """Methods along the x axis, slanted where they would touch each other.
+    """Write names of methods along the x axis, slanted if they would touch each other.
 
     Args:
-        axes: methods stand at 1, 2, ...
-        names: of the methods.
-        width: inches of the axes, about.
+        axes: axes with the methods at x = 1, 2, ...
+        names: names of the methods.
+        width: approximate width of the axes in inches.
     """
-    labels = [label_of(name) for name in names]
+    labels = [make_label(name) for name in names]
     letters = max(map(len, labels)) * 0.6 * FONT / 72 + 0.1
     slanted = letters > width / len(names)
     axes.set_xticks(range(1, len(names) + 1), labels)
@@ -74,8 +74,8 @@ def name_axis(axes: Axes, names: Sequence[str], width: float) -> None:
     axes.set_xlim(0.4, len(names) + 0.6)
 
 
-def score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """Range of a score axis: everything, but for outliers far beyond all whiskers."""
+def choose_score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Choose the range of a score axis: all values except outliers far beyond all whiskers."""
     ends = np.array([np.percentile(v, WHISKERS) for v in values])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     reach = OUTLIERS * max(high - low, 1.0)
@@ -85,25 +85,25 @@ def score_limits(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def outside(values: ArrayLike, limits: tuple[float, float]) -> int:
-    """How many values a picture with these limits does not show."""
+def count_outside(values: ArrayLike, limits: tuple[float, float]) -> int:
+    """Count the values outside these limits, which a figure does not show."""
     scores = np.asarray(values, dtype=np.float64)
     return int(np.sum((scores < limits[0]) | (scores > limits[1])))
 
 
-def distribution_figure(
+def draw_distributions(
     values: Mapping[str, NDArray[np.float64]], *, title: str, axis: str
 ) -> Figure:
-    """Violins over the whole range with boxes in them, one per method (the paper's Fig. 4).
+    """Draw violins over the whole range with boxes in them, one per method (paper, Fig. 4).
 
     Boxes reach to the quartiles, whiskers to the 1st and 99th percentile.
 
     Args:
         values: finite scores by method, at least one each.
-        title: above the picture.
-        axis: name of the scores.
+        title: title above the figure.
+        axis: label of the score axis.
     """
-    figure = new_figure(WIDTH, 4.9)
+    figure = build_figure(WIDTH, 4.9)
     axes = figure.add_subplot()
     scores = list(values.values())
     # A density needs values that differ.
@@ -118,7 +118,7 @@ def distribution_figure(
         )
         for body in cast(list[PolyCollection], violins["bodies"]):
             body.set(facecolor=SKY, edgecolor=BLUE, alpha=0.45, linewidth=0.6)
-    _boxes(
+    _draw_boxes(
         axes,
         scores,
         np.arange(1, len(scores) + 1),
@@ -129,7 +129,7 @@ def distribution_figure(
     )
     means = [v.mean() for v in scores]
     axes.plot(range(1, len(scores) + 1), means, "D", color=ORANGE, markersize=4, zorder=4)
-    _finish_scores(axes, list(values), score_limits(scores), axis)
+    _finish_scores(axes, list(values), choose_score_limits(scores), axis)
     axes.set_title(title)
     handles = [
         Patch(facecolor=SKY, edgecolor=BLUE, alpha=0.45, label="all frames"),
@@ -144,30 +144,30 @@ def distribution_figure(
     return figure
 
 
-def paired_boxes_figure(
+def draw_paired_boxes(
     values: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
     *,
     title: str,
     axis: str,
     names: tuple[str, str],
 ) -> Figure:
-    """Two boxes beside each other for every method.
+    """Draw two boxes side by side for every method.
 
     Args:
         values: finite scores of the two kinds of estimate, by method.
-        title: above the picture.
-        axis: name of the scores.
-        names: of the two kinds.
+        title: title above the figure.
+        axis: label of the score axis.
+        names: names of the two kinds.
     """
-    figure = new_figure(min(WIDTH, 2.4 + 1.3 * len(values)), 4.2)
+    figure = build_figure(min(WIDTH, 2.4 + 1.3 * len(values)), 4.2)
     axes = figure.add_subplot()
     at = np.arange(1, len(values) + 1)
     faces = (SKY, YELLOW)
     for side, face in enumerate(faces):
         scores = [pair[side] for pair in values.values()]
-        _boxes(axes, scores, at + (side - 0.5) * 0.34, width=0.28, face=face, edge="#333333")
+        _draw_boxes(axes, scores, at + (side - 0.5) * 0.34, width=0.28, face=face, edge="#333333")
     shown = [np.percentile(v, WHISKERS) for pair in values.values() for v in pair]
-    _finish_scores(axes, list(values), score_limits(shown), axis)
+    _finish_scores(axes, list(values), choose_score_limits(shown), axis)
     axes.set_title(title)
     handles = [
         Patch(facecolor=face, edgecolor="#333333", label=name)
@@ -179,13 +179,13 @@ def paired_boxes_figure(
     return figure
 
 
-def robustness_figure(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
-    """Mean scores over the size of every kind of error, one panel per kind.
+def draw_robustness(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
+    """Draw mean scores over the size of every kind of error, one panel per kind.
 
     Args:
-        table: see `src.reporting.robustness.robustness_table`, not empty.
-        title: above the panels.
-        axis: name of the scores.
+        table: see `src.reporting.robustness.tabulate_robustness`, not empty.
+        title: title above the panels.
+        axis: label of the score axis.
     """
     kinds = list(dict.fromkeys(table["kind"]))
     labels = list(dict.fromkeys(table["label"]))
@@ -194,7 +194,7 @@ def robustness_figure(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
     per_row = 4
     legend_rows = math.ceil(len(labels) / per_row)
     width = WIDTH if columns == 3 else 0.5 * WIDTH * columns
-    figure = new_figure(max(width, 0.6 * WIDTH), 2.8 * rows + 0.25 * legend_rows + 0.5)
+    figure = build_figure(max(width, 0.6 * WIDTH), 2.8 * rows + 0.25 * legend_rows + 0.5)
     figure.suptitle(title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     handles = {}
@@ -224,13 +224,13 @@ def robustness_figure(table: pd.DataFrame, *, title: str, axis: str) -> Figure:
     for panel in panels[: len(kinds) : columns]:
         panel.set_ylabel(axis, fontsize=FONT)
     figure.legend(
-        list(handles.values()), [label_of(name) for name in handles], frameon=False,
+        list(handles.values()), [make_label(name) for name in handles], frameon=False,
         loc="outside lower center", ncols=min(per_row, len(handles)), fontsize=SMALL_FONT,
     )  # fmt: skip
     return figure
 
 
-def _boxes(
+def _draw_boxes(
     axes: Axes,
     scores: Sequence[NDArray[np.float64]],
     at: NDArray,
@@ -240,7 +240,7 @@ def _boxes(
     edge: str,
     median: float = 1.0,
 ) -> None:
-    """Boxes without outliers; `median` is the length of the median's line in widths of the box."""
+    """Draw boxes without outliers; the median's line is `median` times as wide as the box."""
     line = {"color": edge, "linewidth": 1.1}
     axes.boxplot(
         scores,
@@ -255,7 +255,7 @@ def _boxes(
         capprops=line,
         manage_ticks=False,
     )
-    # Drawn apart, so that it can be wider than the box: the mark of a mean may lie on it.
+    # Drawn separately, so that it can be wider than the box: the mark of the mean may cover it.
     reach = 0.5 * median * width
     lines = axes.hlines(
         [np.median(v) for v in scores], at - reach, at + reach, color="black", linewidth=1.8

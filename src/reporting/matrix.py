@@ -1,4 +1,4 @@
-"""Matrices of p-values between methods (the paper's Fig. 5)."""
+"""Draws matrices of p-values between methods (paper, Fig. 5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from .cells import NOTHING
-from .figures import FONT, SMALL_FONT, WIDTH, label_of, new_figure
+from .figures import FONT, SMALL_FONT, WIDTH, build_figure, make_label
 
 STEPS = (0.0, 1e-4, 1e-3, 0.01, 0.05, 1.0)
 """Boundaries of the colours."""
@@ -24,8 +24,8 @@ CELL, NARROWEST = 0.62, 4.2
 """Inches of a cell's side, and of the narrowest figure."""
 
 
-def cell_text(p: float) -> str:
-    """A p-value in a few letters: two or three decimals, or its order of magnitude."""
+def format_cell(p: float) -> str:
+    """Format a p-value briefly: two or three decimals, or its order of magnitude."""
     if math.isnan(p):
         return NOTHING
     if p >= 0.0995:
@@ -38,27 +38,27 @@ def cell_text(p: float) -> str:
     return f"<1e{math.floor(math.log10(p)) + 1}"
 
 
-def p_value_figure(
+def draw_p_values(
     pairs: pd.DataFrame, names: Sequence[str], *, column: str, title: str, letters: bool = False
 ) -> Figure:
-    """The p-values between every two methods, as the triangle below the diagonal.
+    """Draw the p-values of all pairs of methods, as the triangle below the diagonal.
 
     Args:
         pairs: see `src.metrics.stats.compare`.
         names: all methods in order, at least two.
-        column: of the p-values.
-        title: of the figure.
+        column: column of the p-values.
+        title: title of the figure.
         letters: mark Student's t-test with S and Welch's with W.
     """
     size = len(names) - 1
     side = size * min(CELL, (WIDTH - 1.6) / size)
-    longest = max(len(label_of(name)) for name in names) * 0.6 * SMALL_FONT / 72
+    longest = max(len(make_label(name)) for name in names) * 0.6 * SMALL_FONT / 72
     columns = 5 if side > 5 else 3
     width = max(side + longest + 0.4, NARROWEST)
-    figure = new_figure(width, side + 0.65 * longest + (1.1 if columns == 5 else 1.4))
+    figure = build_figure(width, side + 0.65 * longest + (1.1 if columns == 5 else 1.4))
     axes = figure.add_subplot()
     tests = pairs["test"].map({"Student": "S", "Welch": "W"}).fillna("")
-    _matrix(axes, pairs, names, column, list(tests) if letters else [""] * len(pairs))
+    _build_matrix(axes, pairs, names, column, list(tests) if letters else [""] * len(pairs))
     axes.set_title(title, fontsize=FONT)
     labels = [f"p < {step:g}" for step in STEPS[1:-1]] + [f"p ≥ {STEPS[-2]:g}"]
     figure.legend(
@@ -69,14 +69,14 @@ def p_value_figure(
     return figure
 
 
-def _matrix(
+def _build_matrix(
     axes: Axes, pairs: pd.DataFrame, names: Sequence[str], column: str, notes: Sequence[str]
 ) -> None:
     place = {name: i for i, name in enumerate(names)}
     size = len(names) - 1
     values = np.full((size, size), np.nan)
     palette = ListedColormap(SHADES).with_extremes(bad=(0, 0, 0, 0))
-    norm = BoundaryNorm(STEPS, len(SHADES), clip=True)  # the last colour holds 1 itself
+    norm = BoundaryNorm(STEPS, len(SHADES), clip=True)  # the last colour includes 1
     for a, b, p, note in zip(pairs["a"], pairs["b"], pairs[column], notes, strict=True):
         row, col = max(place[a], place[b]) - 1, min(place[a], place[b])
         values[row, col] = p
@@ -85,7 +85,7 @@ def _matrix(
             axes.fill_between([col - 0.5, col + 0.5], row - 0.5, row + 0.5, color=MISSING, lw=0)
         ink = "white" if shade in SHADES[:2] else "black"
         up = 0.12 if note else 0.0
-        axes.text(col, row - up, cell_text(p), ha="center", va="center", color=ink, size=8.5)
+        axes.text(col, row - up, format_cell(p), ha="center", va="center", color=ink, size=8.5)
         if note:
             axes.text(col, row + 0.27, note, ha="center", va="center", color=ink, size=7)
     axes.imshow(values, cmap=palette, norm=norm, aspect="equal")
@@ -94,8 +94,8 @@ def _matrix(
     axes.set_yticks(np.arange(-0.5, size), minor=True)
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0, labelsize=SMALL_FONT)
-    axes.set_yticks(range(size), [label_of(name) for name in names[1:]])
-    axes.set_xticks(range(size), [label_of(name) for name in names[:-1]])
+    axes.set_yticks(range(size), [make_label(name) for name in names[1:]])
+    axes.set_xticks(range(size), [make_label(name) for name in names[:-1]])
     for tick in axes.get_xticklabels():
         tick.set(rotation=40, ha="right", rotation_mode="anchor")
     axes.spines[:].set_visible(False)

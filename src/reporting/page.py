@@ -1,4 +1,4 @@
-"""The page of a report: one HTML file with everything in it."""
+"""Renders the page of a report: one HTML file that needs no others."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .content import Section
 TEMPLATE = "report.html.j2"
 
 
-def svg_of(figure: Figure) -> str:
-    """A figure as SVG text; the same figure gives the same text."""
+def render_svg(figure: Figure) -> str:
+    """Render a figure as SVG text; equal figures give equal text."""
     buffer = io.StringIO()
-    # Letters as shapes: they look the same without the font.
+    # Text as paths looks the same on machines without the font.
     with matplotlib.rc_context({"svg.hashsalt": "umss", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
@@ -27,12 +27,12 @@ def svg_of(figure: Figure) -> str:
 def render_page(
     sections: Sequence[Section], svgs: dict[str, str], *, title: str, summary: str
 ) -> str:
-    """HTML without any reference to the outside.
+    """Render a report as HTML that loads nothing from elsewhere.
 
     Args:
         sections: content of the page.
         svgs: SVG text of every picture, by its stem.
-        title: of the page.
+        title: title of the page.
         summary: one sentence below the title.
     """
     environment = jinja2.Environment(
@@ -42,7 +42,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # As an image, an SVG keeps its ids and styles to itself.
+    # In an <img>, the ids and styles of an SVG cannot clash with those of others.
     images = {
         stem: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
         for stem, svg in svgs.items()

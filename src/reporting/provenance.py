@@ -1,4 +1,4 @@
-"""How the numbers of a report came about: protocols, methods, seeds, and the command."""
+"""Documents how a report was made: protocols, methods, seeds, and the command."""
 
 from __future__ import annotations
 
@@ -13,65 +13,68 @@ from typing import Any
 import pandas as pd
 
 from ..metrics.tables import EvaluationTable
-from .content import Grid, Group, Part, Section, error_sizes
+from .content import Grid, Group, Part, Section, list_error_sizes
 
 PLAIN = re.compile(r"[\w./*?+-]+")
 """Text that a Hydra override takes as it is."""
 LONG = 200
 
 
-def provenance_section(groups: Sequence[Group], command: str) -> Section:
-    """What was run.
+def build_provenance_section(groups: Sequence[Group], command: str) -> Section:
+    """Build the section that documents what was run.
 
     Args:
         groups: all evaluations.
         command: how to make the report again.
     """
-    parts = [_group_part(group) for group in groups]
+    parts = [_build_group_part(group) for group in groups]
     text = ["From the folder in which the report was made:"]
     return Section("run", "What was run", [*parts, Part("This report again", text, command)])
 
 
-def command_of(tables: Sequence[EvaluationTable], output: str | Path) -> str:
-    """The command that reads these tables one by one; paths below the working folder are relative.
+def write_command(tables: Sequence[EvaluationTable], output: str | Path) -> str:
+    """Write the command that makes a report of these tables; paths are relative if possible.
 
     Args:
         tables: evaluations.
         output: folder of the report.
     """
-    folders = ",".join(_quoted(_relative(table.path)) for table in tables)
-    overrides = [f"tables=[{folders}]", f"output={_quoted(_relative(Path(output)))}"]
-    return command_line([*overrides, "overwrite=true"])
+    folders = ",".join(_quote(_make_relative(table.path)) for table in tables)
+    overrides = [f"tables=[{folders}]", f"output={_quote(_make_relative(Path(output)))}"]
+    return quote_command([*overrides, "overwrite=true"])
 
 
-def command_line(overrides: Sequence[str]) -> str:
-    """A call of the report with Hydra overrides, quoted for a shell."""
+def quote_command(overrides: Sequence[str]) -> str:
+    """Write a call of the report command with Hydra overrides, quoted for a shell."""
     return " ".join(["umss report", *map(shlex.quote, overrides)])
 
 
-def _group_part(group: Group) -> Part:
+def _build_group_part(group: Group) -> Part:
     compared, disturbed = list(group.methods.values()), group.disturbed
-    protocol = list(_flat([*compared, *disturbed][0].summary["protocol"]))
+    protocol = list(_flatten([*compared, *disturbed][0].summary["protocol"]))
     stem = f"j{group.n_singers}"
     grids = [
         Grid(
             f"{stem}_protocol",
             "The protocol, the same for all evaluations.",
             ["field", "value"],
-            [[name, _shortened(value)] for name, value in protocol],
+            [[name, _shorten(value)] for name, value in protocol],
             pd.DataFrame(protocol, columns=["field", "value"]),
             text=True,
         )
     ]
     if compared:
         header = ["method", "noise seeds", "settings", "folder"]
-        rows = [[t.name, _seeds(t), _method(t), _shown(t.path)] for t in compared]
+        rows = [[t.name, _describe_seeds(t), _describe_method(t), _show(t.path)] for t in compared]
         data = pd.DataFrame(rows, columns=header)
         caption = "The evaluations."
         grids.append(Grid(f"{stem}_evaluations", caption, header, rows, data, text=True))
     if disturbed:
         header = ["method", "errors in F0", "noise seeds", "settings", "folder"]
-        rows = [[t.name, _errors(t), _seeds(t), _method(t), _shown(t.path)] for t in disturbed]
+        rows = [
+            [t.name, _describe_errors(t), _describe_seeds(t), _describe_method(t), _show(t.path)]
+            for t in disturbed
+        ]
         data = pd.DataFrame(rows, columns=header)
         caption = "The evaluations with errors in F0."
         stem = f"{stem}_evaluations_f0_errors"
@@ -79,18 +82,18 @@ def _group_part(group: Group) -> Part:
     return Part(f"{group.n_singers} singer" + ("s" if group.n_singers > 1 else ""), grids=grids)
 
 
-def _errors(table: EvaluationTable) -> str:
-    sizes = error_sizes(table)
+def _describe_errors(table: EvaluationTable) -> str:
+    sizes = list_error_sizes(table)
     return ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in sizes.items()) or "none"
 
 
-def _seeds(table: EvaluationTable) -> str:
+def _describe_seeds(table: EvaluationTable) -> str:
     return ", ".join(str(seed) for seed in sorted(table.frames["seed"].unique()))
 
 
-def _method(table: EvaluationTable) -> str:
-    """The separator and its settings, and which weights it had."""
-    settings = dict(_flat(table.summary.get("separator", "")))
+def _describe_method(table: EvaluationTable) -> str:
+    """Describe the separator, its settings and its weights."""
+    settings = dict(_flatten(table.summary.get("separator", "")))
     target = settings.pop("_target_", settings.pop("", "")).rsplit(".", 1)[-1]
     words = [target, *(f"{key} {value}" for key, value in settings.items())]
     if "checkpoint_sha256" in table.summary:
@@ -100,19 +103,19 @@ def _method(table: EvaluationTable) -> str:
     return ", ".join(filter(None, words))
 
 
-def _flat(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of a nested structure with their dotted names; empty and unset ones are left out."""
+def _flatten(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Flatten a nested structure to (dotted name, text); empty and unset leaves are left out."""
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _flat(value, f"{name}.{key}" if name else str(key))
+            yield from _flatten(value, f"{name}.{key}" if name else str(key))
     elif isinstance(node, list) and node:
-        yield name, ", ".join(dict(_flat(item)).get("", json.dumps(item)) for item in node)
+        yield name, ", ".join(dict(_flatten(item)).get("", json.dumps(item)) for item in node)
     elif node is not None and node != [] and node != "":
-        yield name, _portable(node)
+        yield name, _make_portable(node)
 
 
-def _portable(value: Any) -> str:
-    """A value in words; of an absolute path only its end, since the rest is one machine's."""
+def _make_portable(value: Any) -> str:
+    """Convert a value to text; of an absolute path only its end, which holds on any machine."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -121,23 +124,23 @@ def _portable(value: Any) -> str:
     return f"…/{Path(text).name}" if os.path.isabs(text) else text
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= LONG else f"{text[:LONG].rsplit(',', 1)[0]}, … (all: CSV file)"
 
 
-def _relative(path: Path) -> Path:
-    """A path as seen from the working folder if it lies below, else as it is."""
+def _make_relative(path: Path) -> Path:
+    """Make a path relative to the working folder if it is below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _shown(path: Path) -> str:
-    """A path as seen from the working folder; of others only the end."""
-    near = _relative(path)
+def _show(path: Path) -> str:
+    """Show a path relative to the working folder; of paths elsewhere only the end."""
+    near = _make_relative(path)
     return f"…/{path.parent.name}/{path.name}" if near.is_absolute() else near.as_posix()
 
 
-def _quoted(path: Path) -> str:
-    """A path as part of a Hydra override."""
+def _quote(path: Path) -> str:
+    """Quote a path for a Hydra override."""
     text = path.as_posix()
     if PLAIN.fullmatch(text):
         return text

@@ -1,4 +1,4 @@
-"""What errors in F0 cost: scores over the size of every kind of error."""
+"""Tabulates scores over the size of every kind of error in F0."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ..metrics.tables import EvaluationTable
-from .content import ERROR_KINDS, Group, error_sizes
-from .scores import statistics
+from .content import ERROR_KINDS, Group, list_error_sizes
+from .scores import compute_statistics
 
 LENGTHS = {
     "octave_rate": "octave_seconds",
@@ -20,12 +20,12 @@ LENGTHS = {
 """Kinds whose errors come in stretches, and the field that says how long these are."""
 
 
-def robustness_table(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
-    """Scores of every method over the size of one kind of error at a time.
+def tabulate_robustness(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
+    """Tabulate the scores of every method over the size of one kind of error at a time.
 
-    The evaluation of the same name without errors gives size 0, over the seeds that the disturbed
-    ones used (over all if it has not those). Stretches of different lengths make curves of their
-    own, whose label names the length.
+    The evaluation of the same name without errors gives size 0, with the seeds of the evaluations
+    with errors (all seeds if it lacks those). Each length of stretches gives its own curve, whose
+    label names the length.
 
     Args:
         group: evaluations of one number of singers.
@@ -36,7 +36,7 @@ def robustness_table(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
         by kind, label and size; loss: mean at size 0 minus mean, NaN without a size 0. Empty if no
         evaluation has one kind of error.
     """
-    points = list(_points(group, metric))
+    points = list(_list_points(group, metric))
     if not points:
         return pd.DataFrame()
     table = pd.DataFrame(points)
@@ -51,7 +51,7 @@ def robustness_table(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
             seeds = set().union(*curve["seeds"])
             fixed = {k: curve[k].iloc[0] for k in ("method", "kind", "stretch_seconds")}
             zeros.append(
-                {**fixed, "label": label, "size": 0.0, **_scores(clean, metric, seeds=seeds)}
+                {**fixed, "label": label, "size": 0.0, **_list_scores(clean, metric, seeds=seeds)}
             )
     table = pd.concat([table, pd.DataFrame(zeros)], ignore_index=True).drop(columns="seeds")
     zero = table[table["size"] == 0].set_index(["kind", "label"])["mean"]
@@ -68,24 +68,24 @@ def robustness_table(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
     return table.sort_values(["kind", "label", "size"], key=rank, ignore_index=True)
 
 
-def combined_errors(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
-    """Scores of evaluations with several kinds of errors at once, which no curve can hold.
+def find_combined_errors(group: Group, metric: str = "si_sdr") -> pd.DataFrame:
+    """Find evaluations with several kinds of errors at once, which fit on no curve.
 
     Returns:
         Rows (method, errors in words, n_frames, mean, median, q25, q75).
     """
     rows = []
     for table in group.disturbed:
-        sizes = error_sizes(table)
+        sizes = list_error_sizes(table)
         if len(sizes) > 1:
             words = ", ".join(f"{kind} {size:g}" for kind, size in sizes.items())
-            rows.append({"method": table.name, "errors": words, **_scores(table, metric)})
+            rows.append({"method": table.name, "errors": words, **_list_scores(table, metric)})
     return pd.DataFrame(rows)
 
 
-def _points(group: Group, metric: str) -> Iterator[dict[str, Any]]:
+def _list_points(group: Group, metric: str) -> Iterator[dict[str, Any]]:
     for table in group.disturbed:
-        sizes = error_sizes(table)
+        sizes = list_error_sizes(table)
         if len(sizes) == 1:
             kind, size = next(iter(sizes.items()))
             length = table.f0_errors.get(LENGTHS.get(kind, ""), float("nan"))
@@ -95,14 +95,16 @@ def _points(group: Group, metric: str) -> Iterator[dict[str, Any]]:
                 "stretch_seconds": float(length),
                 "label": table.name,
                 "size": size,
-                **_scores(table, metric),
+                **_list_scores(table, metric),
                 "seeds": set(table.frames["seed"]),
             }
 
 
-def _scores(table: EvaluationTable, metric: str, seeds: set[int] | None = None) -> dict[str, Any]:
+def _list_scores(
+    table: EvaluationTable, metric: str, seeds: set[int] | None = None
+) -> dict[str, Any]:
     frames = table.frames
     if seeds is not None:
         of_seeds = frames[frames["seed"].isin(seeds)]
         frames = frames if of_seeds.empty else of_seeds
-    return statistics(frames.loc[frames["kept"], metric])
+    return compute_statistics(frames.loc[frames["kept"], metric])

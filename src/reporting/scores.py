@@ -1,4 +1,4 @@
-"""Tables of a report: by method, voice, song, kind of frame and metric, as plain data."""
+"""Computes the tables of a report: by method, voice, song, kind of frame and metric."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SYNTHESISED = "synth_spectral_snr"
 HARMONIC, NOISE = "harmonic", "noise"
 
 
-def present(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
-    """The tables that have a value of a metric in a kept frame."""
+def find_present(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
+    """Find the tables that have a value of a metric in a kept frame."""
     return {
         method: frames
         for method, frames in tables.items()
@@ -38,27 +38,27 @@ def present(tables: Tables, metric: str) -> dict[str, pd.DataFrame]:
     }
 
 
-def methods_table(tables: Tables, seed: int = 0) -> pd.DataFrame:
-    """SI-SDR of every method, see `src.metrics.stats.describe`, with its mean improvement.
+def tabulate_methods(tables: Tables, seed: int = 0) -> pd.DataFrame:
+    """Tabulate the SI-SDR (dB) of every method and its mean improvement over the mixture.
 
     Args:
         tables: evaluation tables by method.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
-        The columns of `describe`, and improvement: mean over the kept frames, in dB (NaN where a
-        table lacks it).
+        The columns of `src.metrics.stats.describe`, and improvement: mean over the kept frames, in
+        dB (NaN where a table lacks it).
     """
     table = describe(tables, "si_sdr", seed=seed)
     gains = {
         method: frames.loc[frames["kept"], "si_sdr_improvement"].mean()
-        for method, frames in present(tables, "si_sdr_improvement").items()
+        for method, frames in find_present(tables, "si_sdr_improvement").items()
     }
     return table.assign(improvement=[gains.get(method, float("nan")) for method in table["method"]])
 
 
-def statistics(values: pd.Series) -> dict[str, Any]:
-    """n_frames, mean, median, q25 and q75 of the values that are there."""
+def compute_statistics(values: pd.Series) -> dict[str, Any]:
+    """Compute n_frames, mean, median, q25 and q75 of the values that are not NaN."""
     found = values.dropna()
     return {
         "n_frames": len(found),
@@ -69,8 +69,8 @@ def statistics(values: pd.Series) -> dict[str, Any]:
     }
 
 
-def breakdown(tables: Tables, column: str, metric: str = "si_sdr") -> pd.DataFrame:
-    """A metric for every value of a column, such as voice or song.
+def break_down(tables: Tables, column: str, metric: str = "si_sdr") -> pd.DataFrame:
+    """Tabulate a metric for every value of a column, such as voice or song.
 
     Returns:
         Rows (method, `column`, n_frames, mean, median, q25, q75); values of the column are in the
@@ -80,51 +80,55 @@ def breakdown(tables: Tables, column: str, metric: str = "si_sdr") -> pd.DataFra
     rows = []
     for method, frames in tables.items():
         grouped = frames[frames["kept"]].groupby(column, sort=False)[metric]
-        found = {value: statistics(scores) for value, scores in grouped}
+        found = {value: compute_statistics(scores) for value, scores in grouped}
         rows += [{"method": method, column: v, **found[v]} for v in values if v in found]
     return pd.DataFrame(rows)
 
 
-def by_kind(tables: Tables) -> pd.DataFrame:
-    """SI-SDR of frames whose target is mostly tones or mostly noise.
+def break_down_by_kind(tables: Tables) -> pd.DataFrame:
+    """Tabulate the SI-SDR of frames whose target is mostly tones or mostly noise.
 
     Returns:
-        `breakdown` by column kind, "harmonic" or "noise", of the tables that can tell; empty if
-        there are none, or if all frames are of one kind.
+        `break_down` by column kind, "harmonic" or "noise", of the tables that distinguish them;
+        empty if there are none, or if all frames are of one kind.
     """
     told = {
         method: frames.assign(
             kind=(frames["harmonic_share"] < NOISE_DOMINATED).map({False: HARMONIC, True: NOISE})
         )
-        for method, frames in present(tables, "harmonic_share").items()
+        for method, frames in find_present(tables, "harmonic_share").items()
     }
-    table = breakdown(told, "kind") if told else pd.DataFrame()
+    table = break_down(told, "kind") if told else pd.DataFrame()
     return table if len(table) and table["kind"].nunique() > 1 else pd.DataFrame()
 
 
-def metrics_table(tables: Tables, metrics: Iterable[str] = METRICS) -> pd.DataFrame:
-    """Several metrics of all methods that have them.
+def tabulate_metrics(tables: Tables, metrics: Iterable[str] = METRICS) -> pd.DataFrame:
+    """Tabulate several metrics of all methods that have them.
 
     Returns:
         Rows (metric, method, n_frames, mean, median, q25, q75), frames where it is defined.
     """
     rows = [
-        {"metric": metric, "method": method, **statistics(frames.loc[frames["kept"], metric])}
+        {
+            "metric": metric,
+            "method": method,
+            **compute_statistics(frames.loc[frames["kept"], metric]),
+        }
         for metric in metrics
-        for method, frames in present(tables, metric).items()
+        for method, frames in find_present(tables, metric).items()
     ]
     return pd.DataFrame(rows)
 
 
-def synthesis_table(tables: Tables) -> pd.DataFrame:
-    """Spectral SNR of masked and synthesised estimates, for the methods that synthesise.
+def tabulate_synthesis(tables: Tables) -> pd.DataFrame:
+    """Tabulate the spectral SNR of masked and synthesised estimates, for methods that synthesise.
 
     Returns:
         Rows (method, n_frames, masked_mean, masked_median, synthesised_mean, synthesised_median,
         difference: mean of masked minus synthesised), dB; empty without such methods.
     """
     rows = []
-    for method, frames in present(tables, SYNTHESISED).items():
+    for method, frames in find_present(tables, SYNTHESISED).items():
         both = frames.loc[frames["kept"], ["spectral_snr", SYNTHESISED]].dropna()
         masked, synthesised = both["spectral_snr"], both[SYNTHESISED]
         rows.append(
@@ -141,8 +145,8 @@ def synthesis_table(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def speed_table(evaluations: Mapping[str, EvaluationTable]) -> pd.DataFrame:
-    """Time and memory of the methods whose summary tells them.
+def tabulate_speed(evaluations: Mapping[str, EvaluationTable]) -> pd.DataFrame:
+    """Tabulate time and memory of the methods whose summary contains them.
 
     Returns:
         Rows (method, real_time_factor, seconds, audio_seconds, peak_memory_gb, device, threads);

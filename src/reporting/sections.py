@@ -1,4 +1,4 @@
-"""The part of a report on mixtures of one number of singers, and the comparison in it."""
+"""Builds the section of a report on one number of singers, with the main comparison."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from ..metrics.stats import compare
 from .cells import (
     MINUS,
     NOTHING,
-    crossed,
-    interval,
-    kept_values,
-    notes,
-    number,
-    probability,
+    collect_notes,
+    cross,
+    format_interval,
+    format_number,
+    format_probability,
+    select_kept_values,
 )
 from .content import Grid, Group, Part, Picture, Section
 from .details import (
-    kinds_part,
-    metrics_part,
-    robustness_part,
-    speed_part,
-    synthesis_part,
+    build_kinds_part,
+    build_metrics_part,
+    build_robustness_part,
+    build_speed_part,
+    build_synthesis_part,
 )
-from .figures import SI_SDR, distribution_figure, outside, score_limits
-from .matrix import p_value_figure
-from .scores import breakdown, methods_table
+from .figures import SI_SDR, choose_score_limits, count_outside, draw_distributions
+from .matrix import draw_p_values
+from .scores import break_down, tabulate_methods
 
 MANY = 6
 """With more songs than this, songs are the rows of their table."""
 
 
-def group_section(group: Group, *, seed: int = 0) -> Section:
-    """Everything there is to say about mixtures of one number of singers.
+def build_group_section(group: Group, *, seed: int = 0) -> Section:
+    """Build the section about mixtures of one number of singers.
 
-    Parts that the evaluations hold no numbers for are left out.
+    Parts without numbers in the evaluations are left out.
 
     Args:
         group: evaluations of one number of singers.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     singers = f"{group.n_singers} singer" + ("s" if group.n_singers > 1 else "")
     makers: list[Callable[[], Part | None]] = []
     if group.methods:
         makers += [
-            lambda: methods_part(group, seed),
-            lambda: distribution_part(group, singers),
-            lambda: tests_part(group, singers),
-            lambda: voices_part(group),
-            lambda: synthesis_part(group, singers),
-            lambda: kinds_part(group),
-            lambda: metrics_part(group),
+            lambda: build_methods_part(group, seed),
+            lambda: build_distribution_part(group, singers),
+            lambda: build_tests_part(group, singers),
+            lambda: build_voices_part(group),
+            lambda: build_synthesis_part(group, singers),
+            lambda: build_kinds_part(group),
+            lambda: build_metrics_part(group),
         ]
-    makers += [lambda: robustness_part(group, singers)]
-    makers += [lambda: speed_part(group)] if group.methods else []
+    makers += [lambda: build_robustness_part(group, singers)]
+    makers += [lambda: build_speed_part(group)] if group.methods else []
     parts = [part for part in (maker() for maker in makers) if part is not None]
     return Section(f"j{group.n_singers}", f"Mixtures of {singers}", parts)
 
 
-def methods_part(group: Group, seed: int) -> Part:
-    """Every method's SI-SDR with its uncertainty."""
-    table = methods_table(group.frames, seed=seed)
+def build_methods_part(group: Group, seed: int) -> Part:
+    """Tabulate every method's SI-SDR with its confidence interval."""
+    table = tabulate_methods(group.frames, seed=seed)
     unit, n_units = table["unit"].iloc[0], table["n_units"].max()
     gains = bool(table["improvement"].notna().any())
     header = ["method", "mean", "95 % CI", "median", "quartiles"]
@@ -70,12 +70,12 @@ def methods_part(group: Group, seed: int) -> Part:
     for row in table.itertuples():
         cells = [
             row.method,
-            number(row.mean),
-            interval(row.ci_low, row.ci_high),
-            number(row.median),
-            interval(row.q25, row.q75),
+            format_number(row.mean),
+            format_interval(row.ci_low, row.ci_high),
+            format_number(row.median),
+            format_interval(row.q25, row.q75),
         ]
-        cells += [number(row.improvement)] if gains else []
+        cells += [format_number(row.improvement)] if gains else []
         rows.append([*cells, str(row.n_frames)])
     text = [
         "SI-SDR in dB over one-second frames of all voices, mixtures and noise seeds; more is "
@@ -87,17 +87,17 @@ def methods_part(group: Group, seed: int) -> Part:
             if gains
             else ""
         ),
-        *notes(table, ["method"]),
+        *collect_notes(table, ["method"]),
     ]
     grid = Grid(f"j{group.n_singers}_methods", "SI-SDR in dB by method.", header, rows, table)
     return Part("Methods", text, grids=[grid])
 
 
-def distribution_part(group: Group, singers: str) -> Part:
-    """Violins and boxes, and what they cut off."""
-    values = {name: kept_values(frames, "si_sdr") for name, frames in group.frames.items()}
-    limits = score_limits(list(values.values()))
-    hidden = {name: outside(v, limits) for name, v in values.items()}
+def build_distribution_part(group: Group, singers: str) -> Part:
+    """Show the distributions as violins and boxes, and count the values outside the figure."""
+    values = {name: select_kept_values(frames, "si_sdr") for name, frames in group.frames.items()}
+    limits = choose_score_limits(list(values.values()))
+    hidden = {name: count_outside(v, limits) for name, v in values.items()}
     cut = [f"{name} {count}" for name, count in hidden.items() if count]
     caption = (
         "Violins show all frames, boxes reach from the first to the third quartile, black lines "
@@ -105,13 +105,13 @@ def distribution_part(group: Group, singers: str) -> Part:
     )
     if cut:
         caption += f" Frames outside the picture: {', '.join(cut)}."
-    figure = distribution_figure(values, title=f"SI-SDR, mixtures of {singers}", axis=SI_SDR)
+    figure = draw_distributions(values, title=f"SI-SDR, mixtures of {singers}", axis=SI_SDR)
     picture = Picture(f"j{group.n_singers}_si_sdr", caption, figure)
     return Part("Distribution of SI-SDR", pictures=[picture])
 
 
-def tests_part(group: Group, singers: str) -> Part | None:
-    """p-values between every two methods."""
+def build_tests_part(group: Group, singers: str) -> Part | None:
+    """Show the p-values of all pairs of methods."""
     if len(group.methods) < 2:
         return None
     pairs = compare(group.frames, "si_sdr")
@@ -123,14 +123,14 @@ def tests_part(group: Group, singers: str) -> Part | None:
         "promise more certainty than there is. The second matrix is the paired t-test over the "
         f"{n_units} {unit}s, with one mean per method and {unit}; trust this one. All p-values "
         "are as computed; those adjusted for the number of pairs are in the CSV file.",
-        *notes(pairs, ["a", "b"]),
+        *collect_notes(pairs, ["a", "b"]),
     ]
     stem = f"j{group.n_singers}_p_values"
     pictures = [
         Picture(
             f"{stem}_{which}",
             f"p-values of the {test}, mixtures of {singers}.",
-            p_value_figure(
+            draw_p_values(
                 pairs,
                 list(group.methods),
                 column=column,
@@ -146,14 +146,14 @@ def tests_part(group: Group, singers: str) -> Part | None:
     rows = [
         [
             f"{row.a} {MINUS} {row.b}",
-            number(row.difference),
-            interval(row.ci_low, row.ci_high),
-            number(row.cohen_d),
-            number(row.superiority),
+            format_number(row.difference),
+            format_interval(row.ci_low, row.ci_high),
+            format_number(row.cohen_d),
+            format_number(row.superiority),
             row.test or NOTHING,
-            probability(row.p),
-            probability(row.paired_t_p),
-            probability(row.wilcoxon_p),
+            format_probability(row.p),
+            format_probability(row.paired_t_p),
+            format_probability(row.wilcoxon_p),
         ]
         for row in pairs.itertuples()
     ]
@@ -171,13 +171,13 @@ def tests_part(group: Group, singers: str) -> Part | None:
     return Part("Are the differences real?", text, pictures=pictures, grids=[grid])
 
 
-def voices_part(group: Group) -> Part:
-    """SI-SDR by voice and by song."""
+def build_voices_part(group: Group) -> Part:
+    """Tabulate SI-SDR by voice and by song."""
     grids = []
     for column in ("voice", "song"):
-        table = breakdown(group.frames, column)
+        table = break_down(group.frames, column)
         many = table[column].nunique() > MANY
         caption = f"Mean SI-SDR in dB by {column}, medians in brackets."
         index, columns = (column, "method") if many else ("method", column)
-        grids.append(crossed(f"j{group.n_singers}_{column}s", caption, table, index, columns))
+        grids.append(cross(f"j{group.n_singers}_{column}s", caption, table, index, columns))
     return Part("Voices and songs", grids=grids)

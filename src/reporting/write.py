@@ -1,4 +1,4 @@
-"""A report as files: the page, its tables as CSV, its figures as images."""
+"""Writes a report: the page, its tables as CSV, its figures as images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..errors import UmssError
 from ..files import check_existing, write_text
 from ..metrics.tables import EvaluationTable, check_comparable
 from ..plots import save_figure
-from .content import Grid, Group, Picture, groups_of
-from .page import render_page, svg_of
-from .provenance import command_of, provenance_section
-from .sections import group_section
+from .content import Grid, Group, Picture, group_tables
+from .page import render_page, render_svg
+from .provenance import build_provenance_section, write_command
+from .sections import build_group_section
 
 log = logging.getLogger(__name__)
 
@@ -37,39 +37,40 @@ def write_report(
     """Write `report.html`, `tables/*.csv` and `figures/*`.
 
     Args:
-        tables: evaluations, see `src.metrics.tables.read_tables`. Of one number of singers they
-            must hold the same frames. Those with errors in their F0 are not compared but become
-            curves over the size of the errors.
+        tables: evaluations, see `src.metrics.tables.read_tables`. Those with the same number of
+            singers must hold the same frames. Those with errors in their F0 are not compared, but
+            shown as curves over the size of the errors.
         output: folder of the report.
-        title: of the page.
+        title: title of the page.
         order: names of methods in the wanted order; others follow as given.
-        formats: of the figures beside the page: "png", "svg", "pdf", or none.
+        formats: formats of the separate figures: "png", "svg", "pdf", or none.
         overwrite: replace files of an earlier report.
-        seed: of the bootstrap.
-        command: what makes this report again, for the page; by default a call with all folders.
+        seed: seed of the bootstrap.
+        command: command that makes this report again, shown on the page; by default a call with
+            all folders.
 
     Returns:
         Path of the page.
 
     Raises:
-        ValueError: no tables, tables that cannot be compared, a table without a kept frame, an
+        UmssError: no tables, tables that cannot be compared, a table without a kept frame, an
             unknown format, or a name twice.
-        FileExistsError: a file of the report is there and `overwrite` is false.
+        OutputExistsError: a file of the report exists and `overwrite` is false.
     """
     unknown = [f for f in formats if f not in FORMATS]
     if unknown:
         raise UmssError(f"formats: {', '.join(map(str, unknown))}: choose of {', '.join(FORMATS)}")
     output = Path(output)
     page = output / PAGE
-    check_existing([page], overwrite=overwrite)  # before the work
-    groups = groups_of(tables, order)
+    check_existing([page], overwrite=overwrite)  # before the slow part
+    groups = group_tables(tables, order)
     check_comparable(tables)
     missing = set(order or ()) - {table.name for table in tables}
     if missing:
         log.warning("order: no evaluation is named %s", ", ".join(sorted(missing)))
 
-    sections = [group_section(group, seed=seed) for group in groups]
-    sections.append(provenance_section(groups, command or command_of(tables, output)))
+    sections = [build_group_section(group, seed=seed) for group in groups]
+    sections.append(build_provenance_section(groups, command or write_command(tables, output)))
     parts = [part for section in sections for part in section.parts]
     grids = {
         output / "tables" / f"{grid.stem}.csv": grid
@@ -84,17 +85,17 @@ def write_report(
         for ending in dict.fromkeys(formats)
     }
     check_existing([*grids, *pictures], overwrite=overwrite)
-    svgs = {p.stem: svg_of(p.figure) for part in parts for p in part.pictures}
+    svgs = {p.stem: render_svg(p.figure) for part in parts for p in part.pictures}
     for path, grid in grids.items():
-        write_text(path, _csv(grid))
+        write_text(path, _to_csv(grid))
     for path, picture in pictures.items():
         _write_picture(path, picture, svgs)
-    # Last, so that a page never stands without what it names.
-    write_text(page, render_page(sections, svgs, title=title, summary=_summary(groups)))
+    # Last, so that there is never a page without its tables and figures.
+    write_text(page, render_page(sections, svgs, title=title, summary=_summarise(groups)))
     return page
 
 
-def _csv(grid: Grid) -> str:
+def _to_csv(grid: Grid) -> str:
     assert isinstance(grid.data, pd.DataFrame)
     return str(grid.data.to_csv(index=False, float_format="%.6g"))
 
@@ -106,8 +107,8 @@ def _write_picture(path: Path, picture: Picture, svgs: dict[str, str]) -> None:
         save_figure(path, picture.figure, overwrite=True)
 
 
-def _summary(groups: Sequence[Group]) -> str:
-    """What the report is about, in one sentence."""
+def _summarise(groups: Sequence[Group]) -> str:
+    """Summarise the content of the report in one sentence."""
     methods = dict.fromkeys(name for group in groups for name in group.methods)
     disturbed = sum(len(group.disturbed) for group in groups)
     singers = " and ".join(str(group.n_singers) for group in groups)

@@ -1,4 +1,4 @@
-"""Gradient accumulation in which every excerpt of a step counts the same."""
+"""Gradient accumulation in which every excerpt of an optimiser step has the same weight."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 
-def share_of_step(batch: int, *, accumulate: int, batch_size: int, n_items: int) -> float:
-    """Share of a batch in the gradient of its step: its excerpts over those of the whole step.
+def compute_step_share(batch: int, *, accumulate: int, batch_size: int, n_items: int) -> float:
+    """Compute the weight of a batch in its step: its excerpts divided by those of the step.
 
     Args:
-        batch: number of the batch in its epoch, from 0.
-        accumulate: batches of a step; the last step of an epoch may have fewer.
-        batch_size: excerpts of a batch; the last batch of an epoch may have fewer.
-        n_items: excerpts that the epoch's batches hold in all.
+        batch: index of the batch in its epoch, from 0.
+        accumulate: batches per step; the last step of an epoch may have fewer.
+        batch_size: excerpts per batch; the last batch of an epoch may have fewer.
+        n_items: excerpts in all batches of the epoch.
     """
     first = batch - batch % accumulate
     step = min((first + accumulate) * batch_size, n_items) - first * batch_size
@@ -24,12 +24,13 @@ def share_of_step(batch: int, *, accumulate: int, batch_size: int, n_items: int)
 
 
 class EvenAccumulation(pl.Callback):
-    """Makes an accumulated step the step of one large batch, also at the end of an epoch.
+    """Makes an accumulated step equal to one step with a large batch, also at an epoch's end.
 
     Lightning divides the loss of every batch by `accumulate_grad_batches`. That is the mean over
-    the step's excerpts only as long as all steps have that many batches of equal size; the gradient
-    of a step that is left with fewer would come out too small, and fewer excerpts in the last batch
-    would count more than the others. Processes of DDP need not talk: they have equal batches.
+    the step's excerpts only if all steps have that many batches of equal size. At the end of an
+    epoch, the gradient of a step with fewer batches would be too small, and the excerpts of a
+    smaller last batch would count more than others. Processes of DDP need no communication,
+    because they have equal batches.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class EvenAccumulation(pl.Callback):
         batch_size = loader.batch_size or 1
         # Batches beyond trainer.limit_train_batches belong to no step.
         n_items = min(len(loader.sampler), int(trainer.num_training_batches) * batch_size)  # type: ignore[arg-type]
-        self._weight = accumulate * share_of_step(
+        self._weight = accumulate * compute_step_share(
             batch_idx, accumulate=accumulate, batch_size=batch_size, n_items=n_items
         )
 

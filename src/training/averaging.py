@@ -18,9 +18,9 @@ class WarmingAverage(WeightAveraging):
     """Exponential moving average of the weights whose memory grows with training.
 
     The average reaches back over about a fifth of the steps so far, and never over more than
-    1 / (1 - maximum). Single batches with sharp resonances push the weights to and fro; the average
-    stays in between, so that the validation loss falls steadily and the saved model is better than
-    those around it. Training itself goes on with the plain weights.
+    1 / (1 - maximum). Batches with sharp resonances make the weights fluctuate; the average
+    does not, so the validation loss falls steadily and the saved model is better than the models of
+    single steps. Training itself continues with the plain weights.
 
     Args:
         maximum: upper bound of the decay per step.

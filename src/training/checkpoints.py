@@ -1,4 +1,4 @@
-"""Checkpoints on disk: complete or not there, and what the last one says about its run."""
+"""Writes checkpoints safely, and reads the state of a run from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..files import replace_when_complete
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames, so that a kill leaves the old checkpoint intact.
+    """Writes a temporary file and renames it, so that a killed process keeps the old checkpoint.
 
-    Lightning's own writer goes through the folder for temporary files; from there to another
-    file system the last step is a copy, which a kill can cut short.
+    Lightning's own writer uses the system's folder for temporary files. If that is on another file
+    system, the last step is a copy, which can be interrupted.
     """
 
     def save_checkpoint(
@@ -30,15 +30,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Content of a training checkpoint; no code stored in the file is executed.
+    """Read a training checkpoint without executing code that is stored in the file.
 
     Raises:
-        ValueError: not a checkpoint.
+        UmssError: not a checkpoint.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         content["state_dict"], content["callbacks"], content["epoch"]
-    except Exception as error:  # torch.load raises half a dozen kinds for files it does not know
+    except Exception as error:  # torch.load raises many kinds of errors for other files
         raise UmssError(
             f"{path}: not a checkpoint to continue from ({type(error).__name__}); set "
             "overwrite=true to start afresh"
@@ -46,12 +46,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def why_finished(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
-    """What ended the run that this checkpoint comes from, and how to go on; None if nothing did.
+def explain_finish(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
+    """Explain what ended the run of this checkpoint and how to continue; None if unfinished.
 
     Args:
         checkpoint: content of the last checkpoint.
-        trainer: as configured now: with larger limits a finished run is unfinished again.
+        trainer: the trainer as configured now; with larger limits, a finished run can continue.
     """
     states = checkpoint["callbacks"]
     epochs = checkpoint["epoch"] + 1
@@ -74,21 +74,21 @@ def why_finished(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
     return None
 
 
-def result_of(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """What `result.json` holds, from the last checkpoint of a run."""
+def read_result(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Read the content of `result.json` from the last checkpoint of a run."""
     states = checkpoint["callbacks"].items()
     state: dict[str, Any] = next(
         (s for key, s in states if key.startswith(ModelCheckpoint.__name__) and s["monitor"]), {}
     )
 
-    def number(key: str) -> float | None:
+    def read_number(key: str) -> float | None:
         value = state.get(key)
         return None if value is None else float(value)
 
     return {
         "epochs": checkpoint["epoch"] + 1,
         "steps": checkpoint["global_step"],
-        "val_loss": number("current_score"),
-        "best_val_loss": number("best_model_score"),
+        "val_loss": read_number("current_score"),
+        "best_val_loss": read_number("best_model_score"),
         "best_checkpoint": state.get("best_model_path"),
     }

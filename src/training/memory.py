@@ -1,4 +1,4 @@
-"""How the C library keeps memory that tensors give back."""
+"""Settings of the C library for memory that tensors free."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _LARGEST_INT = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let freed tensors be used again instead of going back to the operating system.
+    """Keep the memory of freed tensors for new ones instead of returning it to the system.
 
-    glibc maps every large block anew, and the kernel fills it with zeros page by page when it is
-    first touched; in a training step on the CPU that costs as much as a tenth of the computation.
-    Blocks are kept from now on; the peak stays what it was.
+    glibc requests every large block from the system, which fills it with zeros at first use. In a
+    training step on the CPU this costs up to a tenth of the run time. After this call blocks are
+    kept and used again. The peak memory does not change.
 
     Returns:
-        Whether the C library is one that can be told so (glibc).
+        Whether the C library supports it (glibc).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

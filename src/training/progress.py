@@ -1,4 +1,4 @@
-"""Progress of training: a bar on a terminal, one line per epoch elsewhere."""
+"""Progress of training: a bar on a terminal, otherwise one line per epoch."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class EpochLines(ProgressBar):
 
 
 def build_progress() -> ProgressBar:
-    """A bar if the output is a terminal, else a line per epoch."""
+    """Build a progress bar if the output is a terminal, else `EpochLines`."""
     return RichProgressBar(leave=False) if sys.stdout.isatty() else EpochLines()

@@ -1,4 +1,4 @@
-"""Weights & Biases: a logger that never asks or waits, and what to look at and listen to."""
+"""Weights & Biases (W&B): a logger that never waits for input, and media to log."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..baselines.masks import CombSeparator
 from ..dsp.stft import apply_masks, soft_masks, stft
 from ..errors import UmssError
 from ..files import write_text
-from ..metrics.frames import SILENCE_ENERGY, frame_energy, one_second_frames, si_sdr
-from ..plots import spectrogram_figure
+from ..metrics.frames import SILENCE_ENERGY, cut_one_second_frames, frame_energy, si_sdr
+from ..plots import draw_spectrogram
 
 COLUMNS = ("epoch", "song", "mixture", "excerpt", "voice", "singer", "si_sdr", "si_sdr_comb")
 
 
-def logged_in() -> bool:
-    """Whether W&B credentials are at hand, found without network and without asking.
+def is_logged_in() -> bool:
+    """Whether there are W&B credentials, checked without network or prompt.
 
     Looks at WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE and the netrc file that `wandb login` writes.
     """
@@ -48,39 +48,39 @@ def logged_in() -> bool:
     return False
 
 
-def mode_options() -> dict[str, Any]:
-    """Argument `mode` of `wandb.init`, where WANDB_MODE does not decide.
+def choose_mode() -> dict[str, Any]:
+    """Choose the argument `mode` of `wandb.init`; empty if WANDB_MODE decides.
 
     Raises:
-        ValueError: WANDB_MODE=online without credentials.
+        UmssError: WANDB_MODE=online without credentials.
     """
     mode = os.environ.get("WANDB_MODE")
-    if mode == "online" and not logged_in():
+    if mode == "online" and not is_logged_in():
         raise UmssError(
             "WANDB_MODE=online, but you are not logged in; run `wandb login`, set WANDB_API_KEY, "
             "or unset WANDB_MODE to log offline"
         )
-    return {} if mode is not None else {"mode": "online" if logged_in() else "offline"}
+    return {} if mode is not None else {"mode": "online" if is_logged_in() else "offline"}
 
 
 def build_logger(
     save_dir: str | Path, *, project: str = "umss", name: str | None = None, **options: Any
 ) -> WandbLogger:
-    """Logger that works offline unless the user is logged in or WANDB_MODE says otherwise.
+    """Build a logger that works offline unless the user is logged in or WANDB_MODE is set.
 
-    A run that continues in `save_dir` keeps its W&B identity. Offline runs lie in
+    A run that continues in `save_dir` keeps its W&B identity. Offline runs are written to
     `save_dir`/wandb; `wandb sync` uploads them.
 
     Args:
         save_dir: folder of the run.
         project: W&B project; WANDB_PROJECT takes precedence.
-        name: of the run.
+        name: name of the run.
         options: more arguments of `wandb.init`, e.g. `group`, `entity`, `tags`.
 
     Raises:
-        ValueError: WANDB_MODE=online without credentials.
+        UmssError: WANDB_MODE=online without credentials.
     """
-    options |= mode_options()
+    options |= choose_mode()
     identity = None
     if getattr(rank_zero_only, "rank", 0) == 0:
         file = Path(save_dir) / "wandb" / "run_id"
@@ -98,7 +98,7 @@ def build_logger(
 
 def finish_runs(*, failed: bool = False) -> None:
     """Close the W&B run of this job, if there is one, so that the next job opens its own."""
-    wandb = sys.modules.get("wandb")  # not imported: never used
+    wandb = sys.modules.get("wandb")  # None if W&B was never imported
     if wandb is not None and wandb.run is not None:
         wandb.finish(exit_code=int(failed))
 
@@ -109,12 +109,12 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
     Every CSV file becomes a table, every PNG an image, and the page is shown as it is.
 
     Args:
-        folder: of the report; the run's files go to its subfolder "wandb".
+        folder: folder of the report; the run's files go to its subfolder "wandb".
         project: W&B project; WANDB_PROJECT takes precedence.
-        name: of the run; by default the folder's.
+        name: name of the run; by default the folder's.
 
     Raises:
-        ValueError: WANDB_MODE=online without credentials.
+        UmssError: WANDB_MODE=online without credentials.
     """
     import wandb
 
@@ -131,14 +131,14 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
         group="report",
         job_type="report",
         dir=folder,
-        **mode_options(),
+        **choose_mode(),
     )
     run.log(content)
     finish_runs()
 
 
 class MediaLogger(pl.Callback):
-    """Pictures, sounds and scores of the first validation excerpts, for W&B only.
+    """Logs pictures, sounds and scores of the first validation excerpts to W&B.
 
     Logs, every `every_n_epochs` epochs: spectrograms with F0 tracks (mixture, resynthesised
     mixture, every synthesised source), sounds (the same, and every masked estimate) and a table
@@ -146,11 +146,11 @@ class MediaLogger(pl.Callback):
     nothing. It draws no random numbers, so training is the same with and without it.
 
     Args:
-        every_n_epochs: interval; the first epoch is always logged.
-        n_mixtures: how many excerpts of the first validation batch.
+        every_n_epochs: interval in epochs; the first epoch is always logged.
+        n_mixtures: number of excerpts of the first validation batch.
 
     Raises:
-        ValueError: numbers below one.
+        UmssError: a number below 1.
     """
 
     def __init__(self, *, every_n_epochs: int = 25, n_mixtures: int = 1) -> None:
@@ -174,22 +174,23 @@ class MediaLogger(pl.Callback):
         if not loggers or not due or trainer.sanity_checking:
             return
         first = {key: value[: self.n_mixtures] for key, value in batch.items()}
-        content = media(pl_module, first, trainer.current_epoch)
+        content = build_media(pl_module, first, trainer.current_epoch)
         step = max(0, trainer.global_step - 1)  # where Lightning puts the losses of this epoch
         for entry in loggers:
             entry.experiment.log({**content, "trainer/global_step": step})
 
 
 @torch.no_grad()
-def media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str, Any]:
-    """W&B objects for a batch (see `src.data.datamodule`) by name, e.g. "audio/0/mixture".
+def build_media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str, Any]:
+    """Build W&B objects for a batch (see `src.data.datamodule`) by name, e.g. "audio/0/mixture".
 
     Args:
-        model: (mixture [B, T], F0 [B, J, N], seed [B]) to (sources [B, J, T], parameters).
-        batch: small; everything of it is logged.
-        epoch: for the table.
+        model: maps mixture [B, T], F0 [B, J, N] (Hz) and seed [B] to (sources [B, J, T],
+            parameters).
+        batch: a small batch; all of its excerpts are logged.
+        epoch: number of the epoch, for the table.
     """
-    import wandb  # a second of start-up that only its users should pay
+    import wandb  # takes a second, so only on use
 
     synthesised, _ = model(batch["mixture"], batch["f0"], batch["seed"])
     synthesised = synthesised.float()
@@ -198,7 +199,7 @@ def media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str
     comb = CombSeparator()(mixture.cpu(), batch["f0"].float().cpu(), seed=batch["seed"].cpu())
     content: dict[str, Any] = {
         "media/separation": wandb.Table(
-            columns=list(COLUMNS), data=table_rows(batch, estimates, comb.sources, epoch)
+            columns=list(COLUMNS), data=tabulate_scores(batch, estimates, comb.sources, epoch)
         )
     }
     for b, voices in enumerate(batch["parts"]):
@@ -217,31 +218,31 @@ def media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str
         }
         for name, (signal, tracks, names) in pictures.items():
             content[f"spectrogram/{b}/{name}"] = wandb.Image(
-                _picture(signal, tracks, names, f"{name}: {where}"), file_type="png"
+                _draw_picture(signal, tracks, names, f"{name}: {where}"), file_type="png"
             )
         for name, signal in sounds.items():
             samples = signal.float().cpu().numpy()
-            # W&B writes integers: louder than full scale would wrap around.
+            # W&B writes integers, in which samples above full scale would wrap around.
             samples = samples / max(1.0, float(np.abs(samples).max()))
             content[f"audio/{b}/{name}"] = wandb.Audio(samples, sample_rate=16_000, caption=where)
     return content
 
 
-def table_rows(
+def tabulate_scores(
     batch: dict[str, Any], estimates: Tensor, comb: Tensor, epoch: int
 ) -> list[list[Any]]:
-    """One row per mixture and voice (`COLUMNS`); SI-SDR in dB, mean of the frames that sound.
+    """Tabulate the mean SI-SDR (dB) of audible frames, one row (`COLUMNS`) per mixture and voice.
 
     Args:
-        batch: with `sources` [B, J, T].
+        batch: a batch with `sources` [B, J, T].
         estimates, comb: [B, J, T].
         epoch: first column.
     """
     target = batch["sources"].float().cpu()
     peak = batch["full_mix_peak"].float().cpu().unsqueeze(-1)
     sounding = frame_energy(target, peak) >= SILENCE_ENERGY
-    frames = one_second_frames(target)
-    scores = [si_sdr(one_second_frames(e.float().cpu()), frames) for e in (estimates, comb)]
+    frames = cut_one_second_frames(target)
+    scores = [si_sdr(cut_one_second_frames(e.float().cpu()), frames) for e in (estimates, comb)]
     rows: list[list[Any]] = []
     for b, voices in enumerate(batch["parts"]):
         for j, voice in enumerate(voices):
@@ -254,8 +255,10 @@ def table_rows(
     return rows
 
 
-def _picture(signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str) -> np.ndarray:
-    """RGB image [height, width, 3] of a spectrogram."""
-    figure = spectrogram_figure(signal.cpu().numpy(), 16_000, tracks, names=names, title=title)
+def _draw_picture(
+    signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str
+) -> np.ndarray:
+    """Draw a spectrogram as RGB image [height, width, 3]."""
+    figure = draw_spectrogram(signal.cpu().numpy(), 16_000, tracks, names=names, title=title)
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]

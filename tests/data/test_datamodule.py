@@ -16,7 +16,7 @@ from src.data.datamodule import MixtureDataModule
 from src.data.excerpts import FixedExcerpts, TrainExcerpts
 from src.data.readers import generated
 from src.data.readers.base import DataError
-from src.data.splits import split_songs, time_regions
+from src.data.splits import split_in_time, split_songs
 from tests.data.songs import SATB, FakeSong, WriteStem
 
 NAMES = ["BC_01", "BC_02", "BC_08", "BC_09", "BQ_01", "BQ_08", "BQ_09"]
@@ -41,13 +41,13 @@ def test_lists_by_name_pattern_and_position() -> None:
 def test_without_lists_songs_are_split_in_time() -> None:
     assert split_songs(["a"], {}, held_out=False).in_time
     assert not split_songs(["a"], {}, held_out=True).in_time
-    train, val = time_regions([FakeSong("a", 103, "1")], 0.2)
+    train, val = split_in_time([FakeSong("a", 103, "1")], 0.2)
     assert train["a"][1] == val["a"][0]
     assert train["a"][1] % 256 == 0
     assert val["a"][1] == 103 * 16_000
     assert abs(val["a"][0] / 16_000 - 0.8 * 103) < 0.02
     with pytest.raises(DataError, match="val_fraction"):
-        time_regions([], 1.0)
+        split_in_time([], 1.0)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_generated_sets(
     short_choir: list[str], tmp_path: Path, size: str, counts: tuple[int, ...]
 ) -> None:
     module = config("generated", f"data.size={size}", f"paths.cache_dir={tmp_path}")
-    split = module.song_split(module.build_reader())
+    split = module.choose_split(module.build_reader())
     assert (len(split.train), len(split.val), len(split.test)) == counts
     assert not {*split.train, *split.val} & set(split.test)
     assert not set(split.train) & set(split.val)
@@ -199,11 +199,11 @@ def test_paper_split_of_bought_songs(tmp_path: Path, write_stem: WriteStem) -> N
             for part in parts:
                 write_stem(tmp_path / collection / f"{number:02d}_x" / f"{part}.wav", 0.1)
     module = config("bcbq", f"data.root={tmp_path}")
-    split = module.song_split(module.build_reader())
+    split = module.choose_split(module.build_reader())
     assert split.train == ("BC_01", "BC_02", "BC_03", "BQ_01", "BQ_02", "BQ_03")
     assert split.val == ("BC_08", "BC_09", "BQ_08", "BQ_09")
     module = config("bcbq", f"data.root={tmp_path}", "data.size=small")
-    split = module.song_split(module.build_reader())
+    split = module.choose_split(module.build_reader())
     assert (split.train, split.val) == (("BC_01",), ("BC_02",))
 
 
@@ -213,7 +213,7 @@ def test_choralsynth_split(shared_dir: Path, size: str) -> None:
     if not root.is_dir():
         pytest.skip(f"no {root}")
     module = config("choralsynth", f"data.root={root}", f"data.size={size}")
-    split = module.song_split(module.build_reader())
+    split = module.choose_split(module.build_reader())
     assert len(split.train) == (16 if size == "full" else 1)
 
 

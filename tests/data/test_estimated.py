@@ -16,11 +16,11 @@ from hydra.utils import instantiate
 from src.data import estimated
 from src.data.datamodule import MixtureDataModule
 from src.data.estimated import EstimatorRecipe, StoredTracks, estimate_mixtures
-from src.data.mixtures import Mixture, mixed
+from src.data.mixtures import Mixture, mix
 from src.data.prepared import PreparedSet, prepare
 from src.data.readers.base import DataError
 from src.data.readers.folder import FolderReader
-from src.train import _identity
+from src.train import _describe_identity
 from tests import fake_f0
 from tests.data.songs import PITCH, FakeSong, WriteStem
 from tests.tiny_training import compose_config
@@ -237,7 +237,7 @@ def test_folder_that_cannot_be_written(root: Path, monkeypatch: pytest.MonkeyPat
 
 def test_silence_is_mixed_without_division_by_zero() -> None:
     song = FakeSong("silent", 5, "1")
-    assert not mixed(song, Mixture("silent", song.keys)).any()
+    assert not mix(song, Mixture("silent", song.keys)).any()
 
 
 @pytest.mark.parametrize("entry", ["train", "evaluate", "prepare", "demo"])
@@ -255,11 +255,12 @@ def test_configurations_build_the_recipe_but_no_network(entry: str, tmp_path: Pa
 
 def test_a_run_is_identified_by_its_estimator_only_where_it_is_used() -> None:
     plain = [
-        _identity(compose_config("train", [f"multif0={name}"])) for name in ("voas", "published")
+        _describe_identity(compose_config("train", [f"multif0={name}"]))
+        for name in ("voas", "published")
     ]
     assert plain[0] == plain[1]
     used = [
-        _identity(compose_config("train", [f"multif0={name}", "data.f0=estimated"]))
+        _describe_identity(compose_config("train", [f"multif0={name}", "data.f0=estimated"]))
         for name in ("voas", "published")
     ]
     assert used[0] != used[1]

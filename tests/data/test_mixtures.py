@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from src.data.excerpts import FixedExcerpts
-from src.data.mixtures import choose_mixtures, full_mix_keys, mixtures_of
+from src.data.mixtures import choose_mixtures, find_full_mix_keys, list_mixtures
 from src.data.readers.base import DataError
 from tests.data.songs import FakeSong
 
@@ -15,14 +15,14 @@ PAPER_SINGERS = {"el_rossinyol": [2], "locus_iste": [3], "nino_dios": [4]}
 @pytest.mark.parametrize(("n_singers", "count"), [(1, 4), (2, 6), (3, 4), (4, 1)])
 def test_every_combination_of_the_parts(n_singers: int, count: int) -> None:
     song = FakeSong("song", 10, "123")
-    assert len(mixtures_of(song, n_singers, singers=[2])) == count
-    assert len(mixtures_of(song, n_singers)) == 3 * count
-    assert len(mixtures_of(song, n_singers, cross_singers=True)) == count * 3**n_singers
+    assert len(list_mixtures(song, n_singers, singers=[2])) == count
+    assert len(list_mixtures(song, n_singers)) == 3 * count
+    assert len(list_mixtures(song, n_singers, cross_singers=True)) == count * 3**n_singers
 
 
 def test_parts_run_from_high_to_low_and_names_say_who_sings() -> None:
     song = FakeSong("song", 10, "12")
-    names = [mixture.name for mixture in mixtures_of(song, 2, singers=["2"])]
+    names = [mixture.name for mixture in list_mixtures(song, 2, singers=["2"])]
     assert names == [
         "soprano_2+alto_2", "soprano_2+tenor_2", "soprano_2+bass_2",
         "alto_2+tenor_2", "alto_2+bass_2", "tenor_2+bass_2",
@@ -32,12 +32,12 @@ def test_parts_run_from_high_to_low_and_names_say_who_sings() -> None:
 def test_soloists_mix_whatever_their_names() -> None:
     song = FakeSong("song", 10, "1")
     song.keys = (("soprano", "7"), ("alto", "2"), ("tenor", "5"), ("bass", "9"))
-    assert [m.name for m in mixtures_of(song, 4)] == ["soprano_7+alto_2+tenor_5+bass_9"]
+    assert [m.name for m in list_mixtures(song, 4)] == ["soprano_7+alto_2+tenor_5+bass_9"]
 
 
 def test_pieces_of_eight_voices_give_all_quartets() -> None:
     song = FakeSong("song", 10, "1", parts=[f"voice{i}" for i in range(8)])
-    assert len(mixtures_of(song, 4)) == 70
+    assert len(list_mixtures(song, 4)) == 70
 
 
 @pytest.mark.parametrize(("n_singers", "count"), [(4, 102), (2, 612), (3, 408)])
@@ -69,9 +69,9 @@ def test_excerpt_numbers_of_the_paper(paper_songs: list[FakeSong]) -> None:
 
 def test_full_mix_adds_the_missing_parts_of_the_same_singer() -> None:
     song = FakeSong("song", 10, "123")
-    mixture = mixtures_of(song, 2, singers=[3])[4]
+    mixture = list_mixtures(song, 2, singers=[3])[4]
     assert mixture.name == "alto_3+bass_3"
-    assert full_mix_keys(song, mixture) == (
+    assert find_full_mix_keys(song, mixture) == (
         ("soprano", "3"), ("alto", "3"), ("tenor", "3"), ("bass", "3"),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ import pytest
 import soundfile as sf
 
 from src.audio import AudioError
-from src.data.prepared import PreparedSet, prepare, prepared_folder
+from src.data.prepared import PreparedSet, locate_prepared, prepare
 from src.data.readers import generated
 from src.data.readers.base import DataError, FileReader
 from src.data.readers.csd import CsdReader
@@ -103,7 +103,7 @@ def test_an_interrupted_run_starts_cleanly(root: Path, monkeypatch: pytest.Monke
         patch.setattr(FileReader, "read_stem", stop)
         with pytest.raises(KeyboardInterrupt):
             run(root)
-    folder = prepared_folder(FolderReader(root), root.parent / "cache")
+    folder = locate_prepared(FolderReader(root), root.parent / "cache")
     assert [song.name for song in PreparedSet.open(folder).songs] == ["first"]
     (folder / ".tmp-left-by-a-kill").mkdir()
     assert [song.name for song in run(root).songs] == ["first", "second"]
@@ -138,11 +138,11 @@ def test_two_processes_at_once(root: Path) -> None:
 
 
 def test_folder_names_depend_on_place_and_options(root: Path, tmp_path: Path) -> None:
-    one = prepared_folder(FolderReader(root), tmp_path)
-    two = prepared_folder(FolderReader(root, parts=["soprano", "bass"]), tmp_path)
+    one = locate_prepared(FolderReader(root), tmp_path)
+    two = locate_prepared(FolderReader(root, parts=["soprano", "bass"]), tmp_path)
     assert one.name.startswith("folder-")
     assert one != two
-    assert one == prepared_folder(FolderReader(str(root) + "/../songs"), tmp_path)
+    assert one == locate_prepared(FolderReader(str(root) + "/../songs"), tmp_path)
 
 
 def test_cached_f0_of_a_singer(csd_root: Path, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from src.data.readers.base import DataError
-from src.data.room import Room, impulse_responses, reverberate
+from src.data.room import Room, draw_impulse_responses, reverberate
 
 
 @pytest.mark.parametrize(("decay", "direct_db"), [(0.3, 0.0), (0.8, 6.0), (2.0, 15.0)])
 def test_decay_and_level(decay: float, direct_db: float) -> None:
-    responses = impulse_responses(3, decay, direct_db, np.random.default_rng(0)).astype(float)
+    responses = draw_impulse_responses(3, decay, direct_db, np.random.default_rng(0)).astype(float)
     assert responses.shape == (3, round(decay * 16_000))
     np.testing.assert_array_equal(responses[:, 0], 1)
     energy = np.sum(responses[:, 1:] ** 2, axis=1)
@@ -29,7 +29,7 @@ def test_decay_and_level(decay: float, direct_db: float) -> None:
 
 def test_reverberation_is_convolution_and_keeps_time() -> None:
     rng = np.random.default_rng(1)
-    responses = impulse_responses(2, 0.1, 3.0, rng)
+    responses = draw_impulse_responses(2, 0.1, 3.0, rng)
     lead = responses.shape[1] - 1
     sources = rng.standard_normal((2, lead + 4000)).astype(np.float32)
     wet = reverberate(sources, responses)

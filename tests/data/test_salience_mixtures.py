@@ -8,8 +8,8 @@ from src.data.prepared import prepare
 from src.data.readers import build_reader
 from src.data.salience_mixtures import Pool, SalienceMixtures, Variation
 from src.f0.features import bin_frequencies
-from src.f0.stems import stem_f0
-from src.f0.training import targets
+from src.f0.stems import estimate_stem_f0
+from src.f0.training import build_targets
 
 SONG = "bwv253_ach_bleib_bei_uns"
 
@@ -37,7 +37,7 @@ def test_the_pitch_follows_the_speed(pool):
     for i in range(12):
         audio, f0 = items[(0, i)]
         truth = f0.max(dim=0).values.numpy()
-        heard = stem_f0(audio.numpy())
+        heard = estimate_stem_f0(audio.numpy())
         both = (truth > 0) & (heard > 0)
         errors += list(np.abs(1200 * np.log2(heard[both] / truth[both])))
     assert len(errors) > 300
@@ -57,7 +57,7 @@ def test_the_number_of_singers(pool):
 
 def test_targets_peak_at_the_pitch():
     f0 = torch.tensor([[[220.0, 0.0], [331.0, 331.0]]])
-    salience = targets(f0)[0].numpy()
+    salience = build_targets(f0)[0].numpy()
     grid = bin_frequencies().numpy()
     assert salience.shape == (164, 2)
     for n, pitches in enumerate([(220.0, 331.0), (331.0,)]):

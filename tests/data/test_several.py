@@ -12,7 +12,7 @@ import pytest
 from hydra.utils import instantiate
 
 from src.data.datamodule import MixtureDataModule
-from src.data.prepared import prepare, prepared_folder
+from src.data.prepared import locate_prepared, prepare
 from src.data.readers import build_reader
 from src.data.readers.base import DataError, Reader
 from src.data.readers.csd import CsdReader
@@ -140,9 +140,9 @@ def test_joins_share_a_prepared_folder_only_if_they_are_the_same(
         {"csd": {"name": "folder", "root": root, "options": {"parts": STEMS}}},
         {"csd": same["csd"]},
     ]
-    found = {prepared_folder(join(readers), tmp_path) for readers in different}
+    found = {locate_prepared(join(readers), tmp_path) for readers in different}
     assert len(found) == len(different)
-    assert prepared_folder(join(choices(root)), tmp_path) in found
+    assert locate_prepared(join(choices(root)), tmp_path) in found
 
 
 @pytest.mark.parametrize(
@@ -194,15 +194,15 @@ def config(root: Path, tmp_path: Path, *changes: str) -> MixtureDataModule:
 
 def test_shipped_split(root: Path, tmp_path: Path) -> None:
     alone = instantiate(compose_config("train", ["data=generated"]).data)
-    reserved = alone.song_split(alone.build_reader())
+    reserved = alone.choose_split(alone.build_reader())
     module = config(root, tmp_path)
-    split = module.song_split(module.build_reader())
+    split = module.choose_split(module.build_reader())
     assert split.train == ("csd.evening", *(f"generated.{name}" for name in reserved.train))
     assert (split.val, split.in_time) == (split.train, True)
     assert split.test == tuple(f"generated.{name}" for name in reserved.test)
     small = config(root, tmp_path, "data.size=small")
     names = ("csd.evening", f"generated.{CHORALES[0]}")
-    assert small.song_split(small.build_reader()).train == names
+    assert small.choose_split(small.build_reader()).train == names
 
 
 def items(module: MixtureDataModule) -> list[dict[str, Any]]:

@@ -12,11 +12,11 @@ from src.data.readers.base import StemKey
 from src.data.voices import (
     NORMAL_SPEED,
     Voice,
-    mean_f0,
+    average_f0,
+    count_samples,
+    find_speed,
     read_audio,
     read_f0,
-    samples_at,
-    speed_of,
 )
 from tests.data.songs import FakeSong
 
@@ -51,7 +51,7 @@ class Glide(FakeSong):
 
 def voice(start: int, semitones: float, region: tuple[int, int] | None = None) -> Voice:
     song = Glide()
-    return Voice(song, KEY, start, region or (0, song.n_samples), speed_of(semitones))
+    return Voice(song, KEY, start, region or (0, song.n_samples), find_speed(semitones))
 
 
 @pytest.mark.parametrize("semitones", [-12, -3.3, -0.02, 0, 0.5, 2, 7, 12])
@@ -92,7 +92,7 @@ def test_silence_stays_silent_where_it_is() -> None:
 
 @pytest.mark.parametrize("semitones", [0, -4, 4])
 def test_nothing_outside_of_the_region_is_heard(semitones: float) -> None:
-    n_samples = samples_at(16_000, speed_of(semitones))
+    n_samples = count_samples(16_000, find_speed(semitones))
     start = 256 * 100
     inside = voice(start, semitones, (start, start + n_samples))
     played = read_audio(inside, 16_000, 3000)
@@ -105,14 +105,14 @@ def test_nothing_outside_of_the_region_is_heard(semitones: float) -> None:
 def test_the_whole_song_can_be_played() -> None:
     song = Glide()
     for semitones in (3, -3):
-        speed = speed_of(semitones)
+        speed = find_speed(semitones)
         length = song.n_samples * NORMAL_SPEED // speed
         one = Voice(song, KEY, 0, (0, song.n_samples), speed)
-        assert samples_at(length, speed) <= song.n_samples
+        assert count_samples(length, speed) <= song.n_samples
         assert read_audio(one, length).shape == (length,)
         assert (read_f0(one, "stems", length // 256) > 0).mean() == pytest.approx(0.95, abs=0.01)
 
 
 def test_mean_f0_is_that_of_voiced_frames() -> None:
-    assert mean_f0(np.array([0, 100, 0, 300], np.float32)) == 200
-    assert mean_f0(np.zeros(3, np.float32)) == 0
+    assert average_f0(np.array([0, 100, 0, 300], np.float32)) == 200
+    assert average_f0(np.zeros(3, np.float32)) == 0

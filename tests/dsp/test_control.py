@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from src.dsp.control import crossfade, exponential_sigmoid, n_frames_of, neighbours, upsample
+from src.dsp.control import (
+    compute_crossfade,
+    count_frames,
+    exponential_sigmoid,
+    find_neighbours,
+    upsample,
+)
 
 
 @pytest.mark.parametrize(("maximum", "slope"), [(2.0, 1.0), (1.0, 1.0), (2.0, 2.5)])
@@ -39,11 +45,11 @@ def test_exponential_sigmoid_gradient() -> None:
 
 @pytest.mark.parametrize(("n_samples", "hop", "frames"), [(0, 256, 0), (1, 256, 1), (256, 256, 1)])
 def test_number_of_frames_of_short_signals(n_samples: int, hop: int, frames: int) -> None:
-    assert n_frames_of(n_samples, hop) == frames
+    assert count_frames(n_samples, hop) == frames
 
 
 def test_number_of_frames_of_an_excerpt() -> None:
-    assert n_frames_of(64_000, 256) == 250
+    assert count_frames(64_000, 256) == 250
 
 
 def hann_overlap_add(control: np.ndarray, hop: int, n_samples: int) -> np.ndarray:
@@ -77,10 +83,10 @@ def test_upsample(n_samples: int, hop: int, window: str, device: torch.device) -
 
 
 def test_crossfade_and_neighbours() -> None:
-    weight = crossfade(10, hop=4, window="hann", like=torch.zeros(1))
+    weight = compute_crossfade(10, hop=4, window="hann", like=torch.zeros(1))
     expected = 0.5 - 0.5 * np.cos(np.pi * (np.arange(10) % 4) / 4)
     np.testing.assert_allclose(weight.numpy(), expected, atol=1e-7)
-    left, right = neighbours(torch.tensor([1.0, 2.0, 3.0]), hop=2, n_samples=5)
+    left, right = find_neighbours(torch.tensor([1.0, 2.0, 3.0]), hop=2, n_samples=5)
     assert left.tolist() == [1, 1, 2, 2, 3]
     assert right.tolist() == [2, 2, 3, 3, 3]
 

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import median_filter as scipy_median
 
 import src.dsp.median as module
-from src.dsp.median import median_filter, mirrored, unfolded_median
+from src.dsp.median import median_filter, mirror_ends, select_medians
 
 
 def scipy_can(size: int, n: int) -> bool:
@@ -67,7 +67,7 @@ def test_unfolded_windows_give_the_same(
     x = torch.randn(2, 50, 6, generator=torch.Generator().manual_seed(0))
     for size, block in itertools.product((1, 4, 31, 120), (1, 3000, 1 << 26)):
         monkeypatch.setattr(module, "BLOCK_ELEMENTS", block)
-        found = unfolded_median(x.to(device), mirrored(50, size, 0, 50).to(device), size).cpu()
+        found = select_medians(x.to(device), mirror_ends(50, size, 0, 50).to(device), size).cpu()
         assert torch.equal(found, median_filter(x, size, dim=1))
 
 

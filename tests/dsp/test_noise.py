@@ -11,9 +11,9 @@ from torch.autograd import gradcheck
 
 from src.dsp.noise import (
     _WORD,
-    _fast_length,
+    _find_fast_length,
+    _hash_noise,
     _mix,
-    _noise_of,
     fir_filter,
     frequency_sampled_fir,
     rolloff_fir,
@@ -149,13 +149,13 @@ def test_even_taps_are_refused() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 7, 11, 17, 64_078, 64_128, 99_991])
 def test_fast_length(n: int) -> None:
-    size = _fast_length(n)
+    size = _find_fast_length(n)
     assert size >= n
     for prime in (2, 3, 5):
         while size % prime == 0:
             size //= prime
     assert size == 1
-    assert _fast_length(n) <= max(1.07 * n, n + 2)
+    assert _find_fast_length(n) <= max(1.07 * n, n + 2)
 
 
 def test_gradients(device: torch.device) -> None:
@@ -172,4 +172,4 @@ def test_compiled_noise_is_that_of_every_device() -> None:
     row = _mix((seeds & _WORD) ^ 0x9E3779B9) ^ (seeds >> 32 & _WORD)
     row = _mix((row[:, None] + 0x85EBCA6B * (torch.arange(3) + 1)) & _WORD)
     sample = _mix(torch.arange(2**31, 2**31 + 501) & _WORD)
-    assert torch.equal(fast, _noise_of(row, sample))
+    assert torch.equal(fast, _hash_noise(row, sample))

@@ -10,7 +10,7 @@ from torch.autograd import gradcheck
 
 from src.dsp.spectral_loss import (
     FFT_SIZES,
-    _by_tensors,
+    _compute_with_tensors,
     covering_magnitudes,
     multi_scale_spectral_loss,
 )
@@ -120,7 +120,7 @@ def test_compiled_loss_is_that_of_every_device(n_samples: int) -> None:
     x, y = noise(2, 3, n_samples).double(), noise(2, 3, n_samples, seed=1).double()
     y[0, 0] = 0.0
     gradients, values = [], []
-    for distance in (multi_scale_spectral_loss, _by_tensors):
+    for distance in (multi_scale_spectral_loss, _compute_with_tensors):
         estimate = x.clone().requires_grad_()
         value = distance(estimate, y, fft_sizes=FFT_SIZES)
         (3.0 * value).backward()

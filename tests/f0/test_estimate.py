@@ -12,10 +12,10 @@ from src.audio import AudioError
 from src.f0.contours import F0Contours
 from src.f0.estimate import (
     F0Estimator,
-    audible_frames,
-    confidence_warnings,
     estimate_file,
-    salience_agreement,
+    find_audible_frames,
+    find_doubts,
+    measure_agreement,
 )
 from src.f0.salience import Assigner, Salience, SalienceModel
 from tests.f0.fakes import FREQUENCIES, LoudestPeaks, PriorTracks, ToneSalience, salience_of
@@ -125,23 +125,23 @@ LOUD = np.random.default_rng(0).normal(size=200 * 256).astype(np.float32)
 
 def test_good_tracks_raise_no_doubt() -> None:
     truth = contours(440, 330, 220)
-    assert confidence_warnings(truth, salience_of(truth, noise=0.1), LOUD) == []
+    assert find_doubts(truth, salience_of(truth, noise=0.1), LOUD) == []
 
 
 def test_doubts() -> None:
     truth = contours(440, 330, 220)
     seen = salience_of(truth)
-    (more,) = confidence_warnings(contours(440), seen, LOUD)
+    (more,) = find_doubts(contours(440), seen, LOUD)
     assert "67 % of the pitches" in more
-    (weak,) = confidence_warnings(contours(500, 400), salience_of(contours(100)), LOUD)[:1]
+    (weak,) = find_doubts(contours(500, 400), salience_of(contours(100)), LOUD)[:1]
     assert "uncertain" in weak
     short = F0Contours.on_grid(truth.f0 * (np.arange(200) < 40)[:, None], truth.names)
-    (speech,) = confidence_warnings(short, salience_of(short), LOUD)
+    (speech,) = find_doubts(short, salience_of(short), LOUD)
     assert "20 % of the audible time" in speech
     quiet_rest = LOUD * np.repeat(np.arange(200) < 40, 256)
-    assert confidence_warnings(short, salience_of(short), quiet_rest) == []
+    assert find_doubts(short, salience_of(short), quiet_rest) == []
     nobody = F0Contours.on_grid(np.zeros((200, 2), np.float32), ("a", "b"))
-    (nothing,) = confidence_warnings(nobody, seen, LOUD)
+    (nothing,) = find_doubts(nobody, seen, LOUD)
     assert "no singing was found" in nothing
 
 
@@ -149,26 +149,26 @@ def test_fewer_voices_than_asked_are_noticed_when_they_share_the_line() -> None:
     """A soloist whose line was handed from track to track."""
     turn = np.arange(200)[:, None] // 20 % 4 == np.arange(4)
     shared = F0Contours.on_grid(np.where(turn, 300, 0).astype(np.float32), ("a", "b", "c", "d"))
-    (warning,) = confidence_warnings(shared, salience_of(contours(300)), LOUD)
+    (warning,) = find_doubts(shared, salience_of(contours(300)), LOUD)
     assert "more than 1 of the 4 singers" in warning
     assert "n_singers=1" in warning
 
 
 def test_agreement_counts_peaks_and_salience_within_half_a_semitone() -> None:
     seen = salience_of(contours(440, 220))
-    mean, missed = salience_agreement(contours(440 * 2 ** (40 / 1200)), seen)
+    mean, missed = measure_agreement(contours(440 * 2 ** (40 / 1200)), seen)
     assert mean == pytest.approx(0.9, abs=0.03)
     assert missed == pytest.approx(0.5)
-    mean, missed = salience_agreement(contours(440 * 2 ** (120 / 1200)), seen)
+    mean, missed = measure_agreement(contours(440 * 2 ** (120 / 1200)), seen)
     assert mean < 0.1
     assert missed == 1
     # Tracks outside the salience's frequencies are neither an error nor wrapped around.
-    assert salience_agreement(contours(30, 2000), seen) == (0.0, 1.0)
+    assert measure_agreement(contours(30, 2000), seen) == (0.0, 1.0)
 
 
 def test_audible_frames_are_relative_to_the_loudest() -> None:
     audio = np.concatenate([np.full(2560, 1.0), np.full(2560, 0.02), np.full(2560, 0.005)])
-    audible = audible_frames(audio.astype(np.float32), np.arange(30) * 0.016)
+    audible = find_audible_frames(audio.astype(np.float32), np.arange(30) * 0.016)
     np.testing.assert_array_equal(audible, np.arange(30) < 20)
 
 

@@ -10,8 +10,8 @@ from src.f0.features import (
     WINDOWS,
     HarmonicSpectrogram,
     bin_frequencies,
-    filterbank,
-    frame_level,
+    build_filterbank,
+    measure_level,
 )
 
 RATE = 16_000
@@ -60,7 +60,7 @@ def test_silence_is_finite():
 
 
 def test_filters_miss_no_frequency():
-    filters = filterbank(bin_frequencies(250))
+    filters = build_filterbank(bin_frequencies(250))
     reached = filters.sum(0)
     bins = torch.arange(filters.shape[1]) * RATE / 8192
     inside = (bins > 56) & (bins < bin_frequencies(250)[-1].clamp(max=7_900))
@@ -69,5 +69,5 @@ def test_filters_miss_no_frequency():
 
 def test_a_soft_passage_is_lifted_to_its_surroundings():
     loud, soft = tone(220.0, 4, 6.0), 0.03 * tone(220.0, 4, 6.0)
-    level = frame_level(torch.cat([loud, soft], dim=-1))[0]
+    level = measure_level(torch.cat([loud, soft], dim=-1))[0]
     assert level[-1] == pytest.approx(0.03 * float(level[0]), rel=0.05)

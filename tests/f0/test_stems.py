@@ -10,7 +10,7 @@ import soundfile as sf
 
 from src.audio import load_mono
 from src.f0.contours import F0Contours
-from src.f0.stems import StemF0, stem_f0
+from src.f0.stems import StemF0, estimate_stem_f0
 
 
 def glissando(seconds: float = 6.0, rate: int = 16_000) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +29,7 @@ def cents(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def test_frame_n_describes_sample_256_n() -> None:
     audio, f0 = glissando()
-    track = stem_f0(audio)
+    track = estimate_stem_f0(audio)
     assert track.shape == (-(-audio.size // 256),)
     assert track.dtype == np.float32
     offsets = np.arange(-512, 513, 64)
@@ -42,10 +42,10 @@ def test_frame_n_describes_sample_256_n() -> None:
 
 
 def test_silence_is_unvoiced_and_short_audio_works() -> None:
-    assert not stem_f0(np.zeros(16_000, np.float32)).any()
-    assert stem_f0(np.zeros(100, np.float32)).shape == (1,)
+    assert not estimate_stem_f0(np.zeros(16_000, np.float32)).any()
+    assert estimate_stem_f0(np.zeros(100, np.float32)).shape == (1,)
     with pytest.raises(ValueError, match="shape"):
-        stem_f0(np.zeros(0, np.float32))
+        estimate_stem_f0(np.zeros(0, np.float32))
 
 
 def test_confidence_is_a_threshold() -> None:
@@ -57,7 +57,7 @@ def test_confidence_is_a_threshold() -> None:
 
 def test_other_sample_rates_give_the_same_grid() -> None:
     audio, f0 = glissando(4.0, rate=32_000)
-    track = stem_f0(audio, 32_000)
+    track = estimate_stem_f0(audio, 32_000)
     assert len(track) == 250
     assert np.median(np.abs(cents(track, f0[np.arange(250) * 512]))) < 5
 
@@ -69,7 +69,7 @@ def test_manual_annotation_of_a_real_singer(shared_dir: Path) -> None:
         pytest.skip(f"no recording in {folder}")
     table = np.loadtxt(folder / "Annotations" / "F0" / "vocadito_1_f0.csv", delimiter=",")
     truth = F0Contours(table[:, 0], table[:, 1:2].astype(np.float32), ("singer",))
-    track = stem_f0(load_mono(recording))
+    track = estimate_stem_f0(load_mono(recording))
     errors = []
     shifts = np.arange(-0.032, 0.033, 0.008)
     for shift in shifts:

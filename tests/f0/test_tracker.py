@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from src.f0.features import bin_frequencies
-from src.f0.peaks import candidates_of
+from src.f0.peaks import find_candidates
 from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
-from src.f0.training import targets
+from src.f0.training import build_targets
 
 
 def salience_of(f0, *, noise=0.0, seed=0, height=0.95):
     """Salience [F, N] of tracks [N, J] in Hz."""
-    values = targets(torch.from_numpy(np.asarray(f0, np.float32).T.copy())[None])[0].numpy()
+    values = build_targets(torch.from_numpy(np.asarray(f0, np.float32).T.copy())[None])[0].numpy()
     rng = np.random.default_rng(seed)
     values = np.clip(height * values + noise * rng.random(values.shape) ** 8, 0, 1)
     times = np.arange(len(f0)) * 0.016
@@ -127,6 +127,6 @@ def test_a_score_decides_who_sings_what():
 
 def test_candidates_are_the_strongest_peaks():
     f0 = np.array([[200.0, 300.0, 500.0]] * 4)
-    found = candidates_of(salience_of(f0), 2, 0.05)
+    found = find_candidates(salience_of(f0), 2, 0.05)
     assert found.pitch.shape == (4, 3)
     assert (found.gain[:, 0] == 0).all() and np.isfinite(found.gain[:, 1:]).all()

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from src.f0.viterbi import best_pair
+from src.f0.viterbi import find_best_pair
 
 COSTS = dict(crossing=0.7, width=0.6, leap=3.0, leap_slope=0.1, onset=2.0)
 
@@ -43,7 +43,7 @@ def test_no_pair_of_paths_is_better(seed):
     pitch = rng.uniform(-12, 12, (n_frames, n_states))
     unary = rng.normal(0, 2, (2, n_frames, n_states))
     shared = rng.uniform(0, 4, (n_frames, n_states))
-    found, cost = best_pair(pitch, unary, shared, *COSTS.values())
+    found, cost = find_best_pair(pitch, unary, shared, *COSTS.values())
     every = list(itertools.product(range(n_states), repeat=n_frames))
     best = min(total(pair, pitch, unary, shared, COSTS) for pair in itertools.product(every, every))
     assert cost == pytest.approx(best, abs=1e-9)
@@ -55,5 +55,5 @@ def test_missing_candidates_are_never_taken():
     unary = np.zeros((2, 5, 3))
     unary[:, :, 1] = np.inf
     unary[:, :, 2] = -1.0
-    found, _ = best_pair(pitch, unary, np.zeros((5, 3)), *COSTS.values())
+    found, _ = find_best_pair(pitch, unary, np.zeros((5, 3)), *COSTS.values())
     assert not (found == 1).any()

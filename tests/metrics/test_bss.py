@@ -11,9 +11,9 @@ import soundfile as sf
 import torch
 from scipy.signal import lfilter
 
-from src.metrics.bss import BSS_METRICS, bss_engine, bss_eval
-from src.metrics.fast_bss import distortion_filters, fast_bss_eval
-from src.metrics.toeplitz import block_toeplitz_product, solve_block_toeplitz
+from src.metrics.bss import BSS_METRICS, bss_eval, choose_bss_engine
+from src.metrics.fast_bss import fast_bss_eval, find_distortion_filters
+from src.metrics.toeplitz import multiply_block_toeplitz, solve_block_toeplitz
 
 
 def voices(n_sources: int, seconds: float = 2.0, seed: int = 0) -> torch.Tensor:
@@ -118,7 +118,7 @@ def test_only_whole_windows_count(engine: str, n_samples: int, frames: int) -> N
 def test_filters_are_least_squares() -> None:
     sources = voices(2, 0.1).double()
     estimates = separated(voices(2, 0.1)).double()
-    every, own = (x[0] for x in distortion_filters(estimates[None], sources[None], 8))
+    every, own = (x[0] for x in find_distortion_filters(estimates[None], sources[None], 8))
     columns = [scipy.linalg.toeplitz(np.r_[s.numpy(), np.zeros(7)], np.zeros(8)) for s in sources]
     for j, estimate in enumerate(estimates):
         padded = np.r_[estimate.numpy(), np.zeros(7)]
@@ -146,7 +146,7 @@ def test_block_toeplitz_systems_against_dense_ones(n_sources: int, n_right: int)
         expected = np.linalg.solve(matrix, columns)
         solution = found[p].permute(1, 0, 2).reshape(-1, n_right).numpy()
         np.testing.assert_allclose(solution, expected, rtol=1e-9, atol=1e-12)
-        product = block_toeplitz_product(blocks, found)[p].permute(1, 0, 2)
+        product = multiply_block_toeplitz(blocks, found)[p].permute(1, 0, 2)
         np.testing.assert_allclose(product.reshape(-1, n_right).numpy(), matrix @ solution)
 
 
@@ -156,7 +156,7 @@ def test_singular_systems_fall_back_to_least_squares() -> None:
     blocks = torch.stack([signals[:, :60] @ signals[:, m : m + 60].T for m in range(12)])[None]
     right = blocks[..., :1].contiguous()  # what the first source correlates with both
     found = solve_block_toeplitz(blocks, right)
-    torch.testing.assert_close(block_toeplitz_product(blocks, found), right)
+    torch.testing.assert_close(multiply_block_toeplitz(blocks, found), right)
 
 
 def test_sources_that_equal_each_other_still_have_scores() -> None:
@@ -190,9 +190,9 @@ def test_same_scores_on_cuda() -> None:
 
 def test_choices() -> None:
     choices = {False: None, None: None, True: "museval", "museval": "museval", "fast": "fast"}
-    assert {choice: bss_engine(choice) for choice in choices} == choices
+    assert {choice: choose_bss_engine(choice) for choice in choices} == choices
     with pytest.raises(ValueError, match="bss=quick: choose false, museval or fast"):
-        bss_engine("quick")
+        choose_bss_engine("quick")
     with pytest.raises(ValueError, match="bss=quick"):
         bss_eval(torch.ones(1, 1, 10), torch.ones(1, 1, 10), engine="quick")
     with pytest.raises(ValueError, match=r"must both be \[B, J, T\]"):

@@ -12,7 +12,7 @@ import torch
 
 from src.audio import load_mono
 from src.metrics.diagnosis import NOISE_DOMINATED, harmonic_share
-from src.metrics.frames import one_second_frames
+from src.metrics.frames import cut_one_second_frames
 
 SECOND = torch.arange(16_000, dtype=torch.float64) / 16_000
 
@@ -82,7 +82,7 @@ def test_singers_are_harmonic(shared_dir: Path) -> None:
         if not path.is_file():
             pytest.skip("the recordings of Niño Dios are missing")
         assert sf.info(path).duration > 30
-        frames = one_second_frames(torch.from_numpy(load_mono(path, 16_000)[: 30 * 16_000]))
+        frames = cut_one_second_frames(torch.from_numpy(load_mono(path, 16_000)[: 30 * 16_000]))
         energy = frames.square().sum(-1)
         shares = harmonic_share(frames)[energy > 1e-2 * energy.max()].numpy()
         assert np.median(shares) > 0.85 and shares.min() > NOISE_DOMINATED

@@ -16,7 +16,7 @@ from src.metrics.bss import BSS_METRICS
 from src.metrics.diagnosis import NOISE_DOMINATED
 from src.metrics.evaluation import evaluate, summarise
 from src.metrics.frames import si_sdr
-from src.metrics.speed import Stopwatch, peak_memory
+from src.metrics.speed import Stopwatch, measure_peak_memory
 from src.separator import Separation, Separator
 
 RATE = 16_000
@@ -217,7 +217,7 @@ def test_stopwatch_measures_the_separator_after_a_first_call() -> None:
     separator, stopwatch = Noisy(), Stopwatch()
     evaluate(separator, [batch(3), batch(2)], seeds=[0, 1], stopwatch=stopwatch)
     assert separator.calls == [1, 3, 3, 2, 2]
-    speed = stopwatch.summary()
+    speed = stopwatch.summarise()
     assert set(speed) == {
         "seconds", "cpu_seconds", "audio_seconds", "real_time_factor", "peak_memory_gb", "device",
         "threads",
@@ -226,10 +226,10 @@ def test_stopwatch_measures_the_separator_after_a_first_call() -> None:
     assert speed["real_time_factor"] == pytest.approx(speed["seconds"] / speed["audio_seconds"])
     assert speed["seconds"] > 0 and speed["cpu_seconds"] > 0 and speed["device"] == "cpu"
     assert speed["threads"] == torch.get_num_threads()
-    assert 0.05 < speed["peak_memory_gb"] <= peak_memory() / 1e9 + 1.0
+    assert 0.05 < speed["peak_memory_gb"] <= measure_peak_memory() / 1e9 + 1.0
     evaluate(plain := Noisy(), [batch(3)], seeds=[0])
     assert plain.calls == [3]
-    assert Stopwatch().summary()["real_time_factor"] is None
+    assert Stopwatch().summarise()["real_time_factor"] is None
 
 
 def test_memory_is_that_of_the_measured_calls() -> None:
@@ -249,4 +249,4 @@ def test_memory_on_cuda() -> None:
     with stopwatch.measure(1.0):
         held = torch.ones(50_000_000, device="cuda")
     del held
-    assert stopwatch.peak_memory_gb >= 0.2 and stopwatch.summary()["device"] == "cuda"
+    assert stopwatch.peak_memory_gb >= 0.2 and stopwatch.summarise()["device"] == "cuda"

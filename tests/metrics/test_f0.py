@@ -8,7 +8,7 @@ import mir_eval
 import numpy as np
 import pytest
 
-from src.metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, multipitch_scores, voice_scores
+from src.metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, score_multipitch, score_voice
 
 SATB = np.array([520.0, 390.0, 260.0, 130.0])
 
@@ -33,8 +33,8 @@ def shifted(f0: np.ndarray, cents: float) -> np.ndarray:
 
 def test_exact_tracks() -> None:
     f0 = choir()
-    assert multipitch_scores(f0, f0) == {"precision": 1.0, "recall": 1.0, "f_measure": 1.0}
-    scores = voice_scores(f0[:, 2], f0[:, 2])
+    assert score_multipitch(f0, f0) == {"precision": 1.0, "recall": 1.0, "f_measure": 1.0}
+    scores = score_voice(f0[:, 2], f0[:, 2])
     assert tuple(scores) == VOICE_SCORES
     for name in VOICE_SCORES:
         bad = name in ("voicing_false_alarm", "median_deviation_cents")
@@ -43,7 +43,7 @@ def test_exact_tracks() -> None:
 
 def test_octave_errors() -> None:
     f0 = choir()[:, 0]
-    scores = voice_scores(f0, 2 * f0)
+    scores = score_voice(f0, 2 * f0)
     assert scores["raw_pitch_accuracy"] == 0
     assert scores["raw_chroma_accuracy"] == 1
     assert scores["voicing_recall"] == 1
@@ -55,9 +55,9 @@ def test_swapped_voices_in_half_of_the_frames() -> None:
     f0 = np.tile(SATB, (1000, 1)).astype(np.float32)
     swapped = f0.copy()
     swapped[:500, :2] = f0[:500, 1::-1]
-    assert multipitch_scores(f0, swapped)["f_measure"] == 1
+    assert score_multipitch(f0, swapped)["f_measure"] == 1
     for j, accuracy in enumerate((0.5, 0.5, 1.0, 1.0)):
-        scores = voice_scores(f0[:, j], swapped[:, j])
+        scores = score_voice(f0[:, j], swapped[:, j])
         assert scores["raw_pitch_accuracy"] == accuracy
         assert scores["overall_accuracy"] == accuracy
         assert np.isnan(scores["voicing_false_alarm"])
@@ -69,8 +69,8 @@ def test_swapped_voices_in_half_of_the_frames() -> None:
 def test_tolerances(cents: float, coarse: int, fine: int) -> None:
     f0 = choir()
     estimate = shifted(f0, cents)
-    assert multipitch_scores(f0, estimate)["f_measure"] == pytest.approx(coarse, abs=0.1)
-    scores = voice_scores(f0[:, 1], estimate[:, 1])
+    assert score_multipitch(f0, estimate)["f_measure"] == pytest.approx(coarse, abs=0.1)
+    scores = score_voice(f0[:, 1], estimate[:, 1])
     assert (scores["raw_pitch_accuracy"], scores["raw_pitch_accuracy_20"]) == (coarse, fine)
     if coarse:
         assert scores["median_deviation_cents"] == pytest.approx(abs(cents), abs=1e-2)
@@ -81,29 +81,29 @@ def test_voicing_errors() -> None:
     estimate = f0.copy()
     estimate[:100] = 0
     estimate[-200:] = 300
-    scores = voice_scores(f0, estimate)
+    scores = score_voice(f0, estimate)
     assert scores["voicing_recall"] == 0.8
     assert scores["raw_pitch_accuracy"] == 0.8
     assert scores["voicing_false_alarm"] == 0.4
     assert scores["overall_accuracy"] == 0.7
-    found = multipitch_scores(f0[:, None], estimate[:, None])
+    found = score_multipitch(f0[:, None], estimate[:, None])
     assert (found["precision"], found["recall"]) == (pytest.approx(400 / 600), 0.8)
 
 
 def test_silence() -> None:
     f0, nothing = choir()[:, 0], np.zeros(1000, np.float32)
-    missed = voice_scores(f0, nothing)
+    missed = score_voice(f0, nothing)
     assert missed["raw_pitch_accuracy"] == missed["voicing_recall"] == 0
     assert missed["overall_accuracy"] == pytest.approx(np.mean(f0 == 0))
-    invented = voice_scores(nothing, f0)
+    invented = score_voice(nothing, f0)
     assert np.isnan(invented["raw_pitch_accuracy"])
     assert invented["voicing_false_alarm"] == pytest.approx(np.mean(f0 > 0))
     assert invented["overall_accuracy"] == pytest.approx(np.mean(f0 == 0))
-    agreed = voice_scores(nothing, nothing)
+    agreed = score_voice(nothing, nothing)
     assert agreed["overall_accuracy"] == 1
     assert agreed["voicing_false_alarm"] == 0
-    assert set(multipitch_scores(f0[:, None], nothing[:, None]).values()) == {0.0}
-    undefined = multipitch_scores(nothing[:, None], f0[:, None])
+    assert set(score_multipitch(f0[:, None], nothing[:, None]).values()) == {0.0}
+    undefined = score_multipitch(nothing[:, None], f0[:, None])
     assert all(np.isnan(undefined[name]) for name in MULTIPITCH_SCORES)
 
 
@@ -118,7 +118,7 @@ def test_agreement_with_mir_evals_own_evaluation() -> None:
     times = np.arange(len(f0)) * 0.016
     ragged = [[row[row > 0] for row in tracks.astype(float)] for tracks in (f0, estimate)]
     whole = mir_eval.multipitch.evaluate(times, ragged[0], times, ragged[1])
-    mine = multipitch_scores(f0, estimate)
+    mine = score_multipitch(f0, estimate)
     assert mine["precision"] == pytest.approx(whole["Precision"])
     assert mine["recall"] == pytest.approx(whole["Recall"])
     assert 0.3 < mine["precision"] < 0.95
@@ -126,7 +126,7 @@ def test_agreement_with_mir_evals_own_evaluation() -> None:
         one = mir_eval.melody.evaluate(
             times, f0[:, j].astype(float), times, estimate[:, j].astype(float)
         )
-        mine = voice_scores(f0[:, j], estimate[:, j])
+        mine = score_voice(f0[:, j], estimate[:, j])
         for name, theirs in (
             ("raw_pitch_accuracy", "Raw Pitch Accuracy"),
             ("raw_chroma_accuracy", "Raw Chroma Accuracy"),
@@ -141,13 +141,13 @@ def test_pitches_that_mir_eval_refuses_count_as_wrong() -> None:
     f0 = np.full((100, 1), 200, np.float32)
     estimate = np.where(np.arange(100) < 30, 7.5, 200).astype(np.float32)[:, None]
     estimate[99] = 7000
-    scores = multipitch_scores(f0, estimate)
+    scores = score_multipitch(f0, estimate)
     assert scores["precision"] == scores["recall"] == 0.69
-    assert voice_scores(f0[:, 0], estimate[:, 0])["raw_pitch_accuracy"] == 0.69
+    assert score_voice(f0[:, 0], estimate[:, 0])["raw_pitch_accuracy"] == 0.69
 
 
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"same N; got \[10, 4\] and \[9, 4\]"):
-        multipitch_scores(np.zeros((10, 4), np.float32), np.zeros((9, 4), np.float32))
+        score_multipitch(np.zeros((10, 4), np.float32), np.zeros((9, 4), np.float32))
     with pytest.raises(ValueError, match="same N"):
-        voice_scores(np.zeros((10, 4), np.float32), np.zeros((10, 4), np.float32))
+        score_voice(np.zeros((10, 4), np.float32), np.zeros((10, 4), np.float32))

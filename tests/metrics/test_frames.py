@@ -10,9 +10,9 @@ import torch
 
 from src.metrics.frames import (
     SILENCE_ENERGY,
+    cut_one_second_frames,
     frame_energy,
     mel_cepstral_distance,
-    one_second_frames,
     si_sdr,
     spectral_snr,
 )
@@ -97,7 +97,7 @@ def test_spectral_snr_ignores_phase() -> None:
 )
 def test_one_second_frames(n_samples: int, frames: int) -> None:
     x = torch.arange(2 * n_samples, dtype=torch.float32).view(2, n_samples)
-    cut = one_second_frames(x)
+    cut = cut_one_second_frames(x)
     assert cut.shape == (2, frames, 16_000)
     for n in range(frames):
         assert torch.equal(cut[:, n], x[:, n * 16_000 : (n + 1) * 16_000])

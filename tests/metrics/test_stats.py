@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from src.metrics.stats import COLUMNS, compare, describe, paired_unit
+from src.metrics.stats import COLUMNS, choose_paired_unit, compare, describe
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -42,13 +42,13 @@ def random(mean: float, spread: float, seed: int, **shape: object) -> pd.DataFra
 
 def test_unit_is_the_mixture_where_there_are_enough_in_common() -> None:
     seven, five = table(n_mixtures=7), table(n_mixtures=5)
-    assert paired_unit({"a": seven, "b": seven}) == "mixture"
-    assert paired_unit({"a": seven, "b": five}) == "excerpt"
+    assert choose_paired_unit({"a": seven, "b": seven}) == "mixture"
+    assert choose_paired_unit({"a": seven, "b": five}) == "excerpt"
     six = seven[seven["mixture"] != "mixture0"]
-    assert paired_unit({"a": seven, "b": six}) == "mixture"
-    assert paired_unit({"a": seven[seven["mixture"] != "mixture6"], "b": six}) == "excerpt"
+    assert choose_paired_unit({"a": seven, "b": six}) == "mixture"
+    assert choose_paired_unit({"a": seven[seven["mixture"] != "mixture6"], "b": six}) == "excerpt"
     silent = seven.assign(kept=~seven["mixture"].isin(["mixture0", "mixture1"]))
-    assert paired_unit({"a": silent}) == "excerpt"
+    assert choose_paired_unit({"a": silent}) == "excerpt"
 
 
 def test_description_of_kept_frames() -> None:

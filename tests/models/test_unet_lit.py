@@ -15,7 +15,7 @@ from src.errors import TrainingDivergedError
 from src.models.loading import CheckpointError, load_model
 from src.models.unet_lit import UnetSeparator, UnetTraining, choose_targets, extend_f0
 from src.train import train
-from src.training.wandb_logging import media
+from src.training.wandb_logging import build_media
 from tests.separating import separate
 from tests.tiny_training import compose_config, overrides, tiny_model, write_choir
 
@@ -137,7 +137,7 @@ def test_pictures_and_sounds_of_a_model_in_training() -> None:
     data = {key: value[:1] for key, value in data.items()}
     data["mixture"], data["sources"] = data["mixture"].repeat(1, 2), data["sources"].repeat(1, 1, 2)
     data["f0"] = data["f0"][..., :1].expand(-1, -1, 63)
-    content = media(tiny().eval(), data, 0)
+    content = build_media(tiny().eval(), data, 0)
     assert "audio/0/alto_synthesised" in content
 
 

@@ -11,14 +11,14 @@ from matplotlib.text import Text
 
 from src.metrics.stats import compare
 from src.reporting.figures import (
-    distribution_figure,
-    label_of,
-    outside,
-    paired_boxes_figure,
-    robustness_figure,
-    score_limits,
+    choose_score_limits,
+    count_outside,
+    draw_distributions,
+    draw_paired_boxes,
+    draw_robustness,
+    make_label,
 )
-from src.reporting.matrix import SHADES, cell_text, p_value_figure
+from src.reporting.matrix import SHADES, draw_p_values, format_cell
 from tests.reporting.fake_tables import frames_of
 
 RNG_SCORES = {
@@ -56,7 +56,7 @@ def assert_labels_apart(axes: Axes) -> None:
 
 
 def test_boxes_whiskers_medians_and_violins_are_where_they_belong() -> None:
-    figure = distribution_figure(RNG_SCORES, title="scores", axis="dB")
+    figure = draw_distributions(RNG_SCORES, title="scores", axis="dB")
     axes = figure.axes[0]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["a", "b", "c"]
     violins = axes.collections[:3]
@@ -82,21 +82,21 @@ def test_boxes_whiskers_medians_and_violins_are_where_they_belong() -> None:
 
 def test_outliers_far_away_are_cut_and_counted() -> None:
     values = [*RNG_SCORES.values()]
-    whole = score_limits(values)
-    assert outside(np.concatenate(values), whole) == 0
+    whole = choose_score_limits(values)
+    assert count_outside(np.concatenate(values), whole) == 0
     far = np.append(values[0], [-80.0, -75.0])
-    limits = score_limits([far, *values[1:]])
+    limits = choose_score_limits([far, *values[1:]])
     assert limits[0] > -40
-    assert outside(far, limits) == 2
+    assert count_outside(far, limits) == 2
 
 
 @pytest.mark.parametrize("values", [np.full(50, 3.0), np.array([1.0]), np.array([1.0, 2.0])])
 def test_degenerate_scores_still_draw(values: np.ndarray) -> None:
-    figure = distribution_figure({"flat": values, **RNG_SCORES}, title="t", axis="dB")
+    figure = draw_distributions({"flat": values, **RNG_SCORES}, title="t", axis="dB")
     figure.canvas.draw()
     low, high = figure.axes[0].get_ylim()
     assert low < values.min() <= values.max() < high
-    distribution_figure({"flat": values}, title="t", axis="dB").canvas.draw()
+    draw_distributions({"flat": values}, title="t", axis="dB").canvas.draw()
 
 
 NAMES = ("us_full", "us_small", "sv_full", "sv_small", "unet_full", "unet_small", "nmf1", "nmf2",
@@ -108,8 +108,8 @@ def test_labels_are_readable(names: tuple[str, ...]) -> None:
     values = {name: RNG_SCORES["a"] + i for i, name in enumerate(names)}
     pairs = {name: (v, v - 1) for name, v in values.items()}
     for figure in (
-        distribution_figure(values, title="t", axis="dB"),
-        paired_boxes_figure(pairs, title="t", axis="dB", names=("masked", "synthesised")),
+        draw_distributions(values, title="t", axis="dB"),
+        draw_paired_boxes(pairs, title="t", axis="dB", names=("masked", "synthesised")),
     ):
         assert_inside(figure)
         assert_labels_apart(figure.axes[0])
@@ -117,16 +117,16 @@ def test_labels_are_readable(names: tuple[str, ...]) -> None:
 
 def test_names_are_never_formulas() -> None:
     name = "a$b$ and {x} of a name that is much too long for a figure"
-    assert label_of("short") == "short"
-    assert len(label_of("x" * 99)) < 30
-    figure = distribution_figure({name: RNG_SCORES["a"]}, title="t", axis="dB")
+    assert make_label("short") == "short"
+    assert len(make_label("x" * 99)) < 30
+    figure = draw_distributions({name: RNG_SCORES["a"]}, title="t", axis="dB")
     figure.canvas.draw()
 
 
 def test_matrix_shows_every_pair_once_with_its_test() -> None:
     tables = {n: frames_of(4.0 + 2 * (i == 2), key=i) for i, n in enumerate("abcd")}
     pairs = compare(tables)
-    figure = p_value_figure(pairs, list(tables), column="p", title="t", letters=True)
+    figure = draw_p_values(pairs, list(tables), column="p", title="t", letters=True)
     axes = figure.axes[0]
     cells = {(t.get_position()[0], round(t.get_position()[1])): t for t in axes.texts[::2]}
     letters = [t.get_text() for t in axes.texts[1::2]]
@@ -134,7 +134,7 @@ def test_matrix_shows_every_pair_once_with_its_test() -> None:
     image = np.ma.filled(axes.images[0].get_array(), np.nan)
     for row, letter in zip(pairs.to_dict("records"), letters, strict=True):
         x, y = "abcd".index(row["a"]), "abcd".index(row["b"]) - 1
-        assert cells[x, y].get_text() == cell_text(row["p"])
+        assert cells[x, y].get_text() == format_cell(row["p"])
         assert image[y, x] == row["p"]
         assert letter == row["test"][0]
     assert np.isnan(image[0, 1:]).all()
@@ -152,7 +152,7 @@ def test_matrix_fits_its_figure(n: int) -> None:
             for b in names[i + 1 :]
         ]
     )
-    figure = p_value_figure(pairs, names, column="p", title="t", letters=True)
+    figure = draw_p_values(pairs, names, column="p", title="t", letters=True)
     assert_inside(figure)
     axes = figure.axes[0]
     cell = axes.transData.transform([(0, 0), (1, 1)])
@@ -163,11 +163,11 @@ def test_matrix_fits_its_figure(n: int) -> None:
 
 
 def test_p_values_are_never_shown_smaller_than_they_are() -> None:
-    shown = [cell_text(p) for p in (0.9, 0.0512, 0.003, 9e-4, 3e-5, 1e-5, 1e-300, 0.0)]
+    shown = [format_cell(p) for p in (0.9, 0.0512, 0.003, 9e-4, 3e-5, 1e-5, 1e-300, 0.0)]
     assert shown == ["0.90", "0.051", "0.003", "<1e-3", "<1e-4", "<1e-4", "<1e-99", "<1e-99"]
     assert len(set(SHADES)) == 5
     missing = pd.DataFrame([{"a": "x", "b": "y", "p": np.nan, "test": ""}])
-    figure = p_value_figure(missing, ["x", "y"], column="p", title="t", letters=True)
+    figure = draw_p_values(missing, ["x", "y"], column="p", title="t", letters=True)
     figure.canvas.draw()
     assert [t.get_text() for t in figure.axes[0].texts] == ["\u2013"]
 
@@ -182,7 +182,7 @@ def test_robustness_panels_and_curves() -> None:
             if not (kind == "swap_rate" and label == "comb")
         ]
     )
-    figure = robustness_figure(table, title="t", axis="SI-SDR (dB)")
+    figure = draw_robustness(table, title="t", axis="SI-SDR (dB)")
     assert len(figure.axes) == 4
     offset, octave, swap, _ = figure.axes
     assert len(octave.lines) == 12 and len(swap.lines) == 11
@@ -195,4 +195,4 @@ def test_robustness_panels_and_curves() -> None:
     assert swap.lines[-1].get_color() == octave.lines[-1].get_color()
     assert [t.get_text() for t in figure.legends[0].get_texts()] == list(NAMES)
     assert_inside(figure)
-    robustness_figure(table[:3], title="t", axis="dB").canvas.draw()
+    draw_robustness(table[:3], title="t", axis="dB").canvas.draw()

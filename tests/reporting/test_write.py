@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from src.metrics.tables import EvaluationTable, read_tables
-from src.reporting.provenance import command_line
+from src.reporting.provenance import quote_command
 from src.reporting.write import write_report
 from tests.reporting.fake_tables import frames_of, speed, two_methods, write_table
 
@@ -227,4 +227,4 @@ def test_provenance_names_settings_but_no_folders_of_this_machine(
     (command,) = page.text["pre"]
     assert command == """umss report 'tables=["in/my run"]' output=out overwrite=true"""
     assert "/home" not in Path("out/report.html").read_text()
-    assert command_line(["tables=[a/*]"]) == "umss report 'tables=[a/*]'"
+    assert quote_command(["tables=[a/*]"]) == "umss report 'tables=[a/*]'"

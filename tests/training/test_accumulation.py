@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from src.training.accumulation import share_of_step
+from src.training.accumulation import compute_step_share
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_every_excerpt_of_a_step_counts_the_same(
         step = batches[first : first + accumulate]
         n_step = sum(map(len, step))
         for offset, batch in enumerate(step):
-            share = share_of_step(
+            share = compute_step_share(
                 first + offset, accumulate=accumulate, batch_size=batch_size, n_items=n_items
             )
             # A batch's own mean counts 1 / len(batch) per excerpt.

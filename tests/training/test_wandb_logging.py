@@ -19,11 +19,11 @@ from src.training.wandb_logging import (
     COLUMNS,
     MediaLogger,
     build_logger,
+    build_media,
     finish_runs,
+    is_logged_in,
     log_report,
-    logged_in,
-    media,
-    table_rows,
+    tabulate_scores,
 )
 from tests.tiny_training import compose_config, overrides, tiny_model, write_choir
 
@@ -51,17 +51,17 @@ def choir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_credentials_are_found_without_asking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not logged_in()
+    assert not is_logged_in()
     file = tmp_path / "netrc"
     file.write_text("machine api.wandb.ai login user password not-a-key\n")
     file.chmod(0o600)
-    assert logged_in()
+    assert is_logged_in()
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
-    assert not logged_in()
+    assert not is_logged_in()
     file.write_text("machine \n broken")
-    assert not logged_in()
+    assert not is_logged_in()
     monkeypatch.setenv("WANDB_API_KEY", "not-a-key")
-    assert logged_in()
+    assert is_logged_in()
 
 
 def test_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,19 +102,19 @@ def first_batch(choir: Path) -> dict[str, Any]:
 def test_table_scores_perfect_estimates_highest(choir: Path) -> None:
     batch = first_batch(choir)
     worse = batch["sources"] + 0.1 * torch.randn(1, generator=torch.Generator().manual_seed(0))
-    rows = table_rows(batch, batch["sources"] + 1e-4, worse, epoch=7)
+    rows = tabulate_scores(batch, batch["sources"] + 1e-4, worse, epoch=7)
     assert len(rows) == 8
     row = dict(zip(COLUMNS, rows[0], strict=True))
     assert (row["epoch"], row["song"], row["voice"]) == (7, "two", "soprano")
     assert row["si_sdr"] > row["si_sdr_comb"]
     silent = {**batch, "sources": torch.zeros_like(batch["sources"])}
-    assert table_rows(silent, worse, worse, epoch=0)[0][-2:] == [None, None]
+    assert tabulate_scores(silent, worse, worse, epoch=0)[0][-2:] == [None, None]
 
 
 def test_media_of_every_voice(choir: Path) -> None:
     torch.manual_seed(0)
     batch = first_batch(choir)
-    content = media(tiny_model(), batch, epoch=3)
+    content = build_media(tiny_model(), batch, epoch=3)
     voices = ("soprano", "alto", "tenor", "bass")
     for b in (0, 1):
         for name in ("mixture", "resynthesised", *voices):

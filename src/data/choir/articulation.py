@@ -24,15 +24,15 @@ class Segment:
     vowel: tuple[float, float, float]
 
 
-def _formants(vowel: str, last: bool = False) -> tuple[float, float, float]:
+def _find_formants(vowel: str, last: bool = False) -> tuple[float, float, float]:
     return VOWELS[GLIDES[vowel][1 if last else 0]] if vowel in GLIDES else VOWELS[vowel]
 
 
-def _sounds(names: tuple[str, ...]) -> list[Sound]:
+def _list_sounds(names: tuple[str, ...]) -> list[Sound]:
     return [sound for name in names for sound in CONSONANTS[name]]
 
 
-def _seconds(sounds: list[Sound]) -> float:
+def _sum_seconds(sounds: list[Sound]) -> float:
     return sum(sound.seconds for sound in sounds)
 
 
@@ -48,7 +48,7 @@ def _lay(
 
 
 def articulate(phrase: list[SungNote]) -> list[Segment]:
-    """Segments of a phrase, without gaps from its first consonant to its last.
+    """Turn the notes of a phrase into segments, without gaps from its first to its last sound.
 
     The consonants that open a syllable end where its note begins, so the vowel is on the beat;
     those that close it come before the consonants of the next. Where a syllable is too short,
@@ -56,36 +56,36 @@ def articulate(phrase: list[SungNote]) -> list[Segment]:
     """
     heads = [i for i, note in enumerate(phrase) if note.syllable is not None]
     syllables: list[Syllable] = [s for note in phrase if (s := note.syllable) is not None]
-    onsets = [_sounds(syllable.onset) for syllable in syllables]
+    onsets = [_list_sounds(syllable.onset) for syllable in syllables]
     segments: list[Segment] = []
     scale = 1.0
     for k, (head, syllable) in enumerate(zip(heads, syllables, strict=True)):
         start = phrase[head].start
         stop = phrase[heads[k + 1]].start if k + 1 < len(heads) else phrase[-1].end
-        coda = _sounds(syllable.coda)
+        coda = _list_sounds(syllable.coda)
         following = onsets[k + 1] if k + 1 < len(heads) else []
-        wanted = _seconds(coda) + _seconds(following)
+        wanted = _sum_seconds(coda) + _sum_seconds(following)
         if k == 0:
-            opening = _formants(syllable.vowel)
-            segments += _lay(onsets[0], start - _seconds(onsets[0]), 1.0, opening)
+            opening = _find_formants(syllable.vowel)
+            segments += _lay(onsets[0], start - _sum_seconds(onsets[0]), 1.0, opening)
         scale = min(1.0, LARGEST_SHARE * (stop - start) / wanted) if wanted > 0 else 1.0
         vowel_end = stop - wanted * scale
         glide = min(GLIDE_SECONDS, 0.4 * (vowel_end - start)) if syllable.vowel in GLIDES else 0.0
-        target = _formants(syllable.vowel)
-        closing = _formants(syllable.vowel, last=True)
+        target = _find_formants(syllable.vowel)
+        closing = _find_formants(syllable.vowel, last=True)
         sound = Sound(vowel_end - start, voice=1.0)
         segments.append(Segment(start, vowel_end - glide, sound, target))
         if glide > 0:
             segments.append(Segment(vowel_end - glide, vowel_end, sound, closing))
         segments += _lay(coda, vowel_end, scale, closing)
         if following:
-            colour = _formants(syllables[k + 1].vowel)
-            segments += _lay(following, vowel_end + _seconds(coda) * scale, scale, colour)
+            colour = _find_formants(syllables[k + 1].vowel)
+            segments += _lay(following, vowel_end + _sum_seconds(coda) * scale, scale, colour)
     return segments
 
 
-def inhalation(after: float, before: float, rng: np.random.Generator) -> Segment | None:
-    """A breath in the gap between `after` and `before` seconds; None if there is no time for it."""
+def inhale(after: float, before: float, rng: np.random.Generator) -> Segment | None:
+    """Place a breath in the gap between `after` and `before` seconds; None if it is too short."""
     start, end = after + 0.10, before - 0.06
     start = max(start, end - rng.uniform(0.28, 0.50))
     if end - start < 0.12:

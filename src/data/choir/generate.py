@@ -1,4 +1,4 @@
-"""Sings a chorale: the one function the rest of the project calls."""
+"""Sings a chorale; the rest of the project calls only `generate_song`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from scipy.signal import firwin, upfirdn
 
 from ...errors import UmssError
-from .articulation import Segment, articulate, inhalation
+from .articulation import Segment, articulate, inhale
 from .pieces import PIECES, find_piece
 from .room import place
-from .score import PARTS, Note, phrase_ends, read_score
-from .singers import Singer, random_singer, singers_of
+from .score import PARTS, Note, find_phrase_ends, read_score
+from .singers import Singer, draw_singer, list_singers
 from .timing import Conductor, conduct, sing
-from .tracks import Tracks, control_tracks
-from .voice import BLOCK, CONTROL_RATE, SYNTH_RATE, pulse_table, render, upper_lift
+from .tracks import Tracks, build_tracks
+from .voice import BLOCK, CONTROL_RATE, SYNTH_RATE, build_pulse_table, design_upper_lift, render
 
 SONGS: tuple[str, ...] = tuple(piece.name for piece in PIECES)
 
@@ -47,12 +47,12 @@ class GeneratedSong:
     f0: np.ndarray
 
 
-def _rng(name: str, seed: int, *purpose: int) -> np.random.Generator:
+def _make_rng(name: str, seed: int, *purpose: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode()), *purpose])
 
 
 def _decimate(samples: np.ndarray, rate: int) -> np.ndarray:
-    """From SYNTH_RATE to `rate` by a linear-phase low-pass whose delay is taken out."""
+    """Decimate from SYNTH_RATE to `rate` Hz with a linear-phase low-pass; its delay is removed."""
     factor = SYNTH_RATE // rate
     half = 24 * factor
     taps = firwin(2 * half + 1, 0.94 / factor, window=("kaiser", 9.0)).astype(np.float32)
@@ -65,18 +65,18 @@ def _decimate(samples: np.ndarray, rate: int) -> np.ndarray:
 def _render(tracks: Tracks, singer: Singer, rng: np.random.Generator) -> np.ndarray:
     """float32 [C * BLOCK] at SYNTH_RATE."""
     n = tracks.coefs.shape[0] * BLOCK
-    table, peaks = pulse_table()
+    table, peaks = build_pulse_table()
     return render(
         tracks.f0, tracks.rd, tracks.voice, tracks.breath, tracks.hiss, tracks.coefs,
         tracks.zero, tracks.hiss_coefs,
         rng.standard_normal(n, np.float32), rng.standard_normal(n, np.float32),
         np.clip(rng.normal(0, singer.jitter, 8192), -0.02, 0.02),
         np.clip(rng.normal(0, singer.shimmer, 8192), -0.2, 0.2),
-        table, peaks, upper_lift(singer.tract),
+        table, peaks, design_upper_lift(singer.tract),
     )  # fmt: skip
 
 
-def _f0_at_frames(tracks: Tracks, n_samples: int, rate: int) -> np.ndarray:
+def _sample_f0(tracks: Tracks, n_samples: int, rate: int) -> np.ndarray:
     time = np.arange(-(-n_samples // HOP)) * HOP / rate * CONTROL_RATE
     grid = np.arange(tracks.f0.shape[0])
     f0 = np.interp(time, grid, tracks.f0)
@@ -92,20 +92,20 @@ def _sing_part(
     rate: int,
     rngs: tuple[np.random.Generator, np.random.Generator, np.random.Generator],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One stem float32 [T] (any level) and its F0 float32 [N]."""
+    """Sing one stem, float32 [T] (any level), and its F0, float32 [N] in Hz."""
     performance, noise, room = rngs
     phrases = sing(notes, held, conductor, singer, performance)
     segments: list[Segment] = []
     quiet_since = 0.0
     for phrase in phrases:
         sung = articulate(phrase)
-        breath = inhalation(quiet_since, sung[0].start, performance)
+        breath = inhale(quiet_since, sung[0].start, performance)
         segments += [*([breath] if breath else []), *sung]
         quiet_since = sung[-1].end
-    tracks = control_tracks(phrases, segments, singer, seconds, performance)
+    tracks = build_tracks(phrases, segments, singer, seconds, performance)
     dry = _decimate(_render(tracks, singer, noise), rate)
     wet = place(dry, singer.seat, rate, room)
-    return wet.astype(np.float32), _f0_at_frames(tracks, dry.shape[0], rate)
+    return wet.astype(np.float32), _sample_f0(tracks, dry.shape[0], rate)
 
 
 def _mix_levels(stems: np.ndarray, f0: np.ndarray) -> np.ndarray:
@@ -151,37 +151,37 @@ def generate_song(
     ------
     KeyError
         unknown name; the message lists the names there are.
-    ValueError
+    UmssError
         unsupported rate.
     """
     piece = find_piece(name)
     if rate not in (8000, 16000, 32000):
         raise UmssError(f"rate must be 8000, 16000 or 32000 Hz, not {rate}")
     parts = read_score(piece.source)
-    held = phrase_ends(parts)
+    held = find_phrase_ends(parts)
     length = max(part[-1].end for part in parts)
     tempo = piece.tempo
-    choice = _rng(name, seed, 1)
+    choice = _make_rng(name, seed, 1)
     if vary:
-        singers = [random_singer(part, choice) for part in PARTS]
+        singers = [draw_singer(part, choice) for part in PARTS]
         tempo *= float(choice.uniform(0.8, 1.25))
         steps = int(choice.integers(-5, 6))
         parts = tuple(tuple(replace(n, midi=n.midi + steps) for n in part) for part in parts)
     else:
-        singers = [pool[int(choice.integers(len(pool)))] for pool in map(singers_of, PARTS)]
-    conductor = conduct(length, tempo, held, _rng(name, seed, 0))
+        singers = [pool[int(choice.integers(len(pool)))] for pool in map(list_singers, PARTS)]
+    conductor = conduct(length, tempo, held, _make_rng(name, seed, 0))
     seconds = round(conductor.end + TAIL, 2)
     if max_seconds is not None:
         seconds = min(seconds, max_seconds)
     sung = [
         _sing_part(
             notes, held, conductor, singer, seconds, rate,
-            (_rng(name, seed, 2, i), _rng(name, seed, 3, i), _rng(name, seed, 4, i)),
+            (_make_rng(name, seed, 2, i), _make_rng(name, seed, 3, i), _make_rng(name, seed, 4, i)),
         )
         for i, (notes, singer) in enumerate(zip(parts, singers, strict=True))
     ]  # fmt: skip
     f0 = np.stack([track for _, track in sung])
     audio = _mix_levels(np.stack([stem for stem, _ in sung]), f0)
-    floor = _rng(name, seed, 5).standard_normal(audio.shape, np.float32)
+    floor = _make_rng(name, seed, 5).standard_normal(audio.shape, np.float32)
     audio = audio + np.float32(10 ** (FLOOR_DB / 20)) * floor
     return GeneratedSong(name, PARTS, tuple(singer.number for singer in singers), audio, f0)

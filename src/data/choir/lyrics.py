@@ -41,7 +41,7 @@ _CODAS = (
 )  # fmt: skip
 
 
-def _consonants(text: str, rules: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+def _spell_consonants(text: str, rules: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     ordered = sorted(rules, key=lambda rule: -len(rule[0]))
     sounds: list[str] = []
     while text:
@@ -58,7 +58,7 @@ def _consonants(text: str, rules: tuple[tuple[str, str], ...]) -> tuple[str, ...
 
 
 def spell(text: str, *, stressed: bool = True) -> Syllable:
-    """Sounds of a written syllable by simple rules of German; no dictionary.
+    """Find the sounds of a written syllable by simple rules of German, without a dictionary.
 
     Parameters
     ----------
@@ -69,12 +69,12 @@ def spell(text: str, *, stressed: bool = True) -> Syllable:
     text = re.sub(r"[^a-zäöüß]", "", text)
     match = re.search("|".join(spelling for spelling, _ in _NUCLEI), text)
     if match is None:
-        return Syllable(_consonants(text, _ONSETS), "@", ())
+        return Syllable(_spell_consonants(text, _ONSETS), "@", ())
     before, after = text[: match.start()], text[match.end() :]
     vowel = dict(_NUCLEI)[match.group()]
-    # an h only lengthens the vowel before it, and so makes it no closed syllable
+    # an h only lengthens the vowel before it, so it does not close the syllable
     closed = len(re.sub(r"sch|ch|ck", "xx", after)) >= 2 and not after.startswith("h")
-    coda = _consonants(after, _CODAS)
+    coda = _spell_consonants(after, _CODAS)
     if match.group() == "e" and not stressed:
         if after == "r":
             vowel, coda = "6", ()
@@ -88,14 +88,14 @@ def spell(text: str, *, stressed: bool = True) -> Syllable:
         coda = tuple("x" if sound == "C" else sound for sound in coda)
     if after == "g" and match.group() == "i":
         coda = ("C",)
-    onset = _consonants(before, _ONSETS)
+    onset = _spell_consonants(before, _ONSETS)
     if not stressed and before in ("st", "sp"):  # only words begin with the sound of "sch"
         onset = ("s", before[1])
     return Syllable(onset, vowel, coda)
 
 
-def made_up_syllable(rng: np.random.Generator) -> Syllable:
-    """A plausible syllable for a part without text, drawn from `rng`."""
+def make_up_syllable(rng: np.random.Generator) -> Syllable:
+    """Draw a plausible syllable for a part without text."""
     onsets = ("", "m", "n", "l", "r", "d", "g", "b", "h", "f", "s", "t", "k", "v", "j", "S")
     codas = ("", "", "", "n", "s", "t", "l", "m", "C")
     vowels = tuple(VOWELS) + tuple(GLIDES)

@@ -66,7 +66,7 @@ _LABIAL = (300.0, 850.0, 2250.0)
 _VELAR = (300.0, 2000.0, 2350.0)
 
 
-def _stop(
+def _build_stop(
     voiced: bool,
     locus: tuple[float, float, float],
     burst: float,
@@ -106,10 +106,10 @@ CONSONANTS: dict[str, tuple[Sound, ...]] = {
     "r": (Sound(0.020, voice=0.65, formants=(450, 1300, 2100), pull=0.7),
           Sound(0.014, voice=0.20, formants=(400, 1350, 2200), pull=0.7),
           Sound(0.020, voice=0.65, formants=(450, 1300, 2100), pull=0.7)),
-    "p": _stop(False, _LABIAL, 0.025, 0.20, (900, 2500)),
-    "t": _stop(False, _ALVEOLAR, 0.030, 0.45, (4000, 5800)),
-    "k": _stop(False, _VELAR, 0.035, 0.40, (1800, 3800)),
-    "b": _stop(True, _LABIAL, 0.0, 0.20, (900, 2500)),
-    "d": _stop(True, _ALVEOLAR, 0.0, 0.40, (3800, 5600)),
-    "g": _stop(True, _VELAR, 0.0, 0.35, (1700, 3600)),
+    "p": _build_stop(False, _LABIAL, 0.025, 0.20, (900, 2500)),
+    "t": _build_stop(False, _ALVEOLAR, 0.030, 0.45, (4000, 5800)),
+    "k": _build_stop(False, _VELAR, 0.035, 0.40, (1800, 3800)),
+    "b": _build_stop(True, _LABIAL, 0.0, 0.20, (900, 2500)),
+    "d": _build_stop(True, _ALVEOLAR, 0.0, 0.40, (3800, 5600)),
+    "g": _build_stop(True, _VELAR, 0.0, 0.35, (1700, 3600)),
 }  # fmt: skip

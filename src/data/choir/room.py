@@ -11,7 +11,7 @@ WET_DB = -13.0  # energy of everything but the direct sound, relative to it
 
 
 def impulse_response(seat: float, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Response from one place to the microphone, direct sound at sample 0.
+    """Draw the impulse response from one place to the microphone; the direct sound is at sample 0.
 
     Parameters
     ----------
@@ -38,5 +38,5 @@ def impulse_response(seat: float, rate: int, rng: np.random.Generator) -> np.nda
 
 
 def place(dry: np.ndarray, seat: float, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """`dry` [T] heard in the room, float64 [T]; the tail beyond T is cut off."""
+    """Add the room to `dry` [T]: float64 [T]; the reverberation beyond T is cut off."""
     return oaconvolve(dry, impulse_response(seat, rate, rng))[: dry.shape[0]]

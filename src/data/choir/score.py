@@ -33,10 +33,10 @@ class Note:
 
 
 class ScoreError(UmssError):
-    """A chorale is not what the synthesiser can sing."""
+    """A chorale that the synthesiser cannot sing."""
 
 
-def _notes_of(part: Any) -> tuple[Note, ...]:
+def _read_notes(part: Any) -> tuple[Note, ...]:
     notes = []
     for element in part.stripTies().flatten().notes:
         if element.quarterLength == 0:  # grace note
@@ -60,9 +60,8 @@ def _notes_of(part: Any) -> tuple[Note, ...]:
 def _spread_text(leader: tuple[Note, ...], follower: tuple[Note, ...]) -> tuple[Note, ...]:
     """Give `follower` the leader's syllables: each to the first free note at or after its onset.
 
-    A note that begins before any syllable does begins with the first one; notes without a
-    syllable of their own are melismas. A syllable that finds the part holding one note until the
-    next syllable is left out.
+    A note before the first syllable gets the first syllable. Notes without a syllable continue the
+    one before (melisma). A syllable is left out if the part holds one note until the next syllable.
     """
     sung = [(note.start, note.syllable, note.stressed) for note in leader if note.syllable]
     result = []
@@ -83,7 +82,7 @@ def _spread_text(leader: tuple[Note, ...], follower: tuple[Note, ...]) -> tuple[
 
 @cache
 def read_score(source: str) -> tuple[tuple[Note, ...], ...]:
-    """Four parts, highest first, all with text; fermatas of the soprano are in every part.
+    """Read four parts, highest first, all with text; the soprano's fermatas are in every part.
 
     Parameters
     ----------
@@ -107,15 +106,15 @@ def read_score(source: str) -> tuple[tuple[Note, ...], ...]:
             f"{source}: cannot be read from music21's corpus ({error}); "
             "reinstall the music21 package with its corpus"
         ) from error
-    parts = [_notes_of(part) for part in score.parts]
+    parts = [_read_notes(part) for part in score.parts]
     if len(parts) != len(PARTS) or not all(parts):
         raise ScoreError(f"{source}: {len(parts)} parts instead of four; take another piece")
     soprano = parts[0]
     return (soprano, *(_spread_text(soprano, part) for part in parts[1:]))
 
 
-def phrase_ends(parts: tuple[tuple[Note, ...], ...]) -> tuple[tuple[float, float], ...]:
-    """Held notes of the soprano as (start, end) in quarter notes; the last note is always one."""
+def find_phrase_ends(parts: tuple[tuple[Note, ...], ...]) -> tuple[tuple[float, float], ...]:
+    """Find held notes of the soprano, (start, end) in quarter notes; always with the last note."""
     held = {(note.start, note.end) for note in parts[0] if note.fermata}
     held.add((parts[0][-1].start, parts[0][-1].end))
     return tuple(sorted(held))

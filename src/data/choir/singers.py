@@ -86,18 +86,18 @@ SINGERS: tuple[Singer, ...] = (
 )  # fmt: skip
 
 
-def singers_of(part: str) -> tuple[Singer, ...]:
-    """All singers of a part, in the order of their numbers."""
+def list_singers(part: str) -> tuple[Singer, ...]:
+    """List the singers of a part, in the order of their numbers."""
     return tuple(singer for singer in SINGERS if singer.part == part)
 
 
-def random_singer(part: str, rng: np.random.Generator) -> Singer:
-    """A singer who was never hand-set, for training sets that need many different voices.
+def draw_singer(part: str, rng: np.random.Generator) -> Singer:
+    """Draw a random singer, for training sets that need many different voices.
 
-    Ranges go a little beyond those of the hand-set singers, chiefly towards less control: more
+    Ranges are slightly wider than those of the hand-set singers, mainly towards less control: more
     vibrato, drift and mistuning, more breath.
     """
-    tracts = [singer.tract for singer in singers_of(part)]
+    tracts = [singer.tract for singer in list_singers(part)]
     u = rng.uniform
     return Singer(
         part=part,

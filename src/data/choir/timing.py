@@ -1,4 +1,4 @@
-"""From the beats of a score to the seconds at which one singer sings."""
+"""Converts the beats of a score to the times at which one singer sings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .lyrics import Syllable, made_up_syllable, spell
+from .lyrics import Syllable, make_up_syllable, spell
 from .score import Note
 from .singers import Singer
 
@@ -46,13 +46,14 @@ class Conductor:
 
     @property
     def end(self) -> float:
+        """End of the piece, seconds."""
         return float(self.seconds[-1])
 
 
 def conduct(
     length: float, tempo: float, held: tuple[tuple[float, float], ...], rng: np.random.Generator
 ) -> Conductor:
-    """Tempo map with slow rubato, a slight ritard before fermatas, and held fermatas.
+    """Draw a tempo map with slow rubato, a slight ritardando before fermatas, and held fermatas.
 
     Parameters
     ----------
@@ -73,8 +74,10 @@ def conduct(
     return Conductor(beats, seconds)
 
 
-def _phrases(notes: tuple[Note, ...], held: tuple[tuple[float, float], ...]) -> list[list[Note]]:
-    """Groups of notes sung on one breath: split at rests and where a fermata's note ends."""
+def _split_phrases(
+    notes: tuple[Note, ...], held: tuple[tuple[float, float], ...]
+) -> list[list[Note]]:
+    """Split notes into phrases sung on one breath, at rests and after fermatas."""
     ends = {end for _, end in held}
     groups: list[list[Note]] = [[]]
     for index, note in enumerate(notes):
@@ -94,9 +97,9 @@ def sing(
     singer: Singer,
     rng: np.random.Generator,
 ) -> list[list[SungNote]]:
-    """Phrases of one singer, with his or her own timing, breaths left free between phrases."""
+    """Time the phrases of one singer, with gaps for breaths between them."""
     phrases = []
-    for group in _phrases(notes, held):
+    for group in _split_phrases(notes, held):
         jitter = rng.normal(0, singer.looseness, len(group))
         jitter[0] = 1.4 * jitter[0]
         starts = conductor(np.array([note.start for note in group])) + singer.early
@@ -112,7 +115,7 @@ def sing(
             if note.syllable is not None:
                 syllable: Syllable | None = spell(note.syllable, stressed=note.stressed)
             elif i == 0:
-                syllable = made_up_syllable(rng)
+                syllable = make_up_syllable(rng)
             else:
                 syllable = None
             place = (starts[i] - starts[0]) / max(stop - starts[0], 0.1)

@@ -12,9 +12,9 @@ from .articulation import Segment
 from .phonemes import BANDWIDTHS, N_FORMANTS, UPPER_FORMANTS
 from .singers import Singer
 from .timing import SungNote
-from .voice import CONTROL_RATE, resonator
+from .voice import CONTROL_RATE, design_resonator
 
-VOICED = 0.02  # below this share of full voice there is no F0 to speak of
+VOICED = 0.02  # below this share of full voice a frame counts as unvoiced
 NASAL_POLE = 270.0  # Hz
 
 
@@ -44,20 +44,20 @@ def _wander(n: int, seconds: float, rng: np.random.Generator) -> np.ndarray:
     return lfilter([1.0], [1.0, -pole], noise, zi=np.array([start]))[0]
 
 
-def _index(seconds: float, n: int) -> int:
+def _to_index(seconds: float, n: int) -> int:
     return min(max(round(seconds * CONTROL_RATE), 0), n)
 
 
-def pitch(
+def draw_pitch(
     phrases: list[list[SungNote]], singer: Singer, n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Instantaneous F0 in Hz, float64 [n]: notes, portamento, vibrato, drift, intonation."""
+    """Draw the F0 in Hz, float64 [n]: notes, portamento, vibrato, drift, intonation."""
     cents = np.zeros(n)
     extent = np.zeros(n)
     previous = 0
     for phrase in phrases:
         for note in phrase:
-            start, end = _index(note.start, n), _index(note.end, n)
+            start, end = _to_index(note.start, n), _to_index(note.end, n)
             target = 100.0 * (note.midi - 69) + rng.normal(singer.tuning, singer.mistune)
             scoop = rng.uniform(40, 130) if note.first else rng.uniform(0, 12)
             cents[previous:] = target  # the consonants before a note already have its pitch
@@ -88,20 +88,20 @@ def pitch(
     return 440.0 * 2 ** (total / 1200)
 
 
-def loudness(phrases: list[list[SungNote]], n: int, rng: np.random.Generator) -> np.ndarray:
-    """Dynamics in dB, float64 [n]: an arch over each phrase, a swell on notes, high is louder."""
+def draw_loudness(phrases: list[list[SungNote]], n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the dynamics in dB, float64 [n]: arches over phrases, swells on notes; high is loud."""
     level = np.full(n, -12.0)
     for phrase in phrases:
         arch = rng.uniform(-2.0, 1.0)
         middle = float(np.mean([note.midi for note in phrase]))
         for note in phrase:
-            start, end = _index(note.start, n), _index(note.end, n)
+            start, end = _to_index(note.start, n), _to_index(note.end, n)
             inside = np.linspace(0, 1, max(end - start, 1))[: end - start]
             base = arch - 6.0 * (note.place - 0.55) ** 2 * 4 + 0.35 * (note.midi - middle)
             level[start:end] = base + 1.5 * np.sin(np.pi * inside**0.7) + rng.normal(0, 0.7)
-        opening = _index(phrase[0].start, n)
+        opening = _to_index(phrase[0].start, n)
         level[max(opening - 200, 0) : opening] = level[min(opening, n - 1)]
-        closing = _index(phrase[-1].end, n)
+        closing = _to_index(phrase[-1].end, n)
         level[closing : closing + 200] = level[max(closing - 1, 0)]
     return gaussian_filter1d(level, 45.0) + 0.8 * _wander(n, 0.25, rng)
 
@@ -111,7 +111,7 @@ def _fill(segments: list[Segment], singer: Singer, n: int) -> dict[str, np.ndarr
     formants = np.tile(np.array([500.0, 1500.0, 2500.0]), (n, 1))
     hz, bw = np.tile([3000.0, 5000.0], (n, 1)), np.tile([1500.0, 2000.0], (n, 1))
     for segment in segments:
-        here = slice(_index(segment.start, n), _index(segment.end, n))
+        here = slice(_to_index(segment.start, n), _to_index(segment.end, n))
         sound = segment.sound
         tracks["voice"][here] = sound.voice
         tracks["breath"][here] = sound.breath
@@ -127,8 +127,8 @@ def _fill(segments: list[Segment], singer: Singer, n: int) -> dict[str, np.ndarr
     return tracks
 
 
-def _tract(fill: dict[str, np.ndarray], f0: np.ndarray, singer: Singer) -> np.ndarray:
-    """Cascade coefficients float64 [C, N_FORMANTS + 1, 3]; the last section is the nasal pole."""
+def _shape_tract(fill: dict[str, np.ndarray], f0: np.ndarray, singer: Singer) -> np.ndarray:
+    """Cascade coefficients, float64 [C, N_FORMANTS + 1, 3]; the last section is the nasal pole."""
     n = f0.shape[0]
     hz = np.empty((n, N_FORMANTS))
     hz[:, :3] = fill["formants"]
@@ -144,42 +144,42 @@ def _tract(fill: dict[str, np.ndarray], f0: np.ndarray, singer: Singer) -> np.nd
     bw[:, 2:5] *= 1 - 0.4 * singer.ring
     bw[:, 0] += 0.06 * np.maximum(hz[:, 0] - 400, 0)
     coefs = np.empty((n, N_FORMANTS + 1, 3))
-    coefs[:, :N_FORMANTS] = np.stack(resonator(hz, bw), axis=-1)
-    pole = np.stack(resonator(np.full(n, NASAL_POLE), np.full(n, 110.0)), axis=-1)
+    coefs[:, :N_FORMANTS] = np.stack(design_resonator(hz, bw), axis=-1)
+    pole = np.stack(design_resonator(np.full(n, NASAL_POLE), np.full(n, 110.0)), axis=-1)
     coefs[:, N_FORMANTS] = pole
     return coefs
 
 
-def _nasal_zero(nasal: np.ndarray) -> np.ndarray:
+def _place_nasal_zero(nasal: np.ndarray) -> np.ndarray:
     """The antiresonator cancels the nasal pole for oral sounds and moves up for nasal ones."""
     hz = gaussian_filter1d(np.where(nasal > 0, nasal, NASAL_POLE), 8.0)
     width = 110.0 + 40.0 * (hz - NASAL_POLE) / 1000
-    return np.stack(resonator(hz, width), axis=-1)
+    return np.stack(design_resonator(hz, width), axis=-1)
 
 
-def _bandpasses(hz: np.ndarray, bw: np.ndarray) -> np.ndarray:
-    _, b, c = resonator(hz, bw)
+def _design_bandpasses(hz: np.ndarray, bw: np.ndarray) -> np.ndarray:
+    _, b, c = design_resonator(hz, bw)
     gain = (1 + c) / 2  # 1 at the centre frequency
     gain[:, 1] *= 0.7
     return np.stack([gain, b, c], axis=-1)
 
 
-def control_tracks(
+def build_tracks(
     phrases: list[list[SungNote]],
     segments: list[Segment],
     singer: Singer,
     seconds: float,
     rng: np.random.Generator,
 ) -> Tracks:
-    """All control tracks for `seconds` of one singer; draws only from `rng`."""
+    """Build all control tracks for `seconds` of one singer; random numbers come only from `rng`."""
     n = round(seconds * CONTROL_RATE) + 1
-    f0 = pitch(phrases, singer, n, rng)
-    level = loudness(phrases, n, rng)
+    f0 = draw_pitch(phrases, singer, n, rng)
+    level = draw_loudness(phrases, n, rng)
     gain = 10 ** (level / 20)
     fill = _fill(segments, singer, n)
     voice = fill["voice"]
     for phrase in phrases:  # phrases end softly
-        closing = _index(phrase[-1].end, n)
+        closing = _to_index(phrase[-1].end, n)
         fade = np.arange(closing - max(closing - 110, 0))
         voice[closing - fade.shape[0] : closing] *= np.cos(0.5 * np.pi * fade / 110) ** 0.7
     voice = gaussian_filter1d(voice, 7.0)
@@ -194,7 +194,7 @@ def control_tracks(
         voice=voice * gain,
         breath=breath * gain,
         hiss=gaussian_filter1d(fill["hiss"], 5.0) * gain,
-        coefs=_tract(fill, f0, singer)[:-1],
-        zero=_nasal_zero(fill["nasal"])[:-1],
-        hiss_coefs=_bandpasses(fill["hiss_hz"], fill["hiss_bw"])[:-1],
+        coefs=_shape_tract(fill, f0, singer)[:-1],
+        zero=_place_nasal_zero(fill["nasal"])[:-1],
+        hiss_coefs=_design_bandpasses(fill["hiss_hz"], fill["hiss_bw"])[:-1],
     )

@@ -25,8 +25,8 @@ RD_MIN, RD_MAX, RD_STEP = 0.3, 2.7, 0.05
 TABLE_SIZE = 2048
 
 
-def lf_flow(rd: float, n_points: int) -> np.ndarray:
-    """Glottal flow of one period by the LF model, shape parameter Rd.
+def compute_lf_flow(rd: float, n_points: int) -> np.ndarray:
+    """Compute the glottal flow of one period by the LF model, shape parameter Rd.
 
     Parameters
     ----------
@@ -60,23 +60,25 @@ def lf_flow(rd: float, n_points: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def pulse_table() -> tuple[np.ndarray, np.ndarray]:
-    """Flows for all Rd: float64 [R, TABLE_SIZE + 1], and the peak of each, float64 [R]."""
+def build_pulse_table() -> tuple[np.ndarray, np.ndarray]:
+    """Build flows for all Rd, float64 [R, TABLE_SIZE + 1], and the peak of each, float64 [R]."""
     n_rows = round((RD_MAX - RD_MIN) / RD_STEP) + 1
-    rows = np.stack([lf_flow(RD_MIN + RD_STEP * i, TABLE_SIZE) for i in range(n_rows)])
+    rows = np.stack([compute_lf_flow(RD_MIN + RD_STEP * i, TABLE_SIZE) for i in range(n_rows)])
     return rows, rows.max(axis=1)
 
 
-def resonator(hz: np.ndarray, bandwidth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def design_resonator(
+    hz: np.ndarray, bandwidth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Klatt's digital resonator y = a x + b y1 + c y2, gain 1 at 0 Hz; arrays of any shape."""
     c = -np.exp(-2 * np.pi * bandwidth / SYNTH_RATE)
     b = 2 * np.exp(-np.pi * bandwidth / SYNTH_RATE) * np.cos(2 * np.pi * hz / SYNTH_RATE)
     return 1 - b - c, b, c
 
 
-def upper_lift(tract: float) -> np.ndarray:
+def design_upper_lift(tract: float) -> np.ndarray:
     """Coefficients (a, b, c) of the antiresonator at LIFT_HZ times `tract`, float64 [3]."""
-    return np.array(resonator(np.array(LIFT_HZ * tract), np.array(LIFT_BANDWIDTH * tract)))
+    return np.array(design_resonator(np.array(LIFT_HZ * tract), np.array(LIFT_BANDWIDTH * tract)))
 
 
 @njit(cache=True)
@@ -94,7 +96,7 @@ def render(  # type: ignore[no-untyped-def]
     hiss_coefs : float64 [C, 2, 3] two parallel bandpasses (gain, b, c)
     noise, hiss_noise : float32 [C * BLOCK] white noise, unit variance
     jitter, shimmer : float64 [M] relative deviations, one per glottal cycle (cyclic)
-    table, peaks : of `pulse_table`
+    table, peaks : of `build_pulse_table`
     lift : float64 [3] antiresonator for the missing upper formants
 
     Returns

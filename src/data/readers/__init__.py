@@ -27,7 +27,7 @@ READERS: dict[str, type[Reader]] = {
 
 
 def build_reader(name: str, root: str | Path | None = None, **options: Any) -> Reader:
-    """The reader of that name.
+    """Build the reader of that name.
 
     Args:
         name: a key of `READERS`.

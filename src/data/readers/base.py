@@ -1,4 +1,4 @@
-"""What a data set is: songs of named voices, one stem per voice and singer, optional F0."""
+"""The interface of data sets: songs of named parts, one stem per part and singer, optional F0."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VOICE_ORDER = (
 
 
 class DataError(UmssError):
-    """Data that cannot be used; the message names the place and the remedy."""
+    """Data that cannot be used; the message names the file or setting and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class StemAudio:
     Attributes:
         audio: float32 [T], mono, 16 kHz.
         rate: sample rate of the file, Hz.
-        clipped: number of samples in flat tops at full scale in the file.
+        clipped: number of clipped samples in the file, see `count_clipped`.
     """
 
     audio: NDArray[np.float32]
@@ -82,8 +82,8 @@ class Reader(ABC):
 
     Attributes:
         name: short name, as in conf/data.
-        license: licence of the data, for the summary of `src.prepare`.
-        f0_kinds: kinds of F0 the data set can serve: "cached" (tracks of mixtures lying with it),
+        license: licence of the data, shown by `src.prepare`.
+        f0_kinds: kinds of F0 that the data set has: "cached" (tracks of mixtures, stored with it),
             "exact" (known from synthesis), "stems" (estimated from the isolated stems).
     """
 
@@ -93,7 +93,7 @@ class Reader(ABC):
 
     @classmethod
     def root_options(cls, root: str | Path | None) -> dict[str, Any]:
-        """The reader's options that stem from `data.root`; without files of its own it has none."""
+        """Options of the reader that come from `data.root`; empty if it reads no files."""
         return {}
 
     @abstractmethod
@@ -125,7 +125,7 @@ class Reader(ABC):
         return {}
 
     def location(self) -> str:
-        """Where the data lie, for messages and for the name of the prepared folder."""
+        """Place of the data, for messages and for the name of the prepared folder."""
         return self.name
 
     def song_seconds(self, song: Song, shortest: int) -> int | None:
@@ -146,7 +146,7 @@ class Reader(ABC):
         return []
 
     def cached_f0(self, song: Song, keys: Sequence[StemKey]) -> NDArray[np.float32] | None:
-        """F0 tracks lying with the data set for exactly this mixture.
+        """F0 tracks that the data set stores for exactly this mixture.
 
         Returns:
             float32 [N, J] in Hz on the 16-ms grid, columns in the order of `keys` (highest part
@@ -189,7 +189,7 @@ class FileReader(Reader):
         """The root itself.
 
         Raises:
-            DataError: there is none.
+            DataError: no root is given.
         """
         if root is None:
             raise DataError(f"data={cls.name} needs data.root=FOLDER")
@@ -217,11 +217,11 @@ class FileReader(Reader):
     def fingerprint(self, song: Song) -> dict[str, Any]:
         """Path below the root, size and modification time of every source file."""
         paths = [stem.path for stem in song.stems if stem.path is not None]
-        return file_stamps([*paths, *self.extra_files(song)], self.root)
+        return stamp_files([*paths, *self.extra_files(song)], self.root)
 
 
-def file_stamps(paths: Iterable[Path], root: Path) -> dict[str, Any]:
-    """{path below root: [bytes, mtime in ns]} of every file."""
+def stamp_files(paths: Iterable[Path], root: Path) -> dict[str, Any]:
+    """Stamp every file: {path below root: [size in bytes, modification time in ns]}."""
     stamps = {}
     for path in sorted(paths):
         stat = path.stat()
@@ -230,7 +230,7 @@ def file_stamps(paths: Iterable[Path], root: Path) -> dict[str, Any]:
 
 
 def count_clipped(channels: NDArray[np.float32]) -> int:
-    """Samples [channels, T] in runs of three or more equal values at full scale (flat tops)."""
+    """Count samples of [channels, T] in runs of three or more equal values at full scale."""
     peak = np.abs(channels).max(initial=0.0)
     if peak < 0.99:
         return 0
@@ -244,8 +244,8 @@ def count_clipped(channels: NDArray[np.float32]) -> int:
     return total
 
 
-def audio_files(folder: Path) -> list[Path]:
-    """Audio files directly in a folder, by name; hidden files are ignored."""
+def list_audio_files(folder: Path) -> list[Path]:
+    """List audio files directly in a folder, by name; hidden files are ignored."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -255,15 +255,15 @@ def audio_files(folder: Path) -> list[Path]:
     )
 
 
-def song_folders(folder: Path) -> list[Path]:
-    """Sub-folders by name; hidden ones and archive leftovers are ignored."""
+def list_song_folders(folder: Path) -> list[Path]:
+    """List sub-folders by name; hidden ones and leftovers of archives are ignored."""
     return sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
     )
 
 
-def unique_parts(files: Iterable[Path]) -> dict[str, Path]:
-    """{lower-case file stem: path}.
+def index_parts(files: Iterable[Path]) -> dict[str, Path]:
+    """Index files by part name: {lower-case file name without ending: path}.
 
     Raises:
         DataError: two files hold the same voice (soprano.wav and soprano.flac).
@@ -278,7 +278,11 @@ def unique_parts(files: Iterable[Path]) -> dict[str, Path]:
 
 
 def check_song_names(songs: Sequence[Song], where: str) -> list[Song]:
-    """The songs, if there are any and their names differ; else DataError."""
+    """Return the songs if there are any and their names differ.
+
+    Raises:
+        DataError: no songs, or two of the same name.
+    """
     if not songs:
         raise DataError(f"{where}: no songs found")
     for first, second in itertools.combinations(songs, 2):

@@ -15,10 +15,10 @@ from .base import (
     FileReader,
     Song,
     Stem,
-    audio_files,
     check_song_names,
-    song_folders,
-    unique_parts,
+    index_parts,
+    list_audio_files,
+    list_song_folders,
 )
 
 COLLECTIONS = {
@@ -46,9 +46,9 @@ class BcbqReader(FileReader):
         self._songs = check_song_names(
             sorted(
                 (
-                    self._song(code, folder)
+                    self._build_song(code, folder)
                     for code in present
-                    for folder in song_folders(self.root / code)
+                    for folder in list_song_folders(self.root / code)
                 ),
                 key=lambda song: song.name,
             ),
@@ -59,12 +59,12 @@ class BcbqReader(FileReader):
         """Songs of BC, then of BQ, by number."""
         return list(self._songs)
 
-    def _song(self, code: str, folder: Path) -> Song:
+    def _build_song(self, code: str, folder: Path) -> Song:
         match = re.match(r"(\d+)", folder.name)
         if match is None:
             raise DataError(f"{folder}: the name must start with the song's number, e.g. 08_title")
         parts = COLLECTIONS[code]
-        files = unique_parts(audio_files(folder))
+        files = index_parts(list_audio_files(folder))
         missing = [part for part in parts if part not in files]
         if missing:
             raise DataError(f"{folder}: no {' and no '.join(missing)} (expected {self.layout})")

@@ -18,9 +18,9 @@ from .base import (
     FileReader,
     Song,
     Stem,
-    audio_files,
     check_song_names,
-    song_folders,
+    list_audio_files,
+    list_song_folders,
 )
 
 
@@ -37,10 +37,12 @@ class ChoralSynthReader(FileReader):
 
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
-        pieces = [f for f in song_folders(self.root) if (f / "voices").is_dir()]
+        pieces = [f for f in list_song_folders(self.root) if (f / "voices").is_dir()]
         if not pieces:
             raise DataError(f"{self.root}: no pieces in it (expected {self.layout})")
-        self._songs = check_song_names([self._song(piece) for piece in pieces], str(self.root))
+        self._songs = check_song_names(
+            [self._build_song(piece) for piece in pieces], str(self.root)
+        )
 
     def songs(self) -> list[Song]:
         """The pieces, by name."""
@@ -50,17 +52,17 @@ class ChoralSynthReader(FileReader):
         """info.json, which names the parts."""
         return [self.root / song.name / "info.json"]
 
-    def _song(self, piece: Path) -> Song:
-        files = {_plain(path.stem): path for path in audio_files(piece / "voices")}
+    def _build_song(self, piece: Path) -> Song:
+        files = {_simplify(path.stem): path for path in list_audio_files(piece / "voices")}
         if not files:
             raise DataError(f"{piece / 'voices'}: no audio files in it (expected {self.layout})")
         found = []
-        for position, (name, kind) in enumerate(_voices(piece / "info.json")):
+        for position, (name, kind) in enumerate(_read_voices(piece / "info.json")):
             if kind == "accompaniment":
                 continue
             if kind not in VOICE_ORDER:
                 raise DataError(f"{piece / 'info.json'}: part {name!r} has unknown type {kind!r}")
-            path = files.pop(_plain(name), None)
+            path = files.pop(_simplify(name), None)
             if path is None:
                 raise DataError(f"{piece}: no audio for part {name!r} of info.json in voices/")
             found.append((VOICE_ORDER.index(kind), position, kind, path))
@@ -74,8 +76,8 @@ class ChoralSynthReader(FileReader):
         return Song(piece.name, parts, tuple(stems))
 
 
-def _voices(path: Path) -> list[tuple[str, str]]:
-    """(name, type) of every part in info.json."""
+def _read_voices(path: Path) -> list[tuple[str, str]]:
+    """Read (name, type) of every part in info.json."""
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         return [(str(part["name"]), str(part["type"])) for part in info["parts"]]
@@ -85,5 +87,5 @@ def _voices(path: Path) -> list[tuple[str, str]]:
         raise DataError(f"{path}: not a list of parts with name and type ({error!r})") from error
 
 
-def _plain(name: str) -> str:
+def _simplify(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -5,10 +5,11 @@ Three songs, four parts, four singers per part, each recorded alone. Two layouts
 (a) flat: `{part}_{singer}.{flac,wav}` in a folder (or its sub-folder `audio`), one folder per song;
 (b) the Zenodo archive: `CSD_{ER,LI,ND}_{part}_{singer}.wav` anywhere below the root.
 
-Multi-F0 tracks of mixtures may lie beside the audio, `f0_mixtures/cuesta_assigned_{J}_singers.npz`
-(in the song's folder or the root), one array per mixture: key `soprano_1+alto_2+...` in any
-order of parts, value float32 [N, J] in Hz, columns from the highest part to the lowest whatever
-the order in the key, frame n at 16 n ms, 0 = silent.
+Multi-F0 tracks of mixtures may be stored with the audio,
+`f0_mixtures/cuesta_assigned_{J}_singers.npz` (in the song's folder or the root), one array per
+mixture: key `soprano_1+alto_2+...` in any order of parts, value float32 [N, J] in Hz, frame n at 16
+n ms, 0 = silent. Columns always run from the highest part to the lowest, also if the key has
+another order.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class CsdReader(FileReader):
 
     def extra_files(self, song: Song) -> list[Path]:
         """The .npz files of the song."""
-        return self._npz_files(song)
+        return self._find_npz_files(song)
 
     def _find_songs(self) -> list[Song]:
         found: dict[str, dict[StemKey, Path]] = {}
@@ -123,7 +124,7 @@ class CsdReader(FileReader):
                 folder = path.parent.parent if path.parent.name == "audio" else path.parent
                 if path.parent == self.root:
                     folder = self.root
-                name = _song_name(folder)
+                name = _name_song(folder)
             else:
                 continue
             key = (PART_ALIASES[match["part"].lower()], str(int(match["singer"])))
@@ -145,10 +146,10 @@ class CsdReader(FileReader):
                     f"{missing[0]}_{min(key[1] for key in stems)} beside the other stems"
                 )
         return check_song_names(
-            [_song(name, stems) for name, stems in sorted(found.items())], str(self.root)
+            [_build_song(name, stems) for name, stems in sorted(found.items())], str(self.root)
         )
 
-    def _npz_files(self, song: Song) -> list[Path]:
+    def _find_npz_files(self, song: Song) -> list[Path]:
         folders = [
             self._folders[song.name] / "f0_mixtures",
             self._folders[song.name].parent / "f0_mixtures",
@@ -167,16 +168,16 @@ class CsdReader(FileReader):
         return sorted({path for folder in inside for path in folder.glob("*_singers.npz")})
 
     def _find_archives(self, song: Song) -> list[dict[frozenset[StemKey], NDArray[np.float32]]]:
-        return [_read_npz(path) for path in self._npz_files(song)]
+        return [_read_npz(path) for path in self._find_npz_files(song)]
 
 
-def _song(name: str, stems: dict[StemKey, Path]) -> Song:
+def _build_song(name: str, stems: dict[StemKey, Path]) -> Song:
     ordered = sorted(stems, key=lambda key: (PARTS.index(key[0]), int(key[1])))
     return Song(name, PARTS, tuple(Stem(*key, stems[key]) for key in ordered))
 
 
-def _song_name(folder: Path) -> str:
-    """Known title contained in the folder's name (accents and spaces aside), else that name."""
+def _name_song(folder: Path) -> str:
+    """Name a song by the known title in the folder's name (without accents), else by that name."""
     plain = unicodedata.normalize("NFKD", folder.name).encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     letters = plain.replace("_", "")

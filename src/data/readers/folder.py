@@ -18,10 +18,10 @@ from .base import (
     FileReader,
     Song,
     Stem,
-    audio_files,
     check_song_names,
-    song_folders,
-    unique_parts,
+    index_parts,
+    list_audio_files,
+    list_song_folders,
 )
 
 
@@ -41,13 +41,13 @@ class FolderReader(FileReader):
     def __init__(self, root: str | Path, parts: Sequence[str] | None = None) -> None:
         super().__init__(root)
         self.parts = None if parts is None else [str(part).lower() for part in parts]
-        folders = song_folders(self.root)
+        folders = list_song_folders(self.root)
         if not folders:
             raise DataError(
                 f"{self.root}: no song folders in it (expected {self.layout}); move the files of "
                 "a song into a folder of its own"
             )
-        self._songs = check_song_names([self._song(f) for f in folders], str(self.root))
+        self._songs = check_song_names([self._build_song(f) for f in folders], str(self.root))
 
     def songs(self) -> list[Song]:
         """One song per folder, by name."""
@@ -57,8 +57,8 @@ class FolderReader(FileReader):
         """The order of the voices."""
         return {"parts": self.parts}
 
-    def _song(self, folder: Path) -> Song:
-        files = unique_parts(audio_files(folder))
+    def _build_song(self, folder: Path) -> Song:
+        files = index_parts(list_audio_files(folder))
         if not files:
             raise DataError(f"{folder}: no audio files in it (expected {self.layout})")
         ranks = {part: self._rank(folder, part) for part in files}

@@ -16,12 +16,12 @@ PARTS = ("soprano", "alto", "tenor", "bass")
 
 
 class GeneratedReader(Reader):
-    """Chorales sung on the fly; exact F0 known; needs neither files nor network.
+    """Chorales synthesised when needed, with exact F0; needs neither files nor network.
 
     Args:
         seed: seed of the performance (singers, timing, intonation, room).
         max_seconds: sing only the beginning of every chorale; None = all.
-        vary: other keys, tempi and singers than the usual (see `generate_song`).
+        vary: random keys, tempi and singers (see `generate_song`).
     """
 
     name = "generated"
@@ -49,13 +49,13 @@ class GeneratedReader(Reader):
         return StemAudio(sung.audio[sung.parts.index(stem.part)], RATE, 0)
 
     def exact_f0(self, song: Song, stem: Stem) -> NDArray[np.float32] | None:
-        """The F0 that was sung, float32 [N] Hz."""
+        """F0 of the synthesis, float32 [N] in Hz."""
         sung = self._sing(song)
         track: NDArray[np.float32] = sung.f0[sung.parts.index(stem.part)]
         return track
 
     def fingerprint(self, song: Song) -> dict[str, Any]:
-        """The synthesiser's source code: a changed synthesiser sings anew."""
+        """Digest of the synthesiser's source code, so that songs are made again when it changes."""
         folder = Path(__file__).parents[1] / "choir"
         sources = sorted(
             p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts
@@ -67,7 +67,7 @@ class GeneratedReader(Reader):
         return {"choir": digest.hexdigest()}
 
     def _sing(self, song: Song) -> GeneratedSong:
-        # The four stems of a song are asked for one after the other, so one performance is kept.
+        # The four stems of a song are read one after the other, so the last song is kept.
         if self._sung is None or self._sung.name != song.name:
             if song.name not in SONGS:
                 raise DataError(f"generated: no chorale called {song.name!r}")

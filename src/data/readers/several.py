@@ -1,8 +1,8 @@
 """Several data sets as one, e.g. real and generated choirs in one training.
 
-Every data set has a label, and its songs are called `label.song`, e.g. `csd.nino_dios`: so are they
-named in `data.split` (all songs of a label: `csd.*`), in `data.singers` and in results. Labels hold
-no dot, so songs of different data sets never share a name.
+Every data set has a label, and its songs are called `label.song`, e.g. `csd.nino_dios`, also in
+`data.split` (all songs of a label: `csd.*`), in `data.singers` and in results. Labels contain no
+dot, so songs of different data sets never share a name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FIELD = "data.reader.options.readers"
 
 
 class SeveralReader(Reader):
-    """Joins data sets; whatever concerns a song is asked of the reader that it comes from.
+    """Joins data sets; questions about a song are passed to the reader of its data set.
 
     Args:
         readers: {label: {"name": ..., "root": ..., "options": {...}}} in the order of the songs:
@@ -47,11 +47,11 @@ class SeveralReader(Reader):
             for song in reader.songs()
         }
         self.license = "; ".join(f"{label}: {r.license}" for label, r in self._readers.items())
-        self.f0_kinds = _common_kinds(self._readers.values())
+        self.f0_kinds = _find_common_kinds(self._readers.values())
 
     @classmethod
     def root_options(cls, root: str | Path | None) -> dict[str, Any]:
-        """Nothing: every data set has a folder of its own.
+        """Empty, because every data set has its own folder.
 
         Raises:
             DataError: a root is given.
@@ -68,11 +68,11 @@ class SeveralReader(Reader):
         return [Song(name, own.parts, own.stems) for name, (_, own) in self._origins.items()]
 
     def options(self) -> dict[str, Any]:
-        """Label, reader and options of every data set; a list, for their order matters."""
+        """Label, reader and options of every data set, as a list, because their order matters."""
         return {"readers": [[label, r.name, r.options()] for label, r in self._readers.items()]}
 
     def location(self) -> str:
-        """All locations. Quoted, so that no two joins read the same."""
+        """All locations, quoted, so that different lists never give the same text."""
         return ", ".join(f"{label}={r.location()!r}" for label, r in self._readers.items())
 
     def read_stem(self, song: Song, stem: Stem) -> StemAudio:
@@ -135,7 +135,7 @@ def _build(label: Any, choice: Any) -> Reader:
         ) from error
 
 
-def _common_kinds(readers: Iterable[Reader]) -> tuple[str, ...]:
-    """Kinds of F0 that all readers serve; exact F0 also serves where cached F0 is asked for."""
+def _find_common_kinds(readers: Iterable[Reader]) -> tuple[str, ...]:
+    """Find the kinds of F0 that all readers have; exact F0 also counts as cached F0."""
     served = [{*r.f0_kinds, *(["cached"] if "exact" in r.f0_kinds else [])} for r in readers]
     return tuple(kind for kind in ("cached", "exact", "stems") if all(kind in s for s in served))

@@ -32,7 +32,7 @@ CONTEXT_FRAMES = 4 * 2 + 4 * 1
 
 
 class LateDeep(nn.Module):
-    """The network: two branches of one shape, joined late.
+    """The network: two branches with the same layers, joined late.
 
     Args:
         weights: arrays named as in the published network.
@@ -40,8 +40,8 @@ class LateDeep(nn.Module):
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()
-        self.magnitude = _branch(weights, "magnitude.")
-        self.phase_differential = _branch(weights, "phase_differential.")
+        self.magnitude = _build_branch(weights, "magnitude.")
+        self.phase_differential = _build_branch(weights, "phase_differential.")
         self.joint = nn.Sequential(
             weights.conv("conv7.", (3, 3, 64, 64)),
             nn.ReLU(inplace=True),
@@ -61,7 +61,7 @@ class LateDeep(nn.Module):
         """The network with the weights of an .npz file.
 
         Raises:
-            ValueError: the file is missing or holds other weights; the message says what to do.
+            UmssError: the file is missing or holds other weights; the message says what to do.
         """
         return cls(Weights(path))
 
@@ -75,7 +75,7 @@ class LateDeep(nn.Module):
         return torch.sigmoid(self.joint(torch.cat(branches, dim=1))[:, 0])
 
 
-def _branch(weights: Weights, name: str) -> nn.Sequential:
+def _build_branch(weights: Weights, name: str) -> nn.Sequential:
     layers: list[nn.Module] = [weights.norm(f"{name}bn0.", len(HARMONICS))]
     channels = len(HARMONICS)
     for index, width in enumerate((16, 32, 32, 32), start=1):
@@ -97,8 +97,8 @@ def _branch(weights: Weights, name: str) -> nn.Sequential:
 class CuestaLateDeep(SalienceModel):
     """Salience of voices on 360 bins of 20 cents from 32.7 Hz, a frame every 256 / 22 050 s.
 
-    A recording is computed in chunks of frames that overlap by what the network sees around a
-    frame, so that memory stays bounded and the result does not depend on the chunks.
+    A recording is computed in chunks of frames that overlap by the network's receptive field, so
+    that memory stays bounded and the result does not depend on the chunks.
 
     Args:
         weights: .npz file made by `umss published-weights`.
@@ -106,7 +106,7 @@ class CuestaLateDeep(SalienceModel):
         device: where HCQT and network run.
 
     Raises:
-        ValueError: the weights are missing or wrong, or `chunk_frames` is not positive.
+        UmssError: the weights are missing or wrong, or `chunk_frames` is not positive.
     """
 
     def __init__(self, weights: str | Path, chunk_frames: int = 128, device: str = "cpu") -> None:

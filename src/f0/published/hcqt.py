@@ -1,7 +1,7 @@
 """Harmonic constant-Q transform: one CQT per harmonic, so that the partials of a voice line up.
 
 Computed as librosa's CQT is, octave by octave on decimated audio, but for any range of frames, so
-that a long recording never lies in memory as one large spectrogram.
+that a long recording is never in memory as one large spectrogram.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def frame_times(n_frames: int) -> NDArray[np.float64]:
 
 
 def count_frames(n_samples: int) -> int:
-    """Number of frames N of a recording of T samples, as librosa counts them."""
+    """Count the frames N of a recording of T samples, as librosa does."""
     return 1 + n_samples // HOP
 
 
@@ -56,8 +56,8 @@ class _Octave:
     rows: tuple[tuple[int, int], ...]  # (index of the harmonic, its octave)
 
 
-def _octaves() -> list[_Octave]:
-    """All octaves of all harmonics; those that harmonics 1 and 2 have in common only once."""
+def _list_octaves() -> list[_Octave]:
+    """List the octaves of all harmonics; those shared by harmonics 1 and 2 only once."""
     octaves = []
     for harmonics in ((1, 2), (3,), (4,), (5,)):
         count = OCTAVES + len(harmonics) - 1
@@ -89,10 +89,10 @@ class HarmonicCqt(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.octaves = _octaves()
+        self.octaves = _list_octaves()
         steps = 2.0 ** (np.arange(BINS_PER_OCTAVE) / BINS_PER_OCTAVE)
         for index, octave in enumerate(self.octaves):
-            kernel = _kernel(octave.lowest * steps, octave.level)
+            kernel = _build_kernel(octave.lowest * steps, octave.level)
             self.register_buffer(f"kernel_{index}", kernel, persistent=False)
 
     def decimate(self, audio: Tensor) -> list[Tensor]:
@@ -121,7 +121,7 @@ class HarmonicCqt(nn.Module):
             signal, hop = pyramid[octave.level], HOP >> octave.level
             for start in range(first, last, BLOCK_FRAMES):
                 stop = min(start + BLOCK_FRAMES, last)
-                frames = _frames(signal, start, stop, hop, kernel.shape[0])
+                frames = _cut_frames(signal, start, stop, hop, kernel.shape[0])
                 parts = torch.matmul(frames, kernel).unflatten(-1, (2, BINS_PER_OCTAVE))
                 response = torch.complex(parts[..., 0, :], parts[..., 1, :]).transpose(1, 2)
                 for harmonic, row in octave.rows:
@@ -172,8 +172,8 @@ class HarmonicCqt(nn.Module):
         return self.features(pyramid, self.peak(pyramid, n_frames), 0, n_frames)
 
 
-def _kernel(frequencies: NDArray[np.float64], level: int) -> Tensor:
-    """Real and imaginary parts of the filters as a matrix, float32 [K, 2 * bins].
+def _build_kernel(frequencies: NDArray[np.float64], level: int) -> Tensor:
+    """Build the filters as a matrix of real and imaginary parts, float32 [K, 2 * bins].
 
     Normalised as in librosa: a sine of amplitude a gives a / 2 times the square root of the
     filter's length in samples at 22 050 Hz.
@@ -192,7 +192,7 @@ def _kernel(frequencies: NDArray[np.float64], level: int) -> Tensor:
 
 
 def _halve(signal: Tensor) -> Tensor:
-    """[B, T] at half its rate; flat to 0.8 and silent from 1.04 of the new Nyquist frequency."""
+    """Decimate [B, T] by 2; the filter passes up to 0.8 and stops from 1.04 of the new Nyquist."""
     # In pieces, because the convolution inside takes many times the memory of its input.
     n_samples = signal.shape[-1]
     parts = []
@@ -211,8 +211,8 @@ def _halve(signal: Tensor) -> Tensor:
     return torch.cat(parts, dim=-1)
 
 
-def _frames(signal: Tensor, first: int, last: int, hop: int, length: int) -> Tensor:
-    """Frames [B, N, K] of a signal [B, T], frame n centred on sample n * hop, zeros outside."""
+def _cut_frames(signal: Tensor, first: int, last: int, hop: int, length: int) -> Tensor:
+    """Cut a signal [B, T] into frames [B, N, K], frame n centred on n * hop, zeros outside."""
     start = first * hop - length // 2
     stop = (last - 1) * hop - length // 2 + length
     inside = signal[:, max(start, 0) : max(min(stop, signal.shape[-1]), 0)]

@@ -1,8 +1,8 @@
-"""The paper's assignment of pitches to singers: sorted where it is plain, continuous elsewhere.
+"""The paper's assignment of pitches to singers: by order where it is clear, else by continuity.
 
-Where a frame holds exactly J pitches, the lowest belongs to the lowest voice and so on, because
-voices seldom cross. A run of frames with fewer or more pitches is filled from its ends: each frame
-takes the assignment that moves least, in Hz, from the frame before (or after) it.
+If a frame holds exactly J pitches, the lowest belongs to the lowest voice and so on, because voices
+rarely cross. A run of frames with fewer or more pitches is filled from its ends: each frame takes
+the assignment that moves least, in Hz, from the frame before (or after) it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ...errors import UmssError
 from ..peaks import pick_peaks
 from ..salience import Assigner, Salience
 
-# Up to this many assignments of a frame are all compared, the first of equals wins, as published;
-# more than these (eight singers, or fifteen pitches) are solved as a linear assignment problem.
+# Up to this number, all assignments of a frame are compared and the first of equals wins, as
+# published; more (eight singers, or fifteen pitches) are solved as a linear assignment problem.
 MOST_COMPARED = 5040
 
 
 class PaperAssigner(Assigner):
-    """Peaks above a threshold, given to singers by the paper's heuristic.
+    """Assigns peaks above a threshold to singers by the paper's heuristic.
 
     Args:
-        threshold: least salience of a pitch; 0.5 is what Cuesta et al. chose for their network.
+        threshold: smallest salience of a pitch; 0.5 is what Cuesta et al. chose for their network.
     """
 
     def __init__(self, threshold: float = 0.5) -> None:
@@ -43,13 +43,13 @@ class PaperAssigner(Assigner):
         audio: NDArray[np.float32] | None = None,
         prior: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """Tracks [N, J]; see `Assigner`. The audio is not looked at."""
+        """Tracks [N, J]; see `Assigner`. The audio is ignored."""
         self.refuse_prior(prior)
         return assign(pick_peaks(salience, self.threshold), n_singers).astype(np.float32)
 
 
 def assign(peaks: list[NDArray[np.float64]], n_singers: int) -> NDArray[np.float64]:
-    """Give the pitches of each frame to J singers.
+    """Assign the pitches of each frame to J singers.
 
     Args:
         peaks: N arrays of frequencies in Hz.
@@ -59,22 +59,22 @@ def assign(peaks: list[NDArray[np.float64]], n_singers: int) -> NDArray[np.float
         [N, J] in Hz, 0 = silent, from the highest voice to the lowest.
 
     Raises:
-        ValueError: `n_singers` is not positive.
+        UmssError: `n_singers` is not positive.
     """
     if n_singers < 1:
         raise UmssError(f"n_singers must be positive, got {n_singers}")
     heuristic = _Heuristic(peaks, n_singers)
-    for first, last in heuristic.runs():
+    for first, last in heuristic.find_runs():
         heuristic.fill(first, last)
     return heuristic.tracks[:, ::-1].copy()
 
 
 def resample_like_published(tracks: NDArray[np.float64], n_frames: int) -> NDArray[np.float32]:
-    """Tracks [N, J] stretched to `n_frames` frames as the published tracks were.
+    """Stretch tracks [N, J] to `n_frames` frames as the published tracks were.
 
-    Interpolates linearly across the ends of notes as well, which leaves values on the way to 0 Hz,
-    and maps the whole span of the input to that of the output, whatever its times are. Of use only
-    for comparison; `F0Contours.resample` does better.
+    Interpolates linearly across the ends of notes as well, which leaves values between F0 and 0 Hz,
+    and maps the first and last input frame to the first and last output frame, whatever their
+    times are. Use it only for comparison; `F0Contours.resample` is better.
     """
     position = (np.arange(n_frames) + 0.5) * len(tracks) / n_frames - 0.5
     source = np.arange(len(tracks))
@@ -96,7 +96,7 @@ class _Heuristic:
         self.n_singers = n_singers
         self.tracks = np.zeros((len(peaks), n_singers))
         self.labels = [_label(len(pitches), n_singers) for pitches in peaks]
-        self.pitches = [_padded(pitches, n_singers) for pitches in peaks]
+        self.pitches = [_pad(pitches, n_singers) for pitches in peaks]
         for frame, label in enumerate(self.labels):
             if label is _Label.FULL:
                 self.tracks[frame] = self.pitches[frame]
@@ -105,8 +105,8 @@ class _Heuristic:
         # Passes over overlapping spans repeat steps; a step depends on frame and reference alone.
         self._steps: dict[tuple[int, bytes], tuple[NDArray[np.float64], float]] = {}
 
-    def runs(self) -> list[tuple[int, int]]:
-        """First frame and frame after the last of each run that is neither silent nor full."""
+    def find_runs(self) -> list[tuple[int, int]]:
+        """Find (first, last + 1) of each run of frames that are neither silent nor full."""
         is_open = np.array([label in (_Label.PARTIAL, _Label.CROWDED) for label in self.labels])
         edges = np.flatnonzero(np.diff(np.concatenate([[False], is_open, [False]])))
         return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
@@ -116,16 +116,16 @@ class _Heuristic:
         starts_full = first > 0 and self.labels[first - 1] is _Label.FULL
         ends_full = last < len(self.labels) and self.labels[last] is _Label.FULL
         if starts_full and ends_full:
-            self._both_ways(first, last, count_far_end=True)
+            self._fill_both_ways(first, last, count_far_end=True)
         elif starts_full:
             self.tracks[first:last] = self._walk(first, last, forward=True)[0]
         elif ends_full:
             self.tracks[first:last] = self._walk(first, last, forward=False)[0]
         else:
-            self._between_silences(first, last)
+            self._fill_between_silences(first, last)
 
-    def _between_silences(self, first: int, last: int) -> None:
-        """Silence on both sides: decide anew all that lies between the nearest full frames."""
+    def _fill_between_silences(self, first: int, last: int) -> None:
+        """Assign a run between silences: decide again all frames between the nearest full ones."""
         position = int(np.searchsorted(self.full, first))
         has_before, has_after = position > 0, position < len(self.full)
         first = int(self.full[position - 1]) + 1 if has_before else first
@@ -134,22 +134,22 @@ class _Heuristic:
             if (first, last) in self._widened:
                 return  # nothing has changed since
             self._widened.add((first, last))
-        self._both_ways(first, last, count_far_end=False)
+        self._fill_both_ways(first, last, count_far_end=False)
 
-    def _both_ways(self, first: int, last: int, *, count_far_end: bool) -> None:
-        """Assign from the left and from the right, keep what moves less in all."""
+    def _fill_both_ways(self, first: int, last: int, *, count_far_end: bool) -> None:
+        """Assign from the left and from the right; keep the pass that moves less in total."""
         self.tracks[first:last] = 0
         forward, forward_cost = self._walk(first, last, forward=True)
         backward, backward_cost = self._walk(first, last, forward=False)
         if count_far_end:
-            forward_cost += _distance(forward[-1], self.tracks[last])
-            backward_cost += _distance(backward[0], self.tracks[first - 1])
+            forward_cost += _measure_distance(forward[-1], self.tracks[last])
+            backward_cost += _measure_distance(backward[0], self.tracks[first - 1])
         self.tracks[first:last] = forward if forward_cost <= backward_cost else backward
 
     def _walk(self, first: int, last: int, *, forward: bool) -> tuple[NDArray[np.float64], float]:
-        """Assignments [last - first, J] of one pass, and the sum of their distances in Hz."""
+        """Assign in one pass: tracks [last - first, J] and the sum of their steps in Hz."""
         outside = self.tracks[:first][::-1] if forward else self.tracks[last:]
-        reference = _nearest_sounding(outside)
+        reference = _find_nearest_sounding(outside)
         result = np.zeros((last - first, self.n_singers))
         total = 0.0
         for frame in range(first, last) if forward else range(last - 1, first - 1, -1):
@@ -166,7 +166,7 @@ class _Heuristic:
     ) -> tuple[NDArray[np.float64], float]:
         key = (frame, reference.tobytes())
         if key not in self._steps:
-            self._steps[key] = _closest(self.pitches[frame], reference)
+            self._steps[key] = _find_closest(self.pitches[frame], reference)
         return self._steps[key]
 
 
@@ -178,31 +178,31 @@ def _label(n_pitches: int, n_singers: int) -> _Label:
     return _Label.FULL if n_pitches == n_singers else _Label.CROWDED
 
 
-def _padded(pitches: NDArray[np.float64], n_singers: int) -> NDArray[np.float64]:
-    """Pitches ascending, after as many zeros as make J values."""
+def _pad(pitches: NDArray[np.float64], n_singers: int) -> NDArray[np.float64]:
+    """Put zeros before ascending pitches, so that there are at least J values."""
     return np.concatenate([np.zeros(max(0, n_singers - len(pitches))), np.sort(pitches)])
 
 
-def _nearest_sounding(tracks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """First non-zero value of each track [N, J], 0 where there is none: [J]."""
+def _find_nearest_sounding(tracks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Find the first non-zero value of each track [N, J]: [J] Hz, 0 where there is none."""
     if len(tracks) == 0:
         return np.zeros(tracks.shape[1])
     return tracks[(tracks > 0).argmax(axis=0), np.arange(tracks.shape[1])].copy()
 
 
-def _distance(frame: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+def _measure_distance(frame: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
     return float(np.abs(frame - reference)[frame > 0].sum())
 
 
-def _closest(
+def _find_closest(
     pitches: NDArray[np.float64], reference: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """The J of `pitches`, in the order that lies closest to `reference` [J], and their distance.
+    """Find the J of `pitches`, in order, that are closest to `reference` [J], and their distance.
 
-    Zeros in `pitches` are silences and may stand anywhere at no cost.
+    Zeros in `pitches` are silences and cost nothing wherever they are placed.
     """
     if math.perm(len(pitches), len(reference)) <= MOST_COMPARED:
-        orders = pitches[_orders(len(pitches), len(reference))]
+        orders = pitches[_list_orders(len(pitches), len(reference))]
         distances = np.where(orders > 0, np.abs(orders - reference), 0.0).sum(axis=1)
         best = int(distances.argmin())
         return orders[best], float(distances[best])
@@ -213,6 +213,6 @@ def _closest(
 
 
 @functools.cache
-def _orders(n_pitches: int, n_singers: int) -> NDArray[np.intp]:
-    """All ordered choices of J out of n, [n! / (n - J)!, J], in lexicographic order."""
+def _list_orders(n_pitches: int, n_singers: int) -> NDArray[np.intp]:
+    """List all ordered choices of J out of n, [n! / (n - J)!, J], in lexicographic order."""
     return np.array(list(itertools.permutations(range(n_pitches), n_singers)), dtype=np.intp)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import UmssError
 
-EPSILON = 1e-3  # of Keras's batch normalisation
+EPSILON = 1e-3  # default of Keras's batch normalisation
 
 
 class WeightsError(UmssError):
@@ -44,7 +44,7 @@ class TallConv(nn.Module):
         super().__init__()
         tall, self.wide = kernel.shape[:2]
         before = (tall - 1) // 2  # an even kernel gets its extra padding after the last bin
-        size = n_bins + tall // 2  # what wraps around falls into the padding or past the output
+        size = n_bins + tall // 2  # wraps around only into padding, which is cut off
         size += size % 2
         eye = torch.eye(size, dtype=torch.float64)
         analysis = torch.fft.rfft(eye[:, :n_bins], dim=0)
@@ -83,7 +83,7 @@ class TallConv(nn.Module):
 
 
 class Weights:
-    """Arrays of one .npz file; hands out layers and complains about what is missing.
+    """Arrays of one .npz file; builds layers from them and reports missing ones.
 
     Args:
         path: the file.

@@ -33,25 +33,25 @@ class VoasCnn(nn.Module):
     def __init__(self, weights: Weights) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            _norm(weights, 0, 1),
+            _build_norm(weights, 0, 1),
             weights.conv("conv1/", (3, 3, 1, 32), ":0"),
             nn.ReLU(inplace=True),
-            _norm(weights, 1, 32),
+            _build_norm(weights, 1, 32),
             weights.conv("conv2/", (3, 3, 32, 32), ":0"),
             nn.ReLU(inplace=True),
-            _norm(weights, 2, 32),
+            _build_norm(weights, 2, 32),
             weights.tall_conv("conv_harm_1/", (70, 3, 32, 16), N_BINS, ":0"),
             nn.ReLU(inplace=True),
-            _norm(weights, 3, 16),
+            _build_norm(weights, 3, 16),
             weights.tall_conv("conv_harm_2/", (70, 3, 16, 16), N_BINS, ":0"),
             nn.ReLU(inplace=True),
-            _norm(weights, 4, 16),
+            _build_norm(weights, 4, 16),
         )
         self.branches = nn.ModuleList(
             nn.Sequential(
                 weights.conv(f"conv{index}a/", (3, 3, 16, 16), ":0"),
                 nn.ReLU(inplace=True),
-                _norm(weights, 4 + index, 16),
+                _build_norm(weights, 4 + index, 16),
                 weights.conv(f"conv{index}b/", (3, 3, 16, 16), ":0"),
                 nn.ReLU(inplace=True),
                 weights.conv(f"conv_{voice}/", (1, 1, 16, 1), ":0"),
@@ -66,7 +66,7 @@ class VoasCnn(nn.Module):
         """The network with the weights of an .npz file.
 
         Raises:
-            ValueError: the file is missing or holds other weights; the message says what to do.
+            UmssError: the file is missing or holds other weights; the message says what to do.
         """
         return cls(Weights(path))
 
@@ -76,7 +76,7 @@ class VoasCnn(nn.Module):
         return torch.cat([branch(common) for branch in self.branches], dim=1)
 
 
-def _norm(weights: Weights, index: int, channels: int) -> nn.BatchNorm2d:
+def _build_norm(weights: Weights, index: int, channels: int) -> nn.BatchNorm2d:
     name = "batch_normalization" + (f"_{index}" if index else "")
     return weights.norm(f"{name}/", channels, ":0")
 
@@ -94,7 +94,7 @@ class VoasAssigner(Assigner):
         device: where the network runs.
 
     Raises:
-        ValueError: the weights are missing or wrong, there are not four thresholds, or
+        UmssError: the weights are missing or wrong, there are not four thresholds, or
             `chunk_frames` is not positive.
     """
 
@@ -122,10 +122,10 @@ class VoasAssigner(Assigner):
         audio: NDArray[np.float32] | None = None,
         prior: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """Tracks [N, 4]; see `Assigner`. The audio is not looked at.
+        """Tracks [N, 4]; see `Assigner`. The audio is ignored.
 
         Raises:
-            ValueError: `n_singers` is not 4, or the salience is not on the network's bins.
+            UmssError: `n_singers` is not 4, or the salience is not on the network's bins.
         """
         self.refuse_prior(prior)
         if n_singers != len(VOICES):
@@ -150,7 +150,7 @@ class VoasAssigner(Assigner):
         return tracks
 
     def split(self, salience: Salience) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """First frame and saliences [4, F, N] of soprano, alto, tenor, bass, chunk by chunk."""
+        """Split salience in chunks: yields first frame and saliences [4, F, N] of S, A, T and B."""
         values = torch.from_numpy(np.ascontiguousarray(salience.values, dtype=np.float32))
         n_frames = values.shape[1]
         for start in range(0, n_frames, self.chunk_frames):

@@ -1,9 +1,9 @@
 """Fetch and convert the weights of published networks: `umss published-weights`.
 
 The authors of the multi-F0 network (Cuesta, McFee, Gómez 2020; MIT licence) and of the voice
-assignment network (Cuesta, Gómez 2022; MIT licence) keep their Keras models on GitHub. This makes
-an .npz file of arrays from each, which the rest of the project reads without Keras. What comes out
-is checked against a digest, so that a file that was changed on its way is refused.
+assignment network (Cuesta, Gómez 2022; MIT licence) keep their Keras models on GitHub. This module
+converts each to an .npz file of arrays, which the rest of the project reads without Keras. The
+arrays are checked against a digest, so that a changed or damaged file is refused.
 
 Without a network, download the files by hand and name them: `models=[late_deep] source=FILE`.
 """
@@ -29,7 +29,7 @@ Arrays = dict[str, NDArray[np.float32]]
 
 
 class ConversionError(UmssError):
-    """A published model that cannot be had or used; the message says what to do."""
+    """A published model that cannot be downloaded or used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class PublishedModel:
     """A published Keras model.
 
     Attributes:
-        repository: where it lies on GitHub.
-        commit: a version of the repository that holds the file.
-        file: its path there.
+        repository: its repository on GitHub.
+        commit: commit of the repository that holds the file.
+        file: path of the file in the repository.
         target: path of the converted file below the models' folder.
-        convert: from the model's arrays by layer and name to those of the converted file.
-        digest: of the converted arrays.
+        convert: renames the arrays of the Keras model for the converted file.
+        digest: digest of the converted arrays, see `digest`.
     """
 
     repository: str
@@ -59,7 +59,7 @@ class PublishedModel:
 
 
 def digest(arrays: Arrays) -> str:
-    """SHA-256 over the sorted names, the shapes and the float32 values, hexadecimal."""
+    """Compute SHA-256 over the sorted names, the shapes and the float32 values, hexadecimal."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         values = np.ascontiguousarray(arrays[name], dtype="<f4")
@@ -68,14 +68,14 @@ def digest(arrays: Arrays) -> str:
     return total.hexdigest()
 
 
-def late_deep_arrays(arrays: Arrays) -> Arrays:
-    """Names that say what a layer does, instead of the order in which Keras met it.
+def rename_late_deep(arrays: Arrays) -> Arrays:
+    """Rename arrays by what a layer does; Keras numbers them in the order of their creation.
 
     Args:
         arrays: named layer/array, e.g. conv1a/kernel. The batch normalisations are numbered:
             seven of branch a (magnitude), seven of branch b (phase differential), three after them.
     """
-    norms = sorted({name.split("/")[0] for name in arrays if _is_norm(name)}, key=_number)
+    norms = sorted({name.split("/")[0] for name in arrays if _is_norm(name)}, key=_read_number)
     branches = {"a": "magnitude", "b": "phase_differential"}
     names = [f"{branch}.bn{index}" for branch in branches.values() for index in range(7)]
     renamed = dict(zip(norms, [*names, "bn7", "bn8", "bn9"], strict=False))
@@ -89,8 +89,8 @@ def late_deep_arrays(arrays: Arrays) -> Arrays:
     return converted
 
 
-def voas_arrays(arrays: Arrays) -> Arrays:
-    """The names that Keras gave, with its suffix."""
+def rename_voas(arrays: Arrays) -> Arrays:
+    """Keep the names that Keras gave, with its suffix."""
     return {f"{name}:0": values for name, values in arrays.items()}
 
 
@@ -100,7 +100,7 @@ MODELS = {
         commit="de35ccb28f1566410bf6bcf33e4ca94312bb7e1c",
         file="models/exp3multif0.h5",
         target="cuesta2020_late_deep/late_deep.npz",
-        convert=late_deep_arrays,
+        convert=rename_late_deep,
         digest="d79f18418689c27e30344e4c40c869b2e6f4026cb5a69844291c25db1492e0a0",
     ),
     "voas_cnn": PublishedModel(
@@ -108,19 +108,19 @@ MODELS = {
         commit="4768bf18a84cf88f7c9737dc6f27167d29d8fcee",
         file="models/voas_cnn.h5",
         target="voas_cnn/voas_cnn.npz",
-        convert=voas_arrays,
+        convert=rename_voas,
         digest="16f07fa58b98238c328466dd8ba40a1114cdfde090d564c9b775ef1c65163e1a",
     ),
 }
 
 
 def read_keras(path: Path) -> Arrays:
-    """Arrays of a Keras model or of its weights, named layer/array, from an HDF5 file.
+    """Read the arrays of a Keras model or of its weights, named layer/array, from an HDF5 file.
 
     Raises:
         ConversionError: h5py is not installed, or the file is missing or not an HDF5 file.
     """
-    h5py = _h5py()
+    h5py = _import_h5py()
     if not path.is_file():
         raise ConversionError(f"{path}: no such file")
     arrays: Arrays = {}
@@ -139,7 +139,7 @@ def read_keras(path: Path) -> Arrays:
     return arrays
 
 
-def _h5py() -> ModuleType:
+def _import_h5py() -> ModuleType:
     try:
         import h5py  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
@@ -154,7 +154,7 @@ def fetch(model: PublishedModel, folder: Path) -> Path:
     """Download a model's file into a folder.
 
     Raises:
-        ConversionError: it cannot be had, for example without a network.
+        ConversionError: the download failed, for example without a network.
     """
     import pooch  # type: ignore[import-untyped, unused-ignore]
 
@@ -172,19 +172,19 @@ def fetch(model: PublishedModel, folder: Path) -> Path:
 def install(
     name: str, folder: Path, *, source: Path | None = None, overwrite: bool = False
 ) -> tuple[Path, bool]:
-    """Convert a published model, unless that has been done.
+    """Convert a published model, unless the converted file exists.
 
     Args:
         name: late_deep or voas_cnn.
-        folder: of all models; the file goes where the configuration looks for it.
+        folder: folder of all models; the file is written where the configuration expects it.
         source: the Keras file, or a folder that holds it; None downloads it.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
 
     Returns:
         The .npz file, and whether it was written now.
 
     Raises:
-        ConversionError: an unknown name, no network, or contents other than published.
+        ConversionError: an unknown name, a failed download, or other contents than published.
     """
     if name not in MODELS:
         raise ConversionError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
@@ -194,7 +194,7 @@ def install(
         if _is_published(target, model):
             return target, False
         raise ConversionError(f"{target}: exists and holds other weights; pass overwrite=true")
-    _h5py()  # before a download in vain
+    _import_h5py()  # fails before the download if h5py is missing
     with tempfile.TemporaryDirectory() as temporary:
         if source is None:
             path = fetch(model, Path(temporary))
@@ -228,7 +228,7 @@ def _is_norm(name: str) -> bool:
     return name.startswith("batch_normalization")
 
 
-def _number(layer: str) -> int:
-    """Number at the end of a layer's name; the first one of a kind may have none."""
+def _read_number(layer: str) -> int:
+    """Read the number at the end of a layer's name; the first of a kind may have none."""
     digits = re.search(r"_(\d+)$", layer)
     return int(digits[1]) if digits else 0

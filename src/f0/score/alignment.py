@@ -1,4 +1,4 @@
-"""Lays a score over a recording, so that it can lead the F0 tracks."""
+"""Aligns a score with a recording, so that it can guide the F0 tracks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Alignment = Literal["dtw", "stretch", "none"]
 
 LOWEST_MIDI, HIGHEST_MIDI = 36, 88
 NEAR_CENTS = 50.0
-PRESENT = 0.3  # salience of a note that is sung
+PRESENT = 0.3  # smallest salience of a note that counts as sung
 POOR_FIT, DOUBTFUL_FIT = 0.5, 0.65  # shares of note frames that are found in the recording
 LENGTH_TOLERANCE = 0.05
 LENGTH_TOLERANCE_SECONDS = 2.0
@@ -29,7 +29,7 @@ DTW_STEP = 0.08  # seconds
 DTW_STEPS = 4000  # more would take too much memory; longer recordings get longer steps
 COARSE_STEPS = 800
 SILENCE = 0.3  # weight of "nobody sings" against a note
-DETOUR = 0.05  # cost of every step in which one of the two stands still
+DETOUR = 0.05  # cost of every step in which either score or recording stops
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,9 @@ class PlacedScore:
     """A score on the times of a recording.
 
     Attributes:
-        prior: float32 [N, J], Hz at the salience's times, 0 = rest, in the recording's tuning.
-        fit: share of the note frames that are found in the recording, see `score_fit`.
-        offset: tuning of the recording against A4 = 440 Hz, cents.
+        prior: float32 [N, J], Hz at the times of the salience, 0 = rest, in the recording's tuning.
+        fit: share of the note frames that are found in the recording, see `measure_fit`.
+        offset: tuning of the recording relative to A4 = 440 Hz, cents.
         warnings: doubts about the fit.
     """
 
@@ -52,18 +52,18 @@ class PlacedScore:
 def place_score(
     score: F0Contours, salience: Salience, seconds: float, alignment: Alignment = "dtw"
 ) -> PlacedScore:
-    """Lay a score over a recording and take over the recording's tuning (up to 100 cents off).
+    """Align a score with a recording, in time and in tuning (up to 100 cents from A4 = 440 Hz).
 
     Args:
         score: from `src.f0.score.reading.read_score`.
         salience: of the recording.
-        seconds: length of the recording.
-        alignment: "dtw" follows the recording's tempo, "stretch" fits the score from its first to
-            its last note to what sounds, "none" takes the score's own times.
+        seconds: length of the recording in seconds.
+        alignment: "dtw" follows the recording's tempo, "stretch" scales the score linearly so that
+            its first and last note fit the singing, "none" keeps the score's own times.
 
     Raises:
         ScoreError: the score does not fit the recording.
-        ValueError: unknown alignment.
+        UmssError: unknown alignment.
     """
     if alignment not in get_args(Alignment):
         raise UmssError(
@@ -75,9 +75,9 @@ def place_score(
     if alignment == "dtw":
         prior, offset = _align(score, salience)
     else:
-        times = score if alignment == "none" else _stretched(score, salience)
+        times = score if alignment == "none" else _stretch(score, salience)
         prior = times.resample(salience.times).f0
-        offset = tuning_offset(prior, salience)
+        offset = find_tuning_offset(prior, salience)
         difference = score.duration - seconds
         if alignment == "none" and abs(difference) > max(
             LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE * seconds
@@ -86,11 +86,11 @@ def place_score(
                 f"the score lasts {score.duration:.1f} s, the recording {seconds:.1f} s; if the "
                 "tempo differs, set score_alignment=dtw"
             )
-    fit = _fit(prior, salience, offset)
+    fit = _measure_fit_at(prior, salience, offset)
     if fit < POOR_FIT:
         raise ScoreError(
             f"the score does not fit the recording: {100 * fit:.0f} % of its notes are found there "
-            f"({100 * POOR_FIT:.0f} % are needed). " + _advice(score, salience, alignment)
+            f"({100 * POOR_FIT:.0f} % are needed). " + _advise(score, salience, alignment)
         )
     if fit < DOUBTFUL_FIT:
         warnings.append(
@@ -102,13 +102,16 @@ def place_score(
 
 
 def fill_unisons(f0: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give singers who were not found the F0 of those who sing the same note in the score.
+    """Give silent singers the F0 of singers who have the same note in the score.
 
-    Singers in unison are one peak of salience, which goes to one of them.
+    Singers in unison share one peak of salience, which was assigned to only one of them.
 
     Args:
         f0: [N, J] Hz, 0 = silent.
-        prior: [N, J] Hz, 0 = rest, that led these tracks.
+        prior: [N, J] Hz, 0 = rest: the score that guided these tracks.
+
+    Returns:
+        float32 [N, J] Hz.
     """
     filled = f0.copy()
     for j in range(f0.shape[1]):
@@ -119,31 +122,31 @@ def fill_unisons(f0: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArray
     return filled
 
 
-def score_fit(prior: NDArray[np.float32], salience: Salience) -> float:
-    """Share of the note frames at whose pitch somebody sings, in the best tuning within 100 cents.
+def measure_fit(prior: NDArray[np.float32], salience: Salience) -> float:
+    """Measure the share of note frames that are sung, in the best tuning within 100 cents.
 
     Args:
-        prior: [N, J] Hz on the salience's times, 0 = rest.
+        prior: [N, J] Hz at the times of the salience, 0 = rest.
         salience: of the recording.
     """
-    return _fit(prior, salience, tuning_offset(prior, salience))
+    return _measure_fit_at(prior, salience, find_tuning_offset(prior, salience))
 
 
-def tuning_offset(prior: NDArray[np.float32], salience: Salience) -> float:
-    """Tuning of the recording against the score, -100 to 100 cents: where salience is largest."""
-    found = np.array([float(_near(prior, salience, cents, 0.0).mean()) for cents in TUNINGS])
-    # Within one bin all tunings are equal: the middle of them.
+def find_tuning_offset(prior: NDArray[np.float32], salience: Salience) -> float:
+    """Find the tuning of the recording relative to the score, -100 to 100 cents."""
+    found = np.array([float(_find_near(prior, salience, cents, 0.0).mean()) for cents in TUNINGS])
+    # All tunings within one bin are equally good: take the middle one.
     return float(np.mean(TUNINGS[found >= found.max() - 1e-6]))
 
 
-def _fit(prior: NDArray[np.float32], salience: Salience, offset: float) -> float:
-    return float((_near(prior, salience, offset, NEAR_CENTS) >= PRESENT).mean())
+def _measure_fit_at(prior: NDArray[np.float32], salience: Salience, offset: float) -> float:
+    return float((_find_near(prior, salience, offset, NEAR_CENTS) >= PRESENT).mean())
 
 
-def _near(
+def _find_near(
     prior: NDArray[np.float32], salience: Salience, offset: float, reach: float
 ) -> NDArray[np.float32]:
-    """Largest salience within `reach` cents of every note frame, transposed by `offset` cents."""
+    """Find the largest salience within `reach` cents of every note, transposed by `offset`."""
     frame, singer = np.nonzero(prior)
     if not len(frame):
         return np.zeros(1, dtype=np.float32)
@@ -158,8 +161,8 @@ def _near(
     return largest
 
 
-def _stretched(score: F0Contours, salience: Salience) -> F0Contours:
-    """The score, stretched so that its first and last note lie where singing begins and ends."""
+def _stretch(score: F0Contours, salience: Salience) -> F0Contours:
+    """Stretch the score, so that it begins and ends with the singing."""
     notes = score.times[score.voiced.any(axis=1)]
     sung = salience.times[salience.values.max(axis=0) >= 0.5]
     if len(sung) < 2:
@@ -175,26 +178,26 @@ def _stretched(score: F0Contours, salience: Salience) -> F0Contours:
 
 
 def _align(score: F0Contours, salience: Salience) -> tuple[NDArray[np.float32], float]:
-    """Prior on the salience's times and tuning offset, by dynamic time warping."""
-    best = _best_tuning(score, salience, [-100.0, 0.0, 100.0])
+    """Align by dynamic time warping: prior [N, J] (Hz) and tuning offset (cents)."""
+    best = _find_best_tuning(score, salience, [-100.0, 0.0, 100.0])
     span = max(score.duration, float(salience.times[-1]))
     prior = _warp(score, salience, best, max(DTW_STEP, span / DTW_STEPS))
-    return prior, tuning_offset(prior, salience)
+    return prior, find_tuning_offset(prior, salience)
 
 
-def _best_tuning(score: F0Contours, salience: Salience, shifts: list[float]) -> float:
-    """The candidate tuning (cents) in which a coarse alignment finds most notes."""
-    base = concert_pitch(salience)
+def _find_best_tuning(score: F0Contours, salience: Salience, shifts: list[float]) -> float:
+    """Find the candidate tuning (cents) in which a coarse alignment finds most notes."""
+    base = find_concert_pitch(salience)
     candidates = [base + shift for shift in shifts]
     candidates = [c for c in candidates if len(shifts) > 3 or abs(c) <= 100] or [base]
     span = max(score.duration, float(salience.times[-1]))
     step = max(DTW_STEP, span / COARSE_STEPS)
-    fits = [_fit(_warp(score, salience, c, step), salience, c) for c in candidates]
+    fits = [_measure_fit_at(_warp(score, salience, c, step), salience, c) for c in candidates]
     return candidates[int(np.argmax(fits))]
 
 
-def concert_pitch(salience: Salience) -> float:
-    """How far what is sung lies from the semitones of A4 = 440 Hz, -50 to 50 cents."""
+def find_concert_pitch(salience: Salience) -> float:
+    """Find how far the singing is from equal temperament at A4 = 440 Hz, -50 to 50 cents."""
     weight = np.where(salience.values >= PRESENT, salience.values, 0.0).sum(axis=1)
     cents = 1200 * np.log2(salience.frequencies / 440.0)
     circle = np.sum(weight * np.exp(2j * np.pi * cents / 100))
@@ -202,10 +205,10 @@ def concert_pitch(salience: Salience) -> float:
 
 
 def _warp(score: F0Contours, salience: Salience, offset: float, step: float) -> NDArray[np.float32]:
-    """The score [N, J] on the salience's times, aligned in steps of `step` seconds."""
-    written = _score_activation(score, step)
-    sung = _sung_activation(salience, offset, step)
-    cost = 1.0 - _normalised(written).T @ _normalised(sung)
+    """Warp the score to the times of the salience, [N, J], in steps of `step` seconds."""
+    written = _spread_score(score, step)
+    sung = _spread_salience(salience, offset, step)
+    cost = 1.0 - _normalise(written).T @ _normalise(sung)
     moves = np.array([[1, 1], [1, 0], [0, 1]])
     _, path = librosa.sequence.dtw(
         C=cost, step_sizes_sigma=moves, weights_add=np.array([0.0, DETOUR, DETOUR])
@@ -220,19 +223,19 @@ def _warp(score: F0Contours, salience: Salience, offset: float, step: float) -> 
     return score.f0[frame]
 
 
-def _score_activation(score: F0Contours, step: float) -> NDArray[np.float64]:
-    """Notes of a score [P + 1, steps], the last row is silence."""
+def _spread_score(score: F0Contours, step: float) -> NDArray[np.float64]:
+    """Spread a score over semitones and steps: [P + 1, steps]; the last row is silence."""
     frame, singer = np.nonzero(score.f0)
     midi = np.rint(69 + 12 * np.log2(score.f0[frame, singer] / 440.0)).astype(np.int64)
     block = (score.times[frame] / step).astype(np.int64)
     rows = np.clip(midi, LOWEST_MIDI, HIGHEST_MIDI) - LOWEST_MIDI
     notes = np.zeros((HIGHEST_MIDI - LOWEST_MIDI + 1, int(score.duration / step) + 1))
     np.add.at(notes, (rows, block), 1.0)
-    return _with_silence(np.minimum(notes * HOP / RATE / step, 1.0))
+    return _add_silence(np.minimum(notes * HOP / RATE / step, 1.0))
 
 
-def _sung_activation(salience: Salience, offset: float, step: float) -> NDArray[np.float64]:
-    """Salience per semitone [P + 1, steps], the last row is silence."""
+def _spread_salience(salience: Salience, offset: float, step: float) -> NDArray[np.float64]:
+    """Spread salience over semitones and steps: [P + 1, steps]; the last row is silence."""
     midi = 69 + 12 * np.log2(salience.frequencies / 440.0) - offset / 100
     row = np.rint(midi).astype(np.int64) - LOWEST_MIDI
     block = (salience.times / step).astype(np.int64)
@@ -244,26 +247,26 @@ def _sung_activation(salience: Salience, offset: float, step: float) -> NDArray[
         if len(bins):
             loudest = salience.values[bins].max(axis=0)
             notes[pitch, block[starts]] = np.add.reduceat(loudest, starts) / lengths
-    return _with_silence(notes)
+    return _add_silence(notes)
 
 
-def _with_silence(notes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _add_silence(notes: NDArray[np.float64]) -> NDArray[np.float64]:
     silence = SILENCE * np.maximum(0.0, 1.0 - notes.max(axis=0))
     return np.vstack([notes, silence])
 
 
-def _normalised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normalise(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     return columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-9)
 
 
-def _advice(score: F0Contours, salience: Salience, alignment: Alignment) -> str:
-    """What to do about a score that does not fit."""
+def _advise(score: F0Contours, salience: Salience, alignment: Alignment) -> str:
+    """Advise the user what to do about a score that does not fit."""
     shifts = [100.0 * semitones for semitones in range(-6, 7)]
-    cents = _best_tuning(score, salience, shifts)
+    cents = _find_best_tuning(score, salience, shifts)
     semitones = round(cents / 100)
     span = max(score.duration, float(salience.times[-1]))
     step = max(DTW_STEP, span / COARSE_STEPS)
-    if _fit(_warp(score, salience, cents, step), salience, cents) < DOUBTFUL_FIT:
+    if _measure_fit_at(_warp(score, salience, cents, step), salience, cents) < DOUBTFUL_FIT:
         return "Give the score of this recording, or leave it out and let the F0 be estimated."
     if semitones:
         direction = "higher" if semitones > 0 else "lower"

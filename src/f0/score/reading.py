@@ -1,10 +1,10 @@
-"""MIDI and MusicXML scores as F0 tracks: what a choir ought to sing.
+"""Reads MIDI and MusicXML scores as F0 tracks.
 
-Every part with notes is one singer; tempo marks and repeats are obeyed, A4 is 440 Hz, ornaments
-without a length are left out. Where parts hold chords or several voices (two voices on one staff, a
-divided section), they are split into single lines if that gives the wanted number of singers: line
-by line as the voices are written, chords from the highest note to the lowest, and a note that
-stands alone among chords is sung by all lines of its part. Otherwise the highest note counts.
+Every part with notes is one singer. Tempo marks and repeats are followed, A4 is 440 Hz, ornaments
+without a length are ignored. Parts with chords or several voices (two voices on one staff, a
+divided section) are split into single lines if that gives the wanted number of singers: by voice as
+written, then chords from the highest note to the lowest; a single note among chords is given to all
+lines of its part. Otherwise only the highest note of the part is used.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ..contours import F0Contours
 MIDI_SUFFIXES = (".mid", ".midi")
 MUSICXML_SUFFIXES = (".musicxml", ".mxl", ".xml")
 SCORE_SUFFIXES = (*MIDI_SUFFIXES, *MUSICXML_SUFFIXES)
-LEGATO = 0.1  # seconds that a note of a keyboard player overlaps the next one
-LONGEST = 5 * 3600.0  # seconds
+LEGATO = 0.1  # seconds by which notes played on a keyboard may overlap the next one
+LONGEST = 5 * 3600.0  # seconds, longest score that is accepted
 DEFAULT_TEMPO = 120.0  # quarter notes per minute
 
 
@@ -39,7 +39,7 @@ class ScoreError(UmssError):
 
 @dataclass(frozen=True)
 class Note:
-    """A note: start and end in seconds, MIDI pitch, and its voice within the part (None = all)."""
+    """A note: start and end in seconds, MIDI pitch, and its voice in the part (None = all)."""
 
     start: float
     end: float
@@ -79,7 +79,7 @@ def read_score(
     if not math.isfinite(end) or end > LONGEST:
         raise ScoreError(f"{path}: the score lasts {end / 3600:.1f} hours; check its tempo marks")
     n_frames = int(end * RATE / HOP) + 2
-    lines = [[_top_line(part.notes, n_frames)] for part in found]
+    lines = [[_find_top_line(part.notes, n_frames)] for part in found]
     if n_singers is not None and len(found) != n_singers:
         lines = [_split(part.notes, n_frames) for part in found]
         if sum(map(len, lines)) != n_singers:
@@ -97,7 +97,7 @@ def read_score(
         ordered = F0Contours.on_grid(f0.astype(np.float32), columns).sorted_high_to_low()
     except ValueError as error:
         raise ScoreError(f"{path}: {error}") from error
-    names = _names([written[int(column)] for column in ordered.names])
+    names = _name_lines([written[int(column)] for column in ordered.names])
     return F0Contours(ordered.times, ordered.f0, names)
 
 
@@ -118,7 +118,7 @@ def _read(path: Path) -> list[Part]:
 
 
 def _read_midi(path: Path) -> list[Part]:
-    """Parts of a MIDI file: its tracks, or its channels if all are in one track.
+    """Read the parts of a MIDI file: its tracks, or its channels if there is only one track.
 
     music21's own conversion to a score moves notes to a metrical grid; the events are read instead.
     """
@@ -152,11 +152,11 @@ def _read_midi(path: Path) -> list[Part]:
                 if event.isNoteOn() and event.velocity:
                     sounding[key] = tick
                     names.setdefault(key[:2], name)
-    # Ticks of film time are those of 120 quarters per minute, whatever the tempo marks say.
+    # Ticks in film time (SMPTE) have a fixed length; they are read at 120 quarters per minute.
     film = file.ticksPerSecond
     quarter = float(film / 2 if film else file.ticksPerQuarterNote)
     marks = {} if film else tempi
-    clock = _clock([(tick / quarter, 6e7 / max(micros, 1)) for tick, micros in marks.items()])
+    clock = _build_clock([(tick / quarter, 6e7 / max(micros, 1)) for tick, micros in marks.items()])
     return [
         Part(
             names[key],
@@ -172,12 +172,12 @@ def _read_musicxml(path: Path) -> list[Part]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about details of notation
         score = converter.parse(str(path), format="musicxml", forceSource=True, storePickle=False)
-        score = _unfolded(score).toSoundingPitch()
+        score = _unfold(score).toSoundingPitch()
         marks = [
             (float(start), float(mark.getQuarterBPM() or DEFAULT_TEMPO))
             for start, _, mark in score.metronomeMarkBoundaries()
         ]
-    clock = _clock(marks)
+    clock = _build_clock(marks)
     parts = []
     for part in score.getElementsByClass(stream.Part):
         notes = []
@@ -197,8 +197,8 @@ def _read_musicxml(path: Path) -> list[Part]:
     return parts
 
 
-def _unfolded(score: Any) -> Any:
-    """The score with its repeats written out, or as it is where they cannot be understood."""
+def _unfold(score: Any) -> Any:
+    """Write out the repeats of a score; leave it unchanged if music21 cannot interpret them."""
     from music21.exceptions21 import Music21Exception
 
     try:
@@ -207,19 +207,19 @@ def _unfolded(score: Any) -> Any:
         return score
 
 
-def _clock(marks: Sequence[tuple[float, float]]) -> Callable[[float], float]:
-    """Seconds of a position in quarter notes, given (position, quarter notes per minute)."""
+def _build_clock(marks: Sequence[tuple[float, float]]) -> Callable[[float], float]:
+    """Build the map from quarter notes to seconds, given (position, quarter notes per minute)."""
     ordered = sorted({0.0: DEFAULT_TEMPO, **dict(marks)}.items())
     starts = [position for position, _ in ordered]
     begins = [0.0]
     for (position, tempo), (following, _) in zip(ordered, ordered[1:], strict=False):
         begins.append(begins[-1] + (following - position) * 60 / tempo)
 
-    def seconds(position: float) -> float:
+    def to_seconds(position: float) -> float:
         index = max(bisect_right(starts, position) - 1, 0)
         return begins[index] + (position - starts[index]) * 60 / ordered[index][1]
 
-    return seconds
+    return to_seconds
 
 
 def _choose(path: Path, parts: Sequence[Part], wanted: str | int) -> Part:
@@ -232,29 +232,29 @@ def _choose(path: Path, parts: Sequence[Part], wanted: str | int) -> Part:
     raise ScoreError(f"{path}: there is no part {wanted!r}; the parts with notes are: {names}")
 
 
-def _top_line(notes: Sequence[Note], n_frames: int) -> NDArray[np.float64]:
-    """Highest sounding pitch per frame, [N], NaN in rests."""
+def _find_top_line(notes: Sequence[Note], n_frames: int) -> NDArray[np.float64]:
+    """Find the highest sounding MIDI pitch per frame, [N], NaN in rests."""
     line = np.full(n_frames, np.nan)
-    for note in sorted(_detached(notes), key=lambda note: note.pitch):
-        line[_frames(note)] = note.pitch
+    for note in sorted(_detach(notes), key=lambda note: note.pitch):
+        line[_find_frames(note)] = note.pitch
     return line
 
 
 def _split(notes: Sequence[Note], n_frames: int) -> list[NDArray[np.float64]]:
-    """Single lines of a part: voice by voice, and chords from top to bottom; each [N]."""
+    """Split a part into single lines [N]: by voice, and chords from top to bottom."""
     written = sorted({note.voice for note in notes if note.voice is not None})
     if len(written) < 2:
-        return _chord_lines(notes, n_frames)
+        return _split_chords(notes, n_frames)
     voices = [[n for n in notes if n.voice in (voice, None)] for voice in written]
-    return [line for voice in voices for line in _chord_lines(voice, n_frames)]
+    return [line for voice in voices for line in _split_chords(voice, n_frames)]
 
 
-def _chord_lines(notes: Sequence[Note], n_frames: int) -> list[NDArray[np.float64]]:
-    notes = _detached(notes)
+def _split_chords(notes: Sequence[Note], n_frames: int) -> list[NDArray[np.float64]]:
+    notes = _detach(notes)
     pitches = sorted({note.pitch for note in notes}, reverse=True)
     sounds = np.zeros((len(pitches), n_frames), dtype=np.bool_)
     for note in notes:
-        sounds[pitches.index(note.pitch), _frames(note)] = True
+        sounds[pitches.index(note.pitch), _find_frames(note)] = True
     count = sounds.sum(axis=0)
     depth = int(count.max())
     # Sounding pitches first, from high to low.
@@ -266,8 +266,8 @@ def _chord_lines(notes: Sequence[Note], n_frames: int) -> list[NDArray[np.float6
     return lines
 
 
-def _detached(notes: Sequence[Note]) -> list[Note]:
-    """Notes that overlap the next one a little, as played on a keyboard, end where it begins."""
+def _detach(notes: Sequence[Note]) -> list[Note]:
+    """Shorten notes that overlap the next one a little, as played on a keyboard."""
     starts = sorted({note.start for note in notes})
     detached = []
     for note in notes:
@@ -277,12 +277,12 @@ def _detached(notes: Sequence[Note]) -> list[Note]:
     return detached
 
 
-def _frames(note: Note) -> slice:
+def _find_frames(note: Note) -> slice:
     return slice(round(note.start * RATE / HOP), round(note.end * RATE / HOP))
 
 
-def _names(names: Sequence[str]) -> tuple[str, ...]:
-    """Different names, from the highest line to the lowest: repeated ones are numbered."""
+def _name_lines(names: Sequence[str]) -> tuple[str, ...]:
+    """Make names unique by numbering repeated ones, from the highest line to the lowest."""
     named = [name or f"singer{k + 1}" for k, name in enumerate(names)]
     seen: dict[str, int] = defaultdict(int)
     result: list[str] = []

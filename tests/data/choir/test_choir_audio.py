@@ -6,16 +6,16 @@ import pytest
 
 from src.data.choir.generate import HOP, SONGS, generate_song
 from src.data.choir.score import PARTS
-from src.data.choir.singers import SINGERS, singers_of
+from src.data.choir.singers import SINGERS, list_singers
 from src.data.choir.voice import (
     BLOCK,
     RD_MAX,
     RD_MIN,
-    lf_flow,
-    pulse_table,
+    build_pulse_table,
+    compute_lf_flow,
+    design_resonator,
+    design_upper_lift,
     render,
-    resonator,
-    upper_lift,
 )
 
 RATE = 16000
@@ -97,7 +97,7 @@ def test_unvoiced_consonants_have_energy_and_no_f0(song):
 
 def test_singers_differ():
     assert len({(singer.part, singer.number) for singer in SINGERS}) == len(SINGERS)
-    assert all(len(singers_of(part)) >= 2 for part in PARTS)
+    assert all(len(list_singers(part)) >= 2 for part in PARTS)
     chosen = {}
     for seed in range(12):  # two seeds with different sopranos
         take = generate_song(NAME, seed=seed, max_seconds=3.0)
@@ -120,7 +120,7 @@ def test_unknown_name_and_rate():
 
 @pytest.mark.parametrize("rd", [RD_MIN, 1.0, RD_MAX])
 def test_glottal_flow_is_a_pulse(rd):
-    flow = lf_flow(rd, 2048)
+    flow = compute_lf_flow(rd, 2048)
     slope = np.diff(flow) * 2048
     assert flow[0] == pytest.approx(0) and flow[-1] == pytest.approx(0)
     assert flow.min() > -1e-3
@@ -130,15 +130,15 @@ def test_glottal_flow_is_a_pulse(rd):
 def test_no_aliasing_above_4_khz():
     """A steady high voice without noise: between the harmonics there must be nothing."""
     n, f0 = 1000, 713.0
-    table, peaks = pulse_table()
+    table, peaks = build_pulse_table()
     hz = np.tile([700.0, 1200.0, 2600.0, 3500.0, 4300.0], (n, 1))
-    coefs = np.stack(resonator(hz, np.full_like(hz, 150.0)), axis=-1)
+    coefs = np.stack(design_resonator(hz, np.full_like(hz, 150.0)), axis=-1)
     ones, nothing = np.ones(n + 1), np.zeros(n + 1)
     silence = np.zeros(n * BLOCK, np.float32)
     still = np.zeros(16)
     samples = render(
         f0 * ones, 0.6 * ones, ones, nothing, nothing, coefs, np.tile([1.0, 0, 0], (n, 1)),
-        np.zeros((n, 2, 3)), silence, silence, still, still, table, peaks, upper_lift(1.0),
+        np.zeros((n, 2, 3)), silence, silence, still, still, table, peaks, design_upper_lift(1.0),
     )  # fmt: skip
     window = np.blackman(32768)
     spectrum = np.abs(np.fft.rfft(samples[16000 : 16000 + 32768] * window))

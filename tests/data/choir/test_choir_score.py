@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from src.data.choir.generate import SONGS
-from src.data.choir.lyrics import made_up_syllable, spell
+from src.data.choir.lyrics import make_up_syllable, spell
 from src.data.choir.phonemes import CONSONANTS, GLIDES, VOWELS
 from src.data.choir.pieces import PIECES, find_piece
-from src.data.choir.score import ScoreError, phrase_ends, read_score
+from src.data.choir.score import ScoreError, find_phrase_ends, read_score
 
 RANGES = {"soprano": (57, 81), "alto": (53, 76), "tenor": (47, 71), "bass": (36, 65)}  # MIDI
 
@@ -29,7 +29,7 @@ def test_every_piece_has_four_parts_in_range_with_text(piece):
         assert all(low <= note.midi <= high for note in notes)
         assert all(a.end <= b.start + 1e-6 for a, b in zip(notes, notes[1:], strict=False))
         assert sum(note.syllable is not None for note in notes) > 20
-    assert len(phrase_ends(parts)) >= 4
+    assert len(find_phrase_ends(parts)) >= 4
 
 
 def test_recorded_rights_notices_are_those_of_the_files():
@@ -78,7 +78,7 @@ def test_every_sound_has_an_entry():
         for note in read_score(piece.source)[0]
         if note.syllable
     ]
-    syllables += [made_up_syllable(np.random.default_rng(i)) for i in range(50)]
+    syllables += [make_up_syllable(np.random.default_rng(i)) for i in range(50)]
     for syllable in syllables:
         assert syllable.vowel in VOWELS or syllable.vowel in GLIDES
         assert set(syllable.onset) | set(syllable.coda) <= set(CONSONANTS)

@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 
 from src.data.choir import SONGS, generate_song
-from src.data.choir.singers import SINGERS, random_singer
+from src.data.choir.singers import SINGERS, draw_singer
 
 SECONDS = 4.0
 
@@ -29,7 +29,7 @@ def test_other_keys_and_singers_but_the_same_for_a_seed():
 def test_random_singers_stay_human():
     rng = np.random.default_rng(0)
     for part in ("soprano", "alto", "tenor", "bass"):
-        singers = [random_singer(part, rng) for _ in range(50)]
+        singers = [draw_singer(part, rng) for _ in range(50)]
         tracts = [s.tract for s in SINGERS if s.part == part]
         assert all(min(tracts) - 0.06 < s.tract < max(tracts) + 0.06 for s in singers)
         assert len({s.tract for s in singers}) == 50

@@ -93,16 +93,16 @@ def test_many_pitches_are_assigned_as_well_as_few(
 ) -> None:
     rng = np.random.default_rng(n_pitches)
     for _ in range(20):
-        pitches = heuristic._padded(rng.uniform(80, 900, n_pitches), n_singers)
+        pitches = heuristic._pad(rng.uniform(80, 900, n_pitches), n_singers)
         reference = np.sort(rng.uniform(80, 900, n_singers))
-        compared, distance = heuristic._closest(pitches, reference)
+        compared, distance = heuristic._find_closest(pitches, reference)
         least = min(
             sum(abs(p - r) for p, r in zip(order, reference, strict=True) if p > 0)
             for order in itertools.permutations(pitches, n_singers)
         )
         assert distance == pytest.approx(least)
         monkeypatch.setattr(heuristic, "MOST_COMPARED", 0)
-        solved, solved_distance = heuristic._closest(pitches, reference)
+        solved, solved_distance = heuristic._find_closest(pitches, reference)
         monkeypatch.undo()
         assert solved_distance == pytest.approx(least)
         assert sorted(solved) == pytest.approx(sorted(compared)) or n_pitches > n_singers

@@ -63,7 +63,7 @@ def test_late_deep_gets_its_names() -> None:
     arrays = random_weights.late_deep()
     published = {keras_names(name): values for name, values in arrays.items()}
     assert len(published) == len(arrays)
-    converted = published_weights.late_deep_arrays(published)
+    converted = published_weights.rename_late_deep(published)
     assert digest(converted) == digest(arrays)
 
 

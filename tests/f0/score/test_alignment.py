@@ -8,11 +8,11 @@ import pytest
 from src.data.choir.pieces import find_piece
 from src.f0.contours import F0Contours
 from src.f0.score.alignment import (
-    concert_pitch,
     fill_unisons,
+    find_concert_pitch,
+    find_tuning_offset,
+    measure_fit,
     place_score,
-    score_fit,
-    tuning_offset,
 )
 from src.f0.score.reading import ScoreError, read_score
 from tests.f0.fakes import salience_of
@@ -114,17 +114,17 @@ def test_silence_fits_nothing(chorales: list[F0Contours]) -> None:
     empty = F0Contours.on_grid(np.zeros((100, 2), np.float32), ("a", "b"))
     with pytest.raises(ScoreError, match="no notes"):
         place_score(empty, nothing, 8.0)
-    assert score_fit(empty.f0, nothing) == 0
+    assert measure_fit(empty.f0, nothing) == 0
 
 
 def test_fit_is_the_share_of_notes_that_sound(chorales: list[F0Contours]) -> None:
     truth = chorales[0]
-    assert score_fit(truth.f0, salience_of(truth)) == 1
-    assert score_fit(truth.f0, salience_of(truth, found=0.7)) == pytest.approx(0.7, abs=0.04)
+    assert measure_fit(truth.f0, salience_of(truth)) == 1
+    assert measure_fit(truth.f0, salience_of(truth, found=0.7)) == pytest.approx(0.7, abs=0.04)
     sharp = F0Contours(truth.times, truth.f0 * np.float32(2 ** (70 / 1200)), truth.names)
-    assert score_fit(truth.f0, salience_of(sharp)) > 0.99
-    assert tuning_offset(truth.f0, salience_of(sharp)) == pytest.approx(70, abs=10)
-    assert concert_pitch(salience_of(sharp)) == pytest.approx(-30, abs=5)
+    assert measure_fit(truth.f0, salience_of(sharp)) > 0.99
+    assert find_tuning_offset(truth.f0, salience_of(sharp)) == pytest.approx(70, abs=10)
+    assert find_concert_pitch(salience_of(sharp)) == pytest.approx(-30, abs=5)
 
 
 def test_unisons_of_the_score_are_filled() -> None:
