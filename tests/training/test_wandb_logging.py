@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.tiny_training import compose_config, overrides, tiny_model, write_cho
 
 
 @pytest.fixture(autouse=True)
-def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No credentials, no settings and no folders of the person who runs the tests."""
     for name in ("API_KEY", "MODE", "IDENTITY_TOKEN_FILE", "BASE_URL", "PROJECT"):
         monkeypatch.delenv(f"WANDB_{name}", raising=False)
@@ -36,6 +37,10 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"WANDB_{name}", str(tmp_path / name))
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    # The library reads the environment once, and keeps what it read for the process.
+    wandb.teardown()
+    yield
+    wandb.teardown()
 
 
 @pytest.fixture(scope="module")
