@@ -200,7 +200,7 @@ def salience() -> Figure:
     return figure
 
 
-def estimate_partials() -> Figure:
+def partials() -> Figure:
     """Two partials 6 Hz apart: a mask shares out the bin, least squares tells them apart."""
     window = 4096  # 256 ms
     t = np.arange(window) / RATE
