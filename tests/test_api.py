@@ -161,6 +161,24 @@ def in_a_new_process(code: str) -> str:
     return run_python("-c", code, check=True).stdout
 
 
+@pytest.mark.parametrize("group", ["separator", "multif0"])
+def test_separating_needs_neither_lightning_nor_matplotlib(group: str) -> None:
+    code = (
+        "import sys\n"
+        "from hydra.utils import get_object\n"
+        "from omegaconf import OmegaConf\n"
+        "import umss\n"
+        "from umss.configuration import FOLDER\n"
+        "umss.separate, umss.estimate_f0, umss.load_model\n"
+        f"for path in (FOLDER / {group!r}).glob('*.yaml'):\n"
+        "    target = OmegaConf.load(path).get('_target_')\n"
+        "    if target is not None:\n"
+        "        get_object(target)\n"
+        "print({'pytorch_lightning', 'lightning_fabric', 'matplotlib'} & set(sys.modules))"
+    )
+    assert in_a_new_process(code) == "set()\n"
+
+
 def test_import_is_lazy_and_both_names_are_one_package() -> None:
     heavy = "{'torch', 'pytorch_lightning', 'librosa', 'matplotlib', 'pandas'} & set(sys.modules)"
     assert in_a_new_process(f"import sys, umss; print({heavy})") == "set()\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,9 @@ class CheckpointError(UmssError):
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Model:
+def load_module(
+    path: str | Path, kind: type[Model], *, experiment: str, settings: Sequence[str] | None = None
+) -> Model:
     """Rebuild a trained model from a checkpoint file.
 
     Only tensors and plain values are read: no code stored in the file is executed, and the class to
@@ -36,15 +39,19 @@ def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Mode
         path: file written by `umss train`.
         kind: class to build.
         experiment: an experiment that trains one, for the message.
+        settings: which of the training's settings the class takes; None = all.
 
     Raises:
         CheckpointError: missing file, not a checkpoint, or one of another model.
     """
     hyper_parameters, state = _read(Path(path), experiment, "separator.checkpoint")
     try:
-        model = kind(**hyper_parameters)
+        chosen = (
+            hyper_parameters if settings is None else {k: hyper_parameters[k] for k in settings}
+        )
+        model = kind(**chosen)
         model.load_state_dict(state)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, TypeError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint holds another kind of model ({error})"
             f"{_name_separator(hyper_parameters, kind)}"
@@ -109,20 +116,9 @@ def load_model(path: str | Path | None = None) -> SourceFilterModel:
     Raises:
         CheckpointError: missing file, not a checkpoint, or one of another model.
     """
-    path = SHIPPED if path is None else Path(path)
-    hyper_parameters, state = _read(path, "us_small", "separator.checkpoint")
-    try:
-        if "voice" not in hyper_parameters or "salience" in hyper_parameters:
-            raise UmssError("its settings have no voice, or F0 networks of their own")
-        model = SourceFilterModel(
-            voice=hyper_parameters["voice"],
-            estimator=hyper_parameters["estimator"],
-            fft_sizes=hyper_parameters["fft_sizes"],
-        )
-        model.load_state_dict(state)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_name_separator(hyper_parameters, SourceFilterModel)}"
-        ) from error
-    return model.eval().requires_grad_(False)
+    return load_module(
+        SHIPPED if path is None else path,
+        SourceFilterModel,
+        experiment="us_small",
+        settings=("voice", "estimator", "fft_sizes"),
+    )

@@ -11,7 +11,8 @@ import torch
 
 from src.dsp.spectral_loss import multi_scale_spectral_loss
 from src.models.fd_decisions import resample_decisions
-from src.models.fd_lit import FdSeparator, FdTraining
+from src.models.fd_lit import FdTraining
+from src.models.fd_separator import FdSeparator
 from src.models.lit import UnsupervisedTraining
 from src.models.loading import CheckpointError
 from src.models.salience_f0 import SalienceF0

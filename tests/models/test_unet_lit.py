@@ -13,7 +13,8 @@ from torch import Tensor
 from src.dsp.noise import uniform_noise
 from src.errors import TrainingDivergedError
 from src.models.loading import CheckpointError, load_model
-from src.models.unet_lit import UnetSeparator, UnetTraining, choose_targets, extend_f0
+from src.models.unet_lit import UnetTraining, choose_targets
+from src.models.unet_separator import UnetSeparator, extend_f0
 from src.train import train
 from src.training.wandb_logging import build_media
 from tests.separating import separate
