@@ -148,7 +148,7 @@ def score(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table of every frame, and how long the separations took; in `cfg.workers` processes."""
     loader = data.test_dataloader()
-    device = str(getattr(separator, "device", "cpu"))
+    device = str(separator.device)
     if cfg.workers > 1:
         task = Task.of(
             loader,

@@ -63,7 +63,7 @@ class F0Estimator:
         model: SalienceModel,
         assigner: Assigner,
         *,
-        retune: bool = False,
+        retune: bool = True,
         preprocess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     ) -> None:
         self.model = model

@@ -51,7 +51,8 @@ class F0Opinions:
     """Tracks of multi-F0 models, by trackers that are more and less ready to hear singing.
 
     Args:
-        estimators: models and trackers by name; the trackers' own readiness is not used.
+        estimators: multi-F0 models and their trackers by name; the trackers' own `bias` is not
+            used. None = the package's two networks, each with the default tracker.
         readiness: one opinion of every estimator each; log-odds added to every pitch, see
             `VoiceTracker`.
 
@@ -61,10 +62,15 @@ class F0Opinions:
 
     def __init__(
         self,
-        estimators: Mapping[str, F0Estimator],
+        estimators: Mapping[str, F0Estimator] | None = None,
         *,
         readiness: Sequence[float] = (0.0, 2.0),
     ) -> None:
+        if estimators is None:
+            estimators = {
+                "default": F0Estimator(VoiceSalience(), VoiceTracker()),
+                "second": F0Estimator(SecondVoiceSalience(), VoiceTracker()),
+            }
         for name, value in (("estimators", estimators), ("readiness", readiness)):
             if not value:
                 raise UmssError(f"opinions.{name} is empty; set opinions=null to have no opinions")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -20,7 +18,35 @@ from .partials import PartialSettings, mean_around, partials, share_left
 from .spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
 from .tuning import TuningSettings, tuned
 
-_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
+# Frozen: what every separator begins with can be shared.
+_PARTIALS, _TUNING, _SPECTRA = PartialSettings(), TuningSettings(), FitSettings()
+
+
+class FitOptions(TypedDict, total=False):
+    """Options of `FitSeparator`, for subclasses that hand them on; defaults and meaning there."""
+
+    opinions: F0Opinions | Literal["default"] | None
+    evidence: float
+    residual_evidence: float
+    doubt: float
+    evidence_frames: int
+    trust: float
+    retune: bool
+    partials: PartialSettings | None
+    tuning: TuningSettings | None
+    spectra: FitSettings
+    mask: str
+    n_fft: int
+    mask_hop: int
+
+
+class _Grid(TypedDict):
+    """What relates the fit's spectrograms to samples and F0 frames."""
+
+    domain: float
+    rate: int
+    hop: int
+    mask_hop: int
 
 
 class FitSeparator(Separator):
@@ -31,7 +57,8 @@ class FitSeparator(Separator):
     other F0 tracks than the given ones, and the results are averaged (`src.fit.hypotheses`).
 
     Args:
-        opinions: other F0 tracks; None = the given ones alone, and nothing at all is learned.
+        opinions: where other F0 tracks come from; "default" = `F0Opinions()`; None = the given
+            tracks alone, so that nothing that was learned takes part.
         evidence: log-odds against an opinion per unit of the divergence of its fit; spectrograms
             are relative to the mixture's mean.
         residual_evidence: log-odds against it per factor e in the energy that its partials leave.
@@ -40,13 +67,14 @@ class FitSeparator(Separator):
         evidence_frames: radius of their average in time, in frames.
         trust: weight of the given F0s before any evidence; every opinion has 1.
         retune: move the given F0s to where the partials are (`src.f0.retune`).
-        partials: fields of `src.fit.partials.PartialSettings`; None = masks alone.
-        tuning: fields of `src.fit.tuning.TuningSettings`: all tracks, the opinions' too, move to
-            where the phases of the partials are; None = they stay. Without effect on masks alone.
+        partials: how partials are estimated; None = masks alone.
+        tuning: how all tracks, the opinions' too, are moved to where the phases of the partials
+            are; None = they stay. Without effect on masks alone.
+        spectra: how spectrograms are modelled and fitted.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
         mask_hop: their hop in samples.
-        settings: fields of `src.fit.spectra.FitSettings`.
+        device: where a subclass's network computes; the fit runs where the mixture lies.
 
     Raises:
         ValueError: a setting out of range.
@@ -55,21 +83,22 @@ class FitSeparator(Separator):
     def __init__(
         self,
         *,
-        opinions: F0Opinions | None = None,
+        opinions: F0Opinions | Literal["default"] | None = "default",
         evidence: float = 0.03,
         residual_evidence: float = 8.0,
         doubt: float = 0.1,
         evidence_frames: int = 2,
         trust: float = 2.0,
         retune: bool = True,
-        partials: Mapping[str, Any] | None = _DEFAULTS,
-        tuning: Mapping[str, Any] | None = _DEFAULTS,
+        partials: PartialSettings | None = _PARTIALS,
+        tuning: TuningSettings | None = _TUNING,
+        spectra: FitSettings = _SPECTRA,
         mask: str = "power",
         n_fft: int = 2048,
         mask_hop: int = 512,
-        **settings: Any,
+        device: str = "cpu",
     ) -> None:
-        super().__init__(mask=mask)
+        super().__init__(mask=mask, device=device)
         if min(evidence, residual_evidence, evidence_frames) < 0:
             raise UmssError(
                 f"evidence={evidence}, residual_evidence={residual_evidence} and "
@@ -77,18 +106,18 @@ class FitSeparator(Separator):
             )
         if min(trust, doubt) <= 0:
             raise UmssError(f"trust={trust} and doubt={doubt} must be positive")
-        self.opinions = opinions
+        self.opinions = F0Opinions() if opinions == "default" else opinions
         self.evidence = evidence
         self.residual_evidence = residual_evidence
         self.doubt = doubt
         self.evidence_frames = evidence_frames
         self.trust = trust
         self.retune = retune
-        self.partials = None if partials is None else PartialSettings(**partials)
-        self.tuning = None if tuning is None else TuningSettings(**tuning)
+        self.partials = partials
+        self.tuning = tuning
+        self.spectra = spectra
         self.n_fft = n_fft
         self.mask_hop = mask_hop
-        self.settings = FitSettings(**settings)
 
     def separate(
         self,
@@ -148,18 +177,18 @@ class FitSeparator(Separator):
         """Tracks [B, J, N] moved to where the phases of the partials are."""
         if self.partials is None or self.tuning is None:
             return f0
-        return tuned(mixture, f0, fitted, self.tuning, **self._grid())
+        return tuned(mixture, f0, fitted, self.tuning, **self._grid)
 
     def _partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
         """Partials [B, J, C, T] of the voices in channels [B, C, T]."""
         if self.partials is None:
             return channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
-        return partials(channels, f0, fitted, self.partials, **self._grid())
+        return partials(channels, f0, fitted, self.partials, **self._grid)
 
-    def _grid(self) -> dict[str, Any]:
-        """What relates the fit's spectrograms to samples and F0 frames."""
+    @property
+    def _grid(self) -> _Grid:
         return {
-            "domain": self.settings.domain,
+            "domain": self.spectra.domain,
             "rate": self.rate,
             "hop": self.hop,
             "mask_hop": self.mask_hop,
@@ -183,19 +212,19 @@ class FitSeparator(Separator):
             hop=self.hop,
             n_fft=self.n_fft,
             mask_hop=self.mask_hop,
-            domain=self.settings.domain,
+            domain=self.spectra.domain,
         )
-        return fit_spectra(spectrum, combs, self.settings, rate=self.rate)
+        return fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
 
     def _spectrum(self, signal: Tensor) -> Tensor:
         """What is compared: [..., T] to [..., F, N]."""
         magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
-        return magnitude.pow(self.settings.domain)
+        return magnitude.pow(self.spectra.domain)
 
     def _masks(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
         voices = fitted.voices + fitted.noise.unsqueeze(1) / fitted.voices.shape[1]
-        return soft_masks(voices, power=MASK_POWERS[self.mask] / self.settings.domain)
+        return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
 
 
 def _retuned(mixture: Tensor, f0: Tensor) -> Tensor:

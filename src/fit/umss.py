@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from torch import Tensor
 
+from ..models.finetuning import separate_one_by_one
 from ..models.umss import UmssSeparator
 from ..separator import Separation
-from .separator import FitSeparator
+from .separator import FitOptions, FitSeparator
 from .spectra import FittedSpectra, fit_spectra
 
 
@@ -22,7 +24,7 @@ class UmssFitSeparator(FitSeparator):
         checkpoint: file written by `python -m src.train`; None = the one of this package.
         device: where the network computes, "cpu" or "cuda".
         finetune_steps, finetune_lr: as `src.models.umss.UmssSeparator`; with the given F0s.
-        settings: as `FitSeparator`.
+        options: those of `FitSeparator`.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
@@ -36,9 +38,9 @@ class UmssFitSeparator(FitSeparator):
         device: str = "cpu",
         finetune_steps: int = 0,
         finetune_lr: float = 1e-4,
-        **settings: Any,
+        **options: Unpack[FitOptions],
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(device=device, **options)
         self.network = UmssSeparator(
             checkpoint, device=device, finetune_steps=finetune_steps, finetune_lr=finetune_lr
         )
@@ -51,8 +53,16 @@ class UmssFitSeparator(FitSeparator):
         sources: Tensor | None,
         channels: Tensor,
     ) -> Separation:
-        return self.network.fine_tuning(super().separate, mixture, f0, seed, sources, channels)
+        if self.network.finetune_steps:
+            return separate_one_by_one(self.fine_tune, mixture, f0, seed, channels)
+        return super().separate(mixture, f0, seed, sources, channels)
+
+    def fine_tune(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> UmssFitSeparator:
+        """This separator with its network fine-tuned on mixtures, see `UmssSeparator.fine_tune`."""
+        tuned = copy.copy(self)
+        tuned.network = self.network.fine_tune(mixture, f0, seed)
+        return tuned
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
         combs = self._spectrum(self.network.harmonics(mixture, f0))
-        return fit_spectra(spectrum, combs, self.settings, rate=self.rate, rolled_off=True)
+        return fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ..errors import UmssError
 from ..separator import Estimate, Separation, Separator
-from .finetuning import fine_tuned
+from .finetuning import fine_tune, separate_one_by_one
 from .loading import load_model
 
 
@@ -53,44 +54,28 @@ class UmssSeparator(Separator):
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
 
-    def fine_tuning(
-        self,
-        method: Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor], Separation],
-        mixture: Tensor,
-        f0: Tensor,
-        seed: Tensor,
-        sources: Tensor | None,
-        channels: Tensor,
-    ) -> Separation:
-        """`method` (a `separate`) of these, the network fine-tuned on each mixture by itself."""
-        if not self.finetune_steps:
-            return method(mixture, f0, seed, sources, channels)
-        parts: list[Separation] = []
-        trained = self.model
-        for one in zip(*(x.split(1) for x in (mixture, f0, seed, channels)), strict=True):
-            heard, tracks, draw = (
-                x.to(self.device) for x in (one[0] / peak_of(one[0]), one[1], one[2])
-            )
-            try:
-                self.model = fine_tuned(
-                    trained,
-                    heard,
-                    tracks,
-                    draw,
-                    steps=self.finetune_steps,
-                    learning_rate=self.finetune_lr,
-                )
-                # No oracle: sources are not read.
-                parts.append(method(one[0], one[1], one[2], None, one[3]))
-            finally:
-                self.model = trained
-        synthesised = [p.synthesised for p in parts if p.synthesised is not None]
-        return Separation(
-            torch.cat([p.sources for p in parts]),
-            torch.cat([p.masks for p in parts]),
-            torch.cat(synthesised) if synthesised else None,
-            {k: torch.cat([p.parameters[k] for p in parts]) for k in parts[0].parameters},
+    def fine_tune(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> UmssSeparator:
+        """A separator with this one's network fine-tuned on mixtures; it does not tune again.
+
+        Args:
+            mixture: [B, T].
+            f0: [B, J, N] Hz, 0 where silent.
+            seed: [B] int64, of the noise.
+
+        Raises:
+            TrainingDivergedError: the loss is no longer a number.
+        """
+        tuned = copy.copy(self)
+        tuned.finetune_steps = 0
+        tuned.model = fine_tune(
+            self.model,
+            (mixture / peak_of(mixture)).to(self.device),
+            f0.to(self.device),
+            seed.to(self.device),
+            steps=self.finetune_steps,
+            learning_rate=self.finetune_lr,
         )
+        return tuned
 
     def harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
         """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
@@ -110,7 +95,9 @@ class UmssSeparator(Separator):
         sources: Tensor | None,
         channels: Tensor,
     ) -> Separation:
-        return self.fine_tuning(super().separate, mixture, f0, seed, sources, channels)
+        if self.finetune_steps:
+            return separate_one_by_one(self.fine_tune, mixture, f0, seed, channels)
+        return super().separate(mixture, f0, seed, sources, channels)
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None

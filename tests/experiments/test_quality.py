@@ -106,7 +106,8 @@ def test_the_plan_composes() -> None:
             assert separator.opinions is None
             assert any(separator[k] != default[k] for k in default), f"{name} changes nothing"
         for setting in smoothness if name in factors else ():
-            assert separator[setting] == pytest.approx(factors[name] * default[setting], rel=1e-3)
+            expected = factors[name] * default.spectra[setting]
+            assert separator.spectra[setting] == pytest.approx(expected, rel=1e-3)
 
 
 def test_every_recipe_composes_and_is_another() -> None:

@@ -20,7 +20,7 @@ from src.f0.estimate import (
 from src.f0.salience import Assigner, Salience, SalienceModel
 from tests.f0.fakes import FREQUENCIES, LoudestPeaks, PriorTracks, ToneSalience, salience_of
 
-ESTIMATOR = F0Estimator(ToneSalience(), LoudestPeaks())
+ESTIMATOR = F0Estimator(ToneSalience(), LoudestPeaks(), retune=False)
 
 
 def tones(seconds: float, *frequencies: float, rate: int = 16_000) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_tracks_lie_on_the_grid_from_high_to_low() -> None:
 
 
 def test_a_models_own_times_are_converted() -> None:
-    estimate = F0Estimator(CoarseTimes(), LoudestPeaks())(tones(1.0, 200), 1)
+    estimate = F0Estimator(CoarseTimes(), LoudestPeaks(), retune=False)(tones(1.0, 200), 1)
     expected = 110 * 2 ** (np.arange(60) * 0.016 / 0.023 / 60)
     np.testing.assert_allclose(estimate.contours.f0[:60, 0], expected, rtol=1e-3)
 
@@ -184,7 +184,7 @@ def test_files_of_any_rate_and_number_of_channels(tmp_path: Path) -> None:
 
 def test_score_becomes_the_assigners_prior() -> None:
     score = contours(440, 220, n=63)
-    tracker = F0Estimator(ToneSalience(), PriorTracks())
+    tracker = F0Estimator(ToneSalience(), PriorTracks(), retune=False)
     estimate = tracker(tones(1.0, 440, 220), 2, score=score, alignment="none")
     np.testing.assert_allclose(estimate.contours.f0, score.f0, rtol=0.006)  # 10 cents
     assert estimate.contours.names == ("v0", "v1")
@@ -207,4 +207,4 @@ def test_a_tracker_that_returns_nan_is_not_believed() -> None:
             return np.full((len(salience.times), n_singers), np.nan, np.float32)
 
     with pytest.raises(ValueError, match="singer1 at frame 0"):
-        F0Estimator(ToneSalience(), Broken())(tones(1.0, 440), 1)
+        F0Estimator(ToneSalience(), Broken(), retune=False)(tones(1.0, 440), 1)

@@ -102,7 +102,7 @@ def test_end_is_a_stationary_point(domain: float) -> None:
 def test_separates_better_than_the_comb() -> None:
     sources, f0 = voices()
     mixture = sources.sum(dim=1)
-    fitted = si_sdr(FitSeparator()(mixture, f0).sources, sources)
+    fitted = si_sdr(FitSeparator(opinions=None)(mixture, f0).sources, sources)
     comb = si_sdr(CombSeparator(mask="power")(mixture, f0).sources, sources)
     assert (fitted > comb + 1.0).all()
 
@@ -110,7 +110,7 @@ def test_separates_better_than_the_comb() -> None:
 def test_mixtures_of_a_batch_do_not_matter_to_each_other() -> None:
     sources, f0 = voices(16_000)
     mixture = sources.sum(dim=1)
-    separator = FitSeparator(max_iterations=30)
+    separator = FitSeparator(opinions=None, spectra=FitSettings(max_iterations=30))
     both = separator(torch.cat([mixture, torch.randn(1, 16_000)]), f0.expand(2, -1, -1))
     alone = separator(mixture, f0)
     torch.testing.assert_close(both.sources[:1], alone.sources, atol=1e-4, rtol=1e-3)
@@ -119,7 +119,7 @@ def test_mixtures_of_a_batch_do_not_matter_to_each_other() -> None:
 def test_louder_is_the_same_but_louder() -> None:
     sources, f0 = voices(16_000)
     mixture = sources.sum(dim=1)
-    separator = FitSeparator(max_iterations=20)
+    separator = FitSeparator(opinions=None, spectra=FitSettings(max_iterations=20))
     quiet, loud = separator(mixture, f0), separator(100.0 * mixture, f0)
     torch.testing.assert_close(quiet.masks, loud.masks, atol=5e-3, rtol=1e-2)
 
@@ -134,7 +134,7 @@ def test_edge_cases_stay_finite_and_sum_to_the_mixture(case: str) -> None:
         f0[:, 1] = 0.0
     elif case == "nobody sings":
         f0 = torch.zeros_like(f0)
-    result = FitSeparator(max_iterations=10)(mixture, f0)
+    result = FitSeparator(opinions=None, spectra=FitSettings(max_iterations=10))(mixture, f0)
     assert torch.isfinite(result.sources).all()
     torch.testing.assert_close(result.sources.sum(dim=1), mixture, atol=1e-5, rtol=1e-4)
     for values in result.parameters.values():
@@ -164,4 +164,4 @@ def test_tolerance_stops_early() -> None:
 )
 def test_bad_settings_are_named(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
-        FitSeparator(**{field: value})
+        FitSettings(**{field: value})

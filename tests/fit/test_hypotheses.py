@@ -17,7 +17,7 @@ from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
 from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, in_order_of, opinion_weights
 from src.fit.separator import FitSeparator
-from src.fit.spectra import divergence
+from src.fit.spectra import FitSettings, divergence
 from src.metrics.frames import si_sdr
 from tests.f0.fakes import ToneSalience
 from tests.fit.test_fit import voices
@@ -84,7 +84,9 @@ def test_a_better_opinion_helps_and_a_worse_one_hardly_harms() -> None:
     wrong[:, 1, 60:80] = 0.0
 
     def quality(given: Tensor, opinions: F0Opinions | None) -> Tensor:
-        separator = FitSeparator(opinions=opinions, retune=False, max_iterations=40)
+        separator = FitSeparator(
+            opinions=opinions, retune=False, spectra=FitSettings(max_iterations=40)
+        )
         return si_sdr(separator(mixture, given).sources, sources).mean()
 
     right_alone, wrong_alone = quality(f0, None), quality(wrong, None)
@@ -99,7 +101,8 @@ def test_what_partials_leave_speaks_against_an_opinion() -> None:
     mixture = sources.sum(dim=1)
     off = f0 * 2 ** (10 / 1200)
     options = {
-        "opinions": Said(off), "retune": False, "tuning": None, "max_iterations": 20, "trust": 1.0,
+        "opinions": Said(off), "retune": False, "tuning": None, "trust": 1.0,
+        "spectra": FitSettings(max_iterations=20),
     }  # fmt: skip
     without, by_partials = (
         FitSeparator(evidence=0.0, residual_evidence=b, **options)(mixture, f0)
@@ -116,7 +119,11 @@ def test_digital_silence_inside_a_note_stays_finite() -> None:
     sources = 1e3 * sources
     sources[..., 12_000:24_000] = 0.0
     mixture = sources.sum(dim=1)
-    options = {"opinions": Said(1.3 * f0), "max_iterations": 5, "retune": False}
+    options = {
+        "opinions": Said(1.3 * f0),
+        "spectra": FitSettings(max_iterations=5),
+        "retune": False,
+    }
     result = FitSeparator(**options)(mixture, f0)
     assert result.sources.isfinite().all()
     torch.testing.assert_close(result.sources.sum(dim=1), mixture, atol=0.5, rtol=1e-3)
@@ -126,7 +133,12 @@ def test_evidence_counts_less_where_nothing_explains_the_mixture() -> None:
     sources, f0 = voices(16_000)
     noise = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
     mixture = sources.sum(dim=1) + 0.5 * sources.std() * noise
-    options = {"opinions": Said(1.3 * f0), "tuning": None, "max_iterations": 20, "trust": 1.0}
+    options = {
+        "opinions": Said(1.3 * f0),
+        "tuning": None,
+        "spectra": FitSettings(max_iterations=20),
+        "trust": 1.0,
+    }
     credulous, cautious = (
         FitSeparator(doubt=d, **options)(mixture, f0).parameters["f0_weights"][..., 0]
         for d in (1.0, 0.01)
@@ -138,9 +150,9 @@ def test_evidence_counts_less_where_nothing_explains_the_mixture() -> None:
 
 def test_weights_are_reported() -> None:
     sources, f0 = voices(16_000)
-    result = FitSeparator(opinions=Said(f0, 1.5 * f0), retune=False, max_iterations=20)(
-        sources.sum(dim=1), f0
-    )
+    result = FitSeparator(
+        opinions=Said(f0, 1.5 * f0), retune=False, spectra=FitSettings(max_iterations=20)
+    )(sources.sum(dim=1), f0)
     weights = result.parameters["f0_weights"]
     assert weights.shape == (1, 2, f0.shape[-1], 3)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, f0.shape[-1]))
@@ -153,7 +165,7 @@ def test_opinions_of_a_model() -> None:
     time = torch.arange(32_000) / 16_000
     tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (220.0, 330.0)])
     given = torch.tensor([[[220.0], [330.0]], [[330.0], [220.0]]]).expand(-1, -1, 125)
-    estimator = F0Estimator(ToneSalience(), VoiceTracker())
+    estimator = F0Estimator(ToneSalience(), VoiceTracker(), retune=False)
     opinions = F0Opinions({"tones": estimator}, readiness=[0.0, 2.0])
     found = opinions(0.3 * tones.sum(dim=0).expand(2, -1), given)
     assert found.shape == (2, 2, 2, 125)
@@ -178,7 +190,9 @@ def test_opinions_of_a_model() -> None:
 
 def test_opinions_of_silence_are_the_given_ones() -> None:
     given = torch.full((1, 2, 10), 200.0)
-    estimators = {name: F0Estimator(ToneSalience(), VoiceTracker()) for name in ("one", "two")}
+    estimators = {
+        name: F0Estimator(ToneSalience(), VoiceTracker(), retune=False) for name in ("one", "two")
+    }
     opinions = F0Opinions(estimators)
     found = opinions(torch.zeros(1, 2560), given)
     torch.testing.assert_close(found, given.expand(4, -1, -1, -1))
@@ -196,23 +210,27 @@ def test_the_second_network_is_another_one() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="readiness is empty"):
-        F0Opinions({"tones": F0Estimator(ToneSalience(), VoiceTracker())}, readiness=[])
+        F0Opinions(
+            {"tones": F0Estimator(ToneSalience(), VoiceTracker(), retune=False)}, readiness=[]
+        )
     with pytest.raises(ValueError, match="estimators is empty"):
         F0Opinions({})
     with pytest.raises(ValueError, match="estimators.tones has a PaperAssigner.*multif0=default"):
         F0Opinions({"tones": F0Estimator(ToneSalience(), PaperAssigner())})
     with pytest.raises(ValueError, match="evidence=-1"):
-        FitSeparator(evidence=-1.0)
+        FitSeparator(opinions=None, evidence=-1.0)
     with pytest.raises(ValueError, match="residual_evidence=-1"):
-        FitSeparator(residual_evidence=-1.0)
+        FitSeparator(opinions=None, residual_evidence=-1.0)
     with pytest.raises(ValueError, match="trust=0.0.*must be positive"):
-        FitSeparator(trust=0.0)
+        FitSeparator(opinions=None, trust=0.0)
     with pytest.raises(ValueError, match="doubt=0 must be positive"):
-        FitSeparator(doubt=0)
+        FitSeparator(opinions=None, doubt=0)
 
 
 def test_one_singer_needs_no_opinion() -> None:
     sources, f0 = voices(8000)
-    result = FitSeparator(opinions=Said(f0), max_iterations=5)(sources[:, 0], f0[:, :1])
+    result = FitSeparator(opinions=Said(f0), spectra=FitSettings(max_iterations=5))(
+        sources[:, 0], f0[:, :1]
+    )
     assert "f0_weights" not in result.parameters
     torch.testing.assert_close(result.sources[:, 0], sources[:, 0], atol=1e-5, rtol=1e-4)

@@ -93,8 +93,10 @@ def test_tuned_tracks_separate_better() -> None:
     sources, f0 = tones()
     mixture, wrong = sources.sum(dim=1), off_by(f0, 6.0, -6.0)
     without, with_ = (
-        si_sdr(FitSeparator(retune=False, tuning=t)(mixture, wrong).sources, sources).mean()
-        for t in (None, {})
+        si_sdr(
+            FitSeparator(opinions=None, retune=False, tuning=t)(mixture, wrong).sources, sources
+        ).mean()
+        for t in (None, TuningSettings())
     )
     assert with_ > without + 3.0
 
@@ -131,7 +133,7 @@ def test_voices_of_a_batch_do_not_influence_each_other() -> None:
 )
 def test_settings_out_of_range_name_their_field(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"tuning.{next(iter(setting))}"):
-        FitSeparator(tuning=setting)
+        TuningSettings(**setting)
 
 
 def _seeded() -> torch.Generator:

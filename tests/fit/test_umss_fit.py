@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from src.dsp.stft import stft
+from src.fit.spectra import FitSettings
 from src.fit.umss import UmssFitSeparator
 from src.metrics.frames import si_sdr
 from src.models.loading import CheckpointError
@@ -42,7 +43,7 @@ def test_the_fit_improves_on_the_untrained_network(checkpoint: Path) -> None:
     sources, f0 = voices()
     mixture = sources.sum(dim=1)
     network = si_sdr(UmssSeparator(checkpoint, mask="power")(mixture, f0).sources, sources)
-    fitted = si_sdr(UmssFitSeparator(checkpoint)(mixture, f0).sources, sources)
+    fitted = si_sdr(UmssFitSeparator(checkpoint, opinions=None)(mixture, f0).sources, sources)
     assert fitted.mean() > network.mean() + 1.0
 
 
@@ -51,7 +52,9 @@ def test_edge_cases(checkpoint: Path, case: str) -> None:
     sources, f0 = voices(8000)
     mixture = sources.sum(dim=1) * (case != "silent mixture")
     f0[:, 1 if case == "silent voice" else slice(None)] *= float(case == "silent mixture")
-    result = UmssFitSeparator(checkpoint, max_iterations=5)(mixture, f0)
+    result = UmssFitSeparator(checkpoint, opinions=None, spectra=FitSettings(max_iterations=5))(
+        mixture, f0
+    )
     assert torch.isfinite(result.sources).all()
     torch.testing.assert_close(result.sources.sum(dim=1), mixture, atol=1e-5, rtol=1e-4)
 
