@@ -122,7 +122,7 @@ class _Window:
     repeats: int = 0
     last: bool = False
 
-    def kept(self, grid: Grid, per_second: float) -> slice:
+    def choose_kept(self, grid: Grid, per_second: float) -> slice:
         """From its place on the grid to the place of the next window, or to the end."""
         stop = None if self.last else round(grid.advance * per_second)
         return slice(round(self.repeats * per_second), stop)
@@ -163,11 +163,11 @@ def separate_chunks(
     fade = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / max(overlap, 1)) ** 2
     fade = fade.astype(np.float32)
     tail: Audio | None = None
-    for batch in _batches(_windows(read, rate, grid), grid.per_chunk):
+    for batch in _group_windows(_cut_windows(read, rate, grid), grid.per_chunk):
         results = _separate_windows(batch, rate, contours, separator, seed)
         for window, (stems, parameters, f0) in zip(batch, results, strict=True):
-            samples = window.kept(grid, rate)
-            frames = window.kept(grid, separator.rate / separator.hop)
+            samples = window.choose_kept(grid, rate)
+            frames = window.choose_kept(grid, separator.rate / separator.hop)
             if tail is not None:
                 head = stems[..., samples.start :][..., :overlap]
                 head[...] = tail + fade * (head - tail)
@@ -180,7 +180,7 @@ def separate_chunks(
             tail = None if window.last else stems[..., samples.stop :].copy()
 
 
-def _windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
+def _cut_windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
     """The windows of a stream, as described in `Grid`."""
     advance = grid.advance * rate
     size = advance + round(grid.overlap * rate)
@@ -201,7 +201,7 @@ def _windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_W
             return
 
 
-def _batches(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
+def _group_windows(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
     """Up to `size` windows of equal length at a time, each batch as soon as it is complete."""
     batch: list[_Window] = []
     for window in windows:

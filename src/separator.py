@@ -187,7 +187,7 @@ class Separator:
         if list(sources.shape) != expected:
             raise UmssError(f"sources must be [B, J, T] = {expected}, got {list(sources.shape)}")
 
-    def _soft_masks(self, signals: Tensor) -> Tensor:
+    def _build_masks(self, signals: Tensor) -> Tensor:
         """Masks from source signals [B, J, T]."""
         spectra = stft(signals, n_fft=self.n_fft, hop=self.mask_hop)
         return soft_masks(spectra.abs(), power=MASK_POWERS[self.mask])

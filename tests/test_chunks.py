@@ -18,7 +18,8 @@ from src.baselines.source_filter_nmf import Nmf2Separator
 from src.chunks import Grid, Piece, separate_chunks
 from src.f0.contours import F0Contours
 from src.models.umss import UmssSeparator
-from src.models.unet_lit import UnetSeparator, UnetTraining
+from src.models.unet_lit import UnetTraining
+from src.models.unet_separator import UnetSeparator
 from src.separator import Separator
 from tests.separating import Arrays, separate
 from tests.tiny_training import tiny_model

@@ -17,7 +17,7 @@ import torch
 
 from experiments.bench.cases import HERE, peak_gb, run_cases, timed, write_results
 from src.baselines.nmf import Nmf1Separator
-from src.baselines.pitch_model import pitch_model
+from src.baselines.pitch_model import build_pitch_model
 from src.baselines.source_filter_nmf import Nmf2Separator
 from src.dsp.harmonic import harmonic_source
 from src.separator import Separator
@@ -61,7 +61,7 @@ def measure(kind: str, n_singers: int, repeats: int) -> dict[str, Any]:
             separator(mixture[first : first + BATCH], f0[first : first + BATCH])
 
     whole = timed(song, repeats=1, warm_up=0)
-    pitches = pitch_model(f0[:1], n_fft=separator.n_fft, rate=separator.rate).pitches.shape[1]
+    pitches = build_pitch_model(f0[:1], n_fft=separator.n_fft, rate=separator.rate).pitches.shape[1]
     return {
         "n_pitches": pitches,
         **found,

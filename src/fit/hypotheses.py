@@ -24,7 +24,7 @@ from ..f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, singer_names
 from ..f0.network import VoiceSalience
 from ..f0.retune import retune
 from ..f0.tracker import VoiceTracker
-from .partials import mean_around
+from .partials import average_around
 
 SECOND = Path(__file__).with_name("second_opinion.pt")
 
@@ -97,22 +97,22 @@ class F0Opinions:
         """
         given = f0.detach().cpu().numpy()
         opinions = [
-            self._of_one(samples, tracks)
+            self._ask_all(samples, tracks)
             for samples, tracks in zip(mixture.detach().cpu().numpy(), given, strict=True)
         ]
         return torch.from_numpy(np.stack(opinions, axis=1)).to(f0)
 
-    def _of_one(
+    def _ask_all(
         self, samples: NDArray[np.float32], given: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         peak = np.abs(samples - samples.mean()).max()
         if peak < SILENCE_PEAK:
             return np.repeat(given[None], len(self.estimators) * len(self.readiness), axis=0)
         return np.concatenate(
-            [self._of_estimator(x, samples, given) for x in self.estimators.values()]
+            [self._ask_one(x, samples, given) for x in self.estimators.values()]
         ).astype(np.float32)
 
-    def _of_estimator(
+    def _ask_one(
         self, estimator: F0Estimator, samples: NDArray[np.float32], given: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         n_singers, n_frames = given.shape
@@ -129,11 +129,11 @@ class F0Opinions:
             frames = F0Contours(salience.times, tracks, names).to_frames(n_frames)
             if estimator.retune:
                 frames = retune(samples, frames)
-            opinions.append(in_order_of(given, frames.T))
+            opinions.append(order_like(given, frames.T))
         return np.stack(opinions)
 
 
-def in_order_of(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
+def order_like(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Tracks [J, N] in Hz, each at the place of the given track [J, N] that it resembles.
 
     Of all assignments, the one with the least sum of distances in semitones, counted up to two and
@@ -147,7 +147,7 @@ def in_order_of(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDAr
     return tracks[linear_sum_assignment(cost)[1]]
 
 
-def opinion_weights(against: Tensor, *, frames: int, trust: float = 1.0) -> Tensor:
+def weigh_opinions(against: Tensor, *, frames: int, trust: float = 1.0) -> Tensor:
     """How far to trust each opinion in each frame.
 
     Args:
@@ -158,6 +158,6 @@ def opinion_weights(against: Tensor, *, frames: int, trust: float = 1.0) -> Tens
     Returns:
         [K, B, N], sums to 1 over K.
     """
-    odds = -mean_around(against, frames)
+    odds = -average_around(against, frames)
     odds[0] += math.log(trust)
     return torch.softmax(odds, dim=0)

@@ -20,11 +20,11 @@ from ..errors import UmssError
 from .sines import (
     Sines,
     SineSettings,
-    framed,
-    middles,
-    nearest_frames,
-    sines_along,
-    surroundings,
+    build_sines,
+    cut_frames,
+    estimate_surroundings,
+    find_nearest_frames,
+    place_frames,
 )
 from .spectra import FittedSpectra
 
@@ -76,7 +76,7 @@ class _Equations:
     right: Tensor
 
 
-def partials(
+def estimate_partials(
     channels: Tensor,
     f0: Tensor,
     fitted: FittedSpectra,
@@ -106,34 +106,36 @@ def partials(
     Returns:
         [B, J, C, T].
     """
-    middle = middles(channels.shape[-1], settings.hop, channels.device)
+    middle = place_frames(channels.shape[-1], settings.hop, channels.device)
     sources = channels.new_zeros(len(f0), f0.shape[1], *channels.shape[1:])
     powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
     for heard, tracks, voices, noise, result in zip(channels, f0, *powers, sources, strict=True):
-        sines = sines_along(
+        sines = build_sines(
             tracks, middle, heard.shape[-1], rate=rate, hop=hop, highest=settings.highest
         )
         if not len(sines.voice):
             continue
-        equations = _normal_equations(heard, sines.signals, len(middle), settings)
+        equations = _build_equations(heard, sines.signals, len(middle), settings)
         uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
         for again in (False, True) if settings.left else (False,):
             if again:
                 rest = heard - result.sum(dim=0)
-                share = share_left(
+                share = measure_share_left(
                     rest, heard, settings.highest, rate=rate, hop=mask_hop, around=_AROUND
                 )
-                frame = nearest_frames(middle, mask_hop, len(share))
+                frame = find_nearest_frames(middle, mask_hop, len(share))
                 uncertainty = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
-            ratio = surroundings(
+            ratio = estimate_surroundings(
                 sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
             )
-            amplitudes = _solved(equations, ratio, settings, n_channels=len(heard))
-            result.copy_(_sung(sines, amplitudes, settings, len(result)))
+            amplitudes = _solve_amplitudes(equations, ratio, settings, n_channels=len(heard))
+            result.copy_(_sum_sines(sines, amplitudes, settings, len(result)))
     return sources
 
 
-def _sung(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices: int) -> Tensor:
+def _sum_sines(
+    sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices: int
+) -> Tensor:
     """Sines with their amplitudes [M, C, frames], summed to the voices: [J, C, T]."""
     hop, n_samples = settings.hop, sines.signals.shape[-1]
     n_frames = amplitudes.shape[-1]
@@ -148,20 +150,20 @@ def _sung(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices:
     voices = torch.arange(n_voices, device=sines.voice.device)
     own = amplitudes * (sines.voice == voices.unsqueeze(-1))[..., None, None]
 
-    def around(x: Tensor) -> Tensor:
+    def gather_around(x: Tensor) -> Tensor:
         """Of [..., frames] those in whose windows a block lies: [..., blocks, parts]."""
         # Part p of the window around frame n is block n + p.
         return torch.nn.functional.pad(x, 2 * [n_parts - 1]).unfold(-1, n_parts, 1).flip(-1)
 
-    levels = around(own).permute(3, 0, 2, 4, 1).flatten(1, 3)
+    levels = gather_around(own).permute(3, 0, 2, 4, 1).flatten(1, 3)
     summed = levels @ blocks.view(-1, n_blocks, hop).transpose(0, 1)
     summed = (summed.view(n_blocks, n_voices, -1, n_parts, hop) * parts).sum(dim=-2)
-    total = around(torch.ones_like(amplitudes[0, 0])) @ parts
+    total = gather_around(torch.ones_like(amplitudes[0, 0])) @ parts
     sung = (summed.permute(1, 2, 0, 3) / total).flatten(-2)
     return sung[..., before : before + n_samples]
 
 
-def share_left(
+def measure_share_left(
     rest: Tensor, whole: Tensor, highest: float, *, rate: int, hop: int, around: int = 0
 ) -> Tensor:
     """Share of the energy below `highest` Hz that is in the rest, at n * hop.
@@ -178,19 +180,20 @@ def share_left(
         [..., N].
     """
     left, all_ = (
-        mean_around(_energy_below(x, highest, rate=rate, hop=hop), around) for x in (rest, whole)
+        average_around(_measure_energy_below(x, highest, rate=rate, hop=hop), around)
+        for x in (rest, whole)
     )
     return left / all_.clamp(min=torch.finfo(all_.dtype).tiny)
 
 
-def _energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tensor:
+def _measure_energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tensor:
     """Energy of signals [..., C, T] below `highest` Hz, of all channels, at n * hop: [..., N]."""
     n_fft = 4 * hop
     spectrum = stft(signal, n_fft=n_fft, hop=hop)[..., : 1 + round(highest / rate * n_fft), :]
     return spectrum.abs().square().sum(dim=(-3, -2))
 
 
-def mean_around(x: Tensor, radius: int) -> Tensor:
+def average_around(x: Tensor, radius: int) -> Tensor:
     """Means of [..., N] over the frames up to `radius` before and after, where there are any."""
     radius = min(radius, x.shape[-1] - 1)
     mean = torch.nn.functional.avg_pool1d(
@@ -203,7 +206,7 @@ def mean_around(x: Tensor, radius: int) -> Tensor:
     return mean.view_as(x)
 
 
-def _normal_equations(
+def _build_equations(
     channels: Tensor, sines: Tensor, n_frames: int, settings: PartialSettings
 ) -> list[_Equations]:
     """Equations of the amplitudes of sines [M, T] in channels [C, T]."""
@@ -214,11 +217,11 @@ def _normal_equations(
             part.columns @ part.columns.mT,
             part.columns @ part.heard.mT,
         )
-        for part in framed(channels, sines, n_frames, window=settings.window, hop=settings.hop)
+        for part in cut_frames(channels, sines, n_frames, window=settings.window, hop=settings.hop)
     ]
 
 
-def _solved(
+def _solve_amplitudes(
     equations: Sequence[_Equations], ratio: Tensor, settings: PartialSettings, *, n_channels: int
 ) -> Tensor:
     """Amplitudes [M, C, frames], regularised by the ratio [frames, M]."""

@@ -13,10 +13,10 @@ from ..dsp.tracks import remove_glides
 from ..errors import UmssError
 from ..f0.retune import retune
 from ..separator import MASK_POWERS, Separation, Separator
-from .hypotheses import F0Opinions, opinion_weights
-from .partials import PartialSettings, mean_around, partials, share_left
-from .spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
-from .tuning import TuningSettings, tuned
+from .hypotheses import F0Opinions, weigh_opinions
+from .partials import PartialSettings, average_around, estimate_partials, measure_share_left
+from .spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
+from .tuning import TuningSettings, tune_tracks
 
 # Frozen: what every separator begins with can be shared.
 _PARTIALS, _TUNING, _SPECTRA = PartialSettings(), TuningSettings(), FitSettings()
@@ -128,21 +128,21 @@ class FitSeparator(Separator):
         channels: Tensor,
     ) -> Separation:
         if self.retune:
-            f0 = _retuned(mixture, f0)
+            f0 = _retune_tracks(mixture, f0)
         tracks = [f0]
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
             tracks += self.opinions(mixture, f0)
         tracks = [remove_glides(x) for x in tracks]
-        spectrum = self._spectrum(mixture)
+        spectrum = self._compute_spectrum(mixture)
         # Each from scratch: from the first fit the others would stay near it, and look too good.
         fits = [self._fit(mixture, spectrum, x) for x in tracks]
-        tracks = [self._tuned(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
-        found = [self._partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
+        tracks = [self._tune(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
+        found = [self._find_partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
         if self.partials is not None:
-            left = share_left(
+            left = measure_share_left(
                 torch.stack(rests),
                 channels,
                 self.partials.highest,
@@ -153,37 +153,39 @@ class FitSeparator(Separator):
             # any partial leaves more than it found.
             left = (left + 1e-3).clamp(max=1e3)
             against += self.residual_evidence * left.log()
-            against *= self._credit(left)
-        weights = opinion_weights(against, frames=self.evidence_frames, trust=self.trust)
+            against *= self._weigh_evidence(left)
+        weights = weigh_opinions(against, frames=self.evidence_frames, trust=self.trust)
         separated = torch.zeros_like(found[0])
         mean = torch.zeros_like(fits[0].voices)
         for weight, fitted, parts, rest in zip(weights, fits, found, rests, strict=True):
-            masks = self._masks(fitted)
+            masks = self._share_out(fitted)
             mean.addcmul_(masks, weight[:, None, None])
             shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
-            over_time = _at_samples(weight, self.mask_hop, channels.shape[-1])
+            over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
             separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
         frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
         parameters = {
             "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
-            "noise_cosines": _for_all(fits[0].noise_envelope.transpose(1, 2)[:, frames], f0),
+            "noise_cosines": _repeat_for_voices(
+                fits[0].noise_envelope.transpose(1, 2)[:, frames], f0
+            ),
             "tuned_f0": tracks[0].unsqueeze(-1),
         }
         if len(tracks) > 1:
-            parameters["f0_weights"] = _for_all(weights.permute(1, 2, 0)[:, frames], f0)
+            parameters["f0_weights"] = _repeat_for_voices(weights.permute(1, 2, 0)[:, frames], f0)
         return Separation(separated, mean, None, parameters)
 
-    def _tuned(self, mixture: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
+    def _tune(self, mixture: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
         """Tracks [B, J, N] moved to where the phases of the partials are."""
         if self.partials is None or self.tuning is None:
             return f0
-        return tuned(mixture, f0, fitted, self.tuning, **self._grid)
+        return tune_tracks(mixture, f0, fitted, self.tuning, **self._grid)
 
-    def _partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
+    def _find_partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
         """Partials [B, J, C, T] of the voices in channels [B, C, T]."""
         if self.partials is None:
             return channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
-        return partials(channels, f0, fitted, self.partials, **self._grid)
+        return estimate_partials(channels, f0, fitted, self.partials, **self._grid)
 
     @property
     def _grid(self) -> _Grid:
@@ -194,18 +196,18 @@ class FitSeparator(Separator):
             "mask_hop": self.mask_hop,
         }
 
-    def _credit(self, left: Tensor) -> Tensor:
+    def _weigh_evidence(self, left: Tensor) -> Tensor:
         """Share of the evidence that counts, [B, N], from what opinions leave [K, B, N].
 
         Where nothing explains the mixture, as in much reverberation, what explains it least badly
         is no truer than the rest.
         """
-        best = mean_around(left, self.evidence_frames).amin(dim=0)
+        best = average_around(left, self.evidence_frames).amin(dim=0)
         return (self.doubt / best).clamp(max=1.0).square()
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
         """Fit to mixtures [B, T] and what is compared of them, [B, F, N], with these F0s."""
-        combs = comb_spectra(
+        combs = compute_comb_spectra(
             f0,
             mixture.shape[-1],
             rate=self.rate,
@@ -216,18 +218,18 @@ class FitSeparator(Separator):
         )
         return fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
 
-    def _spectrum(self, signal: Tensor) -> Tensor:
+    def _compute_spectrum(self, signal: Tensor) -> Tensor:
         """What is compared: [..., T] to [..., F, N]."""
         magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
         return magnitude.pow(self.spectra.domain)
 
-    def _masks(self, fitted: FittedSpectra) -> Tensor:
+    def _share_out(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
         voices = fitted.voices + fitted.noise.unsqueeze(1) / fitted.voices.shape[1]
         return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
 
 
-def _retuned(mixture: Tensor, f0: Tensor) -> Tensor:
+def _retune_tracks(mixture: Tensor, f0: Tensor) -> Tensor:
     """Tracks [B, J, N] tuned on the partials of mixtures [B, T]."""
     tuned = [
         retune(samples, tracks.T).T
@@ -236,7 +238,7 @@ def _retuned(mixture: Tensor, f0: Tensor) -> Tensor:
     return torch.from_numpy(np.stack(tuned)).to(f0)
 
 
-def _at_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
+def _spread_over_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
     """Weights [B, N] of frames centred on n * hop, as [B, 1, 1, T] in straight lines."""
     size = (weights.shape[-1] - 1) * hop + 1
     lines = torch.nn.functional.interpolate(
@@ -246,6 +248,6 @@ def _at_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
     return held[..., :n_samples].unsqueeze(1)
 
 
-def _for_all(x: Tensor, f0: Tensor) -> Tensor:
+def _repeat_for_voices(x: Tensor, f0: Tensor) -> Tensor:
     """The mixtures' [B, N, size] as [B, J, N, size] of its sources."""
     return x.unsqueeze(1).expand(-1, f0.shape[1], -1, -1)

@@ -94,17 +94,17 @@ class Sines:
     frequency: Tensor
 
 
-def middles(n_samples: int, hop: int, device: torch.device) -> Tensor:
+def place_frames(n_samples: int, hop: int, device: torch.device) -> Tensor:
     """Middle samples of the frames of a recording; the last one is at its end."""
     return torch.arange(0, n_samples + hop - 1, hop, device=device).clamp(max=n_samples - 1)
 
 
-def nearest_frames(middle: Tensor, hop: int, n_frames: int) -> Tensor:
+def find_nearest_frames(middle: Tensor, hop: int, n_frames: int) -> Tensor:
     """Of frames centred on n * hop, the ones nearest to samples `middle`."""
     return (middle / hop).round().long().clamp(max=n_frames - 1)
 
 
-def sines_along(
+def build_sines(
     f0: Tensor, middle: Tensor, n_samples: int, *, rate: int, hop: int, highest: float
 ) -> Sines:
     """Sines of all partials below `highest` Hz of tracks.
@@ -127,7 +127,7 @@ def sines_along(
         if not bool((track > 0).any()):
             continue
         active = (track > 0)[nearest]
-        along = interpolate_f0(_without_gaps(track), hop=hop, n_samples=n_samples)
+        along = interpolate_f0(_bridge_gaps(track), hop=hop, n_samples=n_samples)
         count = int(highest / max(_LOWEST, float(track[track > 0].min())))
         order = torch.arange(1, count + 1, dtype=torch.float64, device=f0.device).unsqueeze(-1)
         phase = harmonic_phase(along, rate=rate).to(f0)
@@ -146,7 +146,7 @@ def sines_along(
     return Sines(torch.cat(signals), whose, number, partner, torch.cat(frequency))
 
 
-def framed(
+def cut_frames(
     channels: Tensor, sines: Tensor, n_frames: int, *, window: int, hop: int
 ) -> Iterator[Frames]:
     """Frames of channels [C, T] and of sines [M, T], a block after the other."""
@@ -165,7 +165,7 @@ def framed(
         yield Frames(slice(first, last), sound, columns, target)
 
 
-def _without_gaps(track: Tensor) -> Tensor:
+def _bridge_gaps(track: Tensor) -> Tensor:
     """A track [N] whose silences are bridged by straight lines, and held at both ends."""
     frames = torch.arange(len(track), device=track.device)
     known = torch.nonzero(track > 0)[:, 0]
@@ -176,7 +176,7 @@ def _without_gaps(track: Tensor) -> Tensor:
     return track[left] + share.clamp(0.0, 1.0) * (track[right] - track[left])
 
 
-def surroundings(
+def estimate_surroundings(
     sines: Sines,
     fitted: tuple[Tensor, Tensor],
     middle: Tensor,
@@ -198,7 +198,7 @@ def surroundings(
     Returns:
         [frames, M].
     """
-    frame = nearest_frames(middle, mask_hop, fitted[1].shape[-1])
+    frame = find_nearest_frames(middle, mask_hop, fitted[1].shape[-1])
     voices, noise = (x[..., frame] for x in fitted)
     n_bins = len(noise)
     bins = (sines.frequency * (2 * (n_bins - 1) / rate)).round().long().clamp(1, n_bins - 2)

@@ -80,7 +80,7 @@ class FittedSpectra:
         noise: [B, F, N] what no harmonic explains.
         envelope: [B, J, D, N] coefficients of the log envelopes.
         noise_envelope: [B, D', N] coefficients of the log noise.
-        divergence: [B, N] of the model from the mixture, see `divergence`.
+        divergence: [B, N] of the model from the mixture, see `compute_divergence`.
         objective: [B] divergence and smoothness at the end.
     """
 
@@ -92,7 +92,7 @@ class FittedSpectra:
     objective: Tensor
 
 
-def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
+def build_mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
     """Cosines over mel frequency, [F, count]; the first is 1."""
     hertz = torch.linspace(0.0, 0.5 * rate, n_bins, dtype=torch.float64)
     mel = torch.log1p(hertz / 700.0)
@@ -100,7 +100,7 @@ def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
     return torch.cos(math.pi * order * (mel / mel[-1]).unsqueeze(-1)).float()
 
 
-def comb_spectra(
+def compute_comb_spectra(
     f0: Tensor, n_samples: int, *, rate: int, hop: int, n_fft: int, mask_hop: int, domain: float
 ) -> Tensor:
     """Spectrograms [B, J, F, N] of harmonics of equal amplitude 1, of F0 tracks [B, J, frames]."""
@@ -110,13 +110,13 @@ def comb_spectra(
     return stft(comb, n_fft=n_fft, hop=mask_hop).abs().pow(domain)
 
 
-def _coefficients(target: Tensor, basis: Tensor) -> Tensor:
+def _solve_coefficients(target: Tensor, basis: Tensor) -> Tensor:
     """Least squares: c [D] with basis [F, D] @ c = target [F]."""
     # The last bits of a decomposition differ from run to run; single precision never sees them.
     return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
 
 
-def _change_gradient(x: Tensor) -> Tensor:
+def _differentiate_changes(x: Tensor) -> Tensor:
     """Half the gradient of the summed squared changes over the last dimension."""
     step = x.diff(dim=-1)
     gradient = torch.zeros_like(x)
@@ -155,7 +155,8 @@ def fit_spectra(
 
     Args:
         mixture: [B, F, N] spectrogram |S|^domain, not negative.
-        combs: [B, J, F, N] what the envelopes multiply, in the same domain; see `comb_spectra`.
+        combs: [B, J, F, N] what the envelopes multiply, in the same domain
+            (`compute_comb_spectra`).
         settings: see `FitSettings`.
         rate: sample rate in Hz.
         rolled_off: the combs have their roll-off already, and begin with a flat envelope.
@@ -165,8 +166,8 @@ def fit_spectra(
     # Frames before bins: products with the basis are several times as fast.
     target = (mixture / mixture.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)).mT.contiguous()
     combs = (combs / combs.mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)).mT.contiguous()
-    basis = mel_cosines(n_bins, settings.envelope_cosines, rate=rate).to(mixture)
-    noise_basis = mel_cosines(n_bins, settings.noise_cosines, rate=rate).to(mixture)
+    basis = build_mel_cosines(n_bins, settings.envelope_cosines, rate=rate).to(mixture)
+    noise_basis = build_mel_cosines(n_bins, settings.noise_cosines, rate=rate).to(mixture)
     smoothness = torch.full((len(basis.T), 1), settings.envelope_smoothness).to(mixture)
     smoothness[0] = settings.level_smoothness
 
@@ -174,11 +175,13 @@ def fit_spectra(
     taps = rolloff_fir(rate=rate).double()
     rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
     tilt = settings.domain * rolloff.log()[:n_bins].to(mixture)
-    first = torch.zeros_like(basis[0]) if rolled_off else _coefficients(tilt, basis)
+    first = torch.zeros_like(basis[0]) if rolled_off else _solve_coefficients(tilt, basis)
     envelope = first[:, None].expand(batch, n_voices, -1, n_frames).clone()
     level = (torch.exp(basis @ first) * combs).sum(dim=1).mean(dim=(1, 2))
     envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
-    noise = _coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
+    noise = (
+        _solve_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
+    )
     noise[:, 0] += settings.noise_level
 
     optimisers = _Adam(envelope), _Adam(noise)
@@ -190,7 +193,7 @@ def fit_spectra(
         rest = torch.exp(noise.mT @ noise_basis.T)
         return voices, rest, voices.sum(dim=1).add_(rest).add_(_FLOOR)
 
-    def roughness() -> Tensor:
+    def measure_roughness() -> Tensor:
         changes = (smoothness * envelope.diff(dim=-1).square()).sum(dim=(1, 2, 3))
         of_noise = noise.diff(dim=-1).square().sum(dim=(1, 2))
         return 0.5 * (changes + settings.noise_smoothness * of_noise)
@@ -198,7 +201,7 @@ def fit_spectra(
     for step in range(settings.max_iterations):
         voices, rest, model = explain()
         if step % 10 == 0:
-            value = divergence(target.mT, model.mT).sum(dim=1) + roughness()
+            value = compute_divergence(target.mT, model.mT).sum(dim=1) + measure_roughness()
             active = active * ((previous - value).abs() > settings.tolerance * value)
             previous = value
             if not bool(active.any()):
@@ -206,18 +209,18 @@ def fit_spectra(
         slope = 1.0 - target / model
         of_envelope = (voices.mul_(slope.unsqueeze(1)) @ basis).mT
         of_noise = (rest.mul_(slope) @ noise_basis).mT
-        of_envelope += smoothness * _change_gradient(envelope)
-        of_noise += settings.noise_smoothness * _change_gradient(noise)
+        of_envelope += smoothness * _differentiate_changes(envelope)
+        of_noise += settings.noise_smoothness * _differentiate_changes(noise)
         fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / settings.max_iterations))
         for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
             optimiser.step(gradient, fall * settings.learning_rate, active)
     voices, rest, model = explain()
-    distance = divergence(target.mT, model.mT)
-    value = distance.sum(dim=1) + roughness()
+    distance = compute_divergence(target.mT, model.mT)
+    value = distance.sum(dim=1) + measure_roughness()
     return FittedSpectra(voices.mT, rest.mT, envelope, noise, distance, value)
 
 
-def divergence(mixture: Tensor, model: Tensor) -> Tensor:
+def compute_divergence(mixture: Tensor, model: Tensor) -> Tensor:
     """Generalised Kullback-Leibler divergence per frame: [B, F, N] twice to [B, N]."""
     excess = torch.xlogy(mixture, mixture) - mixture * model.log()
     return (excess - mixture + model).sum(dim=1)

@@ -18,11 +18,11 @@ from .sines import (
     Frames,
     Sines,
     SineSettings,
-    framed,
-    middles,
-    nearest_frames,
-    sines_along,
-    surroundings,
+    build_sines,
+    cut_frames,
+    estimate_surroundings,
+    find_nearest_frames,
+    place_frames,
 )
 from .spectra import FittedSpectra
 
@@ -53,7 +53,7 @@ class TuningSettings(SineSettings):
         self.require_positive("deviation")
 
 
-def tuned(
+def tune_tracks(
     mixture: Tensor,
     f0: Tensor,
     fitted: FittedSpectra,
@@ -68,8 +68,8 @@ def tuned(
 
     In every frame the offsets delta of the J tracks and the amplitudes a of the sines S minimise
     |w (x - S a - D delta)|^2 + sum lambda a^2 + sum r (delta / sigma)^2, where D is the derivative
-    of S a with respect to F0, lambda as in `src.fit.partials.partials`, r the power that S a
-    leaves, and sigma the deviation in Hz.
+    of S a with respect to F0, lambda as in `src.fit.partials.estimate_partials`, r the power of
+    w (x - S a), and sigma the deviation in Hz.
 
     Args:
         mixture: [B, T].
@@ -85,20 +85,20 @@ def tuned(
         [B, J, N], silent where `f0` is.
     """
     n_samples = mixture.shape[-1]
-    middle = middles(n_samples, settings.hop, mixture.device)
-    weights = _frame_weights(f0, len(middle), settings, hop=hop)
-    nearest = nearest_frames(middle, hop, f0.shape[-1])
+    middle = place_frames(n_samples, settings.hop, mixture.device)
+    weights = _weigh_frames(f0, len(middle), settings, hop=hop)
+    nearest = find_nearest_frames(middle, hop, f0.shape[-1])
     powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
     results = []
     for heard, tracks, voices, noise in zip(mixture, f0, *powers, strict=True):
-        sines = sines_along(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
+        sines = build_sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
         uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
-        ratio = surroundings(
+        ratio = estimate_surroundings(
             sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
         )
         deviation = (2.0 ** (settings.deviation / 1200.0) - 1.0) * tracks[:, nearest]
         offsets = torch.zeros_like(deviation)
-        for frames in framed(
+        for frames in cut_frames(
             heard[None],
             sines.signals,
             len(middle),
@@ -106,7 +106,7 @@ def tuned(
             hop=settings.hop,
         ):
             if bool(frames.sound.any()):
-                offsets[:, frames.where] = _offsets(
+                offsets[:, frames.where] = _solve_offsets(
                     frames, sines, ratio[frames.where], deviation[:, frames.where], rate=rate
                 )
         results.append(tracks + torch.where(tracks > 0, offsets @ weights, 0.0))
@@ -114,7 +114,7 @@ def tuned(
     return torch.stack(results).clamp(min=f0 / reach, max=f0 * reach)
 
 
-def _offsets(
+def _solve_offsets(
     frames: Frames, sines: Sines, ratio: Tensor, deviation: Tensor, *, rate: int
 ) -> Tensor:
     """Offsets [J, frames] in Hz, from ratio [frames, M] and deviation [J, frames] in Hz."""
@@ -145,7 +145,7 @@ def _offsets(
     return offsets[..., 0].T.to(columns)
 
 
-def _frame_weights(f0: Tensor, n_frames: int, settings: TuningSettings, *, hop: int) -> Tensor:
+def _weigh_frames(f0: Tensor, n_frames: int, settings: TuningSettings, *, hop: int) -> Tensor:
     """Share of each frame in each frame of F0, [frames, N]: the square of the Hann window."""
     place = torch.arange(f0.shape[-1], device=f0.device) * hop
     middle = torch.arange(n_frames, device=f0.device) * settings.hop

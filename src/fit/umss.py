@@ -64,5 +64,5 @@ class UmssFitSeparator(FitSeparator):
         return tuned
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
-        combs = self._spectrum(self.network.harmonics(mixture, f0))
+        combs = self._compute_spectrum(self.network.synthesise_harmonics(mixture, f0))
         return fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)

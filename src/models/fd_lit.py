@@ -1,4 +1,4 @@
-"""Training of the fully differentiable model, and the trained model as a separator.
+"""Training of the fully differentiable model.
 
 The source-filter model of `src.models.lit`, whose F0s come from networks inside it
 (`src.models.salience_f0`) instead of from outside. See docs/fd.md.
@@ -17,12 +17,10 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..dsp.spectral_loss import FFT_SIZES
 from ..errors import UmssError
-from ..separator import Estimate, Separator
-from .fd_decisions import straight_through
+from .fd_model import sing_found
 from .lit import Batch, UnsupervisedTraining
-from .loading import load_model, load_module
-from .salience_f0 import SalienceF0, VoiceF0, f0_losses
-from .umss import synthesise
+from .loading import load_model
+from .salience_f0 import SalienceF0, VoiceF0, compute_f0_losses
 
 F0_WEIGHTS = {"salience": 1e4, "range": 1e5, "commitment": 1e4}
 # Files that only the start of a training reads; a checkpoint holds what came of them.
@@ -33,9 +31,9 @@ class FdTraining(UnsupervisedTraining):
     """Unsupervised training of separation and F0 together: nothing but mixtures is needed.
 
     Loss: reconstruction of the mixture (as in US) plus the weighted losses of
-    `src.models.salience_f0.f0_losses`. Validation counts the reconstruction alone, so that its
-    curve compares with that of US. Batches are those of `SourceFilterTraining`; of their `f0` only
-    the number of singers is read.
+    `src.models.salience_f0.compute_f0_losses`. Validation counts the reconstruction alone, so that
+    its curve compares with that of US. Batches are those of `SourceFilterTraining`; of their `f0`
+    only the number of singers is read.
 
     Args:
         salience: keyword arguments of `SalienceF0`, plain numbers, strings and dictionaries.
@@ -120,29 +118,17 @@ class FdTraining(UnsupervisedTraining):
     def synthesise(
         self, mixture: Tensor, found: VoiceF0, seed: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Voices that sing at the F0s that were found; `estimated_f0` joins their parameters."""
-        share = self.f0_gradient
-        f0 = straight_through(found.f0, share * found.f0)
-        controls = self.estimator(mixture, f0)
-        # Without effect on the values, for a voice without F0 has no harmonics. What it adds is the
-        # gradient that can silence a voice.
-        amplitude = controls["harmonic_amplitude"] * found.voicing.unsqueeze(-1)
-        controls["harmonic_amplitude"] = amplitude
-        sources, controls = self.render(f0, controls, seed, mixture.shape[-1])
-        return sources, {**controls, "estimated_f0": found.f0.unsqueeze(-1)}
-
-    def sing_given(
-        self, mixture: Tensor, f0: Tensor, seed: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Synthesised sources and their parameters at F0s from outside, as in the other models."""
-        return super().forward(mixture, f0, seed)
+        """See `src.models.fd_model.sing_found`."""
+        return sing_found(
+            self.voice, self.estimator, mixture, found, seed, f0_gradient=self.f0_gradient
+        )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """All losses by name, unweighted."""
         found = self.salience(batch["mixture"], batch["f0"].shape[1])
         sources, _ = self.synthesise(batch["mixture"], found, batch["seed"])
         reconstruction = self.loss(sources, batch)
-        return {"reconstruction": reconstruction, **f0_losses(found, self.salience.mask)}
+        return {"reconstruction": reconstruction, **compute_f0_losses(found, self.salience.mask)}
 
     def _step(self, batch: Batch) -> Tensor:
         losses = self.losses(batch)
@@ -207,45 +193,3 @@ class FdTraining(UnsupervisedTraining):
         assert not isinstance(optimizer, list)
         for group in optimizer.param_groups:
             group["lr"] *= group["factor"]
-
-
-class FdSeparator(Separator):
-    """Masks from the voices that a trained fully differentiable model synthesises.
-
-    The F0s given to it say how many singers there are; it sings at its own, which the parameters
-    hold as `estimated_f0` [B, J, N, 1].
-
-    Args:
-        checkpoint: file written by `python -m src.train experiment=fd_small`.
-        mask: "magnitude" (the paper) or "power".
-        f0: "own", or "given" to have the estimator sing at the F0s from outside.
-        device: where to compute, "cpu" or "cuda".
-
-    Raises:
-        CheckpointError: the checkpoint cannot be used.
-        ValueError: unknown `f0`.
-    """
-
-    stochastic = True
-
-    def __init__(
-        self,
-        checkpoint: str | Path,
-        *,
-        mask: str = "magnitude",
-        f0: str = "own",
-        device: str = "cpu",
-    ) -> None:
-        super().__init__(mask=mask, device=device)
-        if f0 not in ("own", "given"):
-            raise UmssError(f"separator.f0 must be own or given, got {f0!r}")
-        self.own_f0 = f0 == "own"
-        self.model = load_module(checkpoint, FdTraining, experiment="fd_small").to(self.device)
-        self.rate = self.model.voice.rate
-        self.hop = self.model.voice.hop
-
-    def estimate(
-        self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
-    ) -> Estimate:
-        sing = self.model if self.own_f0 else self.model.sing_given
-        return synthesise(sing, mixture, f0, seed, device=self.device, masks=self._soft_masks)

@@ -42,12 +42,16 @@ def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Mode
     """
     hyper_parameters, state = _read(Path(path), experiment, "separator.checkpoint")
     try:
-        model = kind(**hyper_parameters)
+        if _suggest_separator(hyper_parameters, kind):
+            raise UmssError("its settings are those of another one")
+        # Those of the training (learning rate, ...) are left out.
+        known = inspect.signature(kind).parameters.keys() & hyper_parameters.keys()
+        model = kind(**{name: hyper_parameters[name] for name in known})
         model.load_state_dict(state)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_right_separator(hyper_parameters, kind)}"
+            f"{_suggest_separator(hyper_parameters, kind)}"
         ) from error
     return model.eval().requires_grad_(False)
 
@@ -87,7 +91,7 @@ def begin_with(model: nn.Module, path: str | Path) -> None:
         ) from error
 
 
-def _right_separator(hyper_parameters: Any, kind: type) -> str:
+def _suggest_separator(hyper_parameters: Any, kind: type) -> str:
     """What to add to the message if the checkpoint fits a separator that we know."""
     expected = inspect.signature(kind).parameters
     for name, separator in _SEPARATORS.items():
@@ -123,6 +127,6 @@ def load_model(path: str | Path | None = None) -> SourceFilterModel:
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_right_separator(hyper_parameters, SourceFilterModel)}"
+            f"{_suggest_separator(hyper_parameters, SourceFilterModel)}"
         ) from error
     return model.eval().requires_grad_(False)

@@ -69,7 +69,7 @@ class UmssSeparator(Separator):
         tuned.finetune_steps = 0
         tuned.model = fine_tune(
             self.model,
-            (mixture / peak_of(mixture)).to(self.device),
+            (mixture / measure_peak(mixture)).to(self.device),
             f0.to(self.device),
             seed.to(self.device),
             steps=self.finetune_steps,
@@ -77,9 +77,9 @@ class UmssSeparator(Separator):
         )
         return tuned
 
-    def harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
+    def synthesise_harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
         """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
-        scale = peak_of(mixture)
+        scale = measure_peak(mixture)
         heard, tracks = (mixture / scale).to(self.device), f0.to(self.device)
         controls = self.model.estimator(heard, tracks)
         silence = {"noise_gain": torch.zeros_like(controls["noise_gain"])}
@@ -102,7 +102,9 @@ class UmssSeparator(Separator):
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> Estimate:
-        return synthesise(self.model, mixture, f0, seed, device=self.device, masks=self._soft_masks)
+        return synthesise(
+            self.model, mixture, f0, seed, device=self.device, masks=self._build_masks
+        )
 
 
 def synthesise(
@@ -115,14 +117,14 @@ def synthesise(
     masks: Callable[[Tensor], Tensor],
 ) -> Estimate:
     """Masks, voices as loud as the mixtures, and parameters of a model on a device."""
-    scale = peak_of(mixture)
+    scale = measure_peak(mixture)
     voices, parameters = model((mixture / scale).to(device), f0.to(device), seed.to(device))
     at_home = {name: value.to(mixture.device) for name, value in parameters.items()}
     loud = voices.to(mixture.device) * scale.unsqueeze(1)
     return Estimate(masks(voices).to(mixture.device), loud, at_home)
 
 
-def peak_of(mixture: Tensor) -> Tensor:
+def measure_peak(mixture: Tensor) -> Tensor:
     """Peaks [B, 1] of mixtures [B, T]; 1 for silence. The networks hear mixtures of peak 1."""
     peak = mixture.abs().amax(dim=-1, keepdim=True)
     return torch.where(peak > 0, peak, torch.ones_like(peak))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.baselines.pitch_model import pitch_model
+from src.baselines.pitch_model import build_pitch_model
 from src.dsp.tracks import remove_glides, resample_f0
 
 
@@ -77,7 +77,7 @@ def test_equals_brute_force(
     per_source: bool,
 ) -> None:
     f0 = tracks()
-    model = pitch_model(
+    model = build_pitch_model(
         f0,
         n_fft=n_fft,
         band_semitones=semitones,
@@ -114,7 +114,7 @@ def test_equals_brute_force(
 
 
 def test_shares_sum_to_one_where_something_sounds_and_to_zero_elsewhere() -> None:
-    model = pitch_model(tracks().float(), n_fft=2048)
+    model = build_pitch_model(tracks().float(), n_fft=2048)
     assert model.templates.dtype == torch.float32
     torch.testing.assert_close(model.shares.sum(dim=1), (model.activations > 0).float())
     # 330 and 331 Hz are half a tenth of a semitone apart: where both sound, they share.
@@ -123,7 +123,7 @@ def test_shares_sum_to_one_where_something_sounds_and_to_zero_elsewhere() -> Non
 
 def test_a_band_has_the_form_of_a_hann_windows_transform() -> None:
     n_fft, hertz = 2048, 220.0
-    model = pitch_model(
+    model = build_pitch_model(
         torch.full((1, 1, 4), hertz, dtype=torch.float64),
         n_fft=n_fft,
         decay=1.0,
@@ -142,18 +142,18 @@ def test_a_band_has_the_form_of_a_hann_windows_transform() -> None:
 
 
 def test_templates_are_zero_between_harmonics_and_from_the_nyquist_frequency_on() -> None:
-    model = pitch_model(torch.full((1, 1, 3), 3000.0), n_fft=2048)
+    model = build_pitch_model(torch.full((1, 1, 3), 3000.0), n_fft=2048)
     hertz = torch.arange(1025) * 16_000 / 2048
     near = torch.stack([(hertz - h * 3000.0).abs() < 130.0 for h in (1, 2)]).any(dim=0)
     assert (model.templates[0, ~near] == 0).all() and (model.templates[0] > 0).any()
     assert (model.templates[0, hertz > 6500] == 0).all()  # the third harmonic would be at 9 kHz
-    too_high = pitch_model(torch.full((1, 1, 3), 8000.0), n_fft=2048)
+    too_high = build_pitch_model(torch.full((1, 1, 3), 8000.0), n_fft=2048)
     assert (too_high.activations == 0).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5)])
 def test_silence_leaves_padding_only(shape: tuple[int, int, int]) -> None:
-    model = pitch_model(torch.zeros(shape), n_fft=256)
+    model = build_pitch_model(torch.zeros(shape), n_fft=256)
     assert model.templates.shape == (shape[0], 129, 1)
     assert model.shares.shape == (*shape[:2], 1, shape[2])
     for tensor in (model.templates, model.activations, model.shares, model.pitches):
@@ -162,10 +162,10 @@ def test_silence_leaves_padding_only(shape: tuple[int, int, int]) -> None:
 
 def test_values_below_the_lowest_pitch_are_silence() -> None:
     f0 = torch.tensor([[[40.0, 59.9, 100.0, 100.0]]])
-    model = pitch_model(f0, n_fft=1024, frame_tolerance=0, pitch_tolerance=0.0)
+    model = build_pitch_model(f0, n_fft=1024, frame_tolerance=0, pitch_tolerance=0.0)
     assert model.activations.tolist() == [[[0.0, 0.0, 1.0, 1.0]]]
     assert model.pitches.shape == (1, 1)
-    low = pitch_model(f0 / 10, n_fft=1024, min_hz=5.0, frame_tolerance=0)
+    low = build_pitch_model(f0 / 10, n_fft=1024, min_hz=5.0, frame_tolerance=0)
     assert low.activations.any(dim=1).tolist() == [[False, True, True, True]]
 
 
@@ -182,7 +182,7 @@ def test_values_below_the_lowest_pitch_are_silence() -> None:
 )
 def test_wrong_input_is_refused(f0: torch.Tensor, settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pitch_model(f0, **{"n_fft": 512, **settings})  # type: ignore[arg-type]
+        build_pitch_model(f0, **{"n_fft": 512, **settings})  # type: ignore[arg-type]
 
 
 def test_frames_of_interpolated_silence_are_dropped() -> None:
@@ -213,6 +213,6 @@ def test_f0_on_other_frames() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda_gives_the_same() -> None:
-    cpu, gpu = (pitch_model(tracks().to(d), n_fft=1024) for d in ("cpu", "cuda"))
+    cpu, gpu = (build_pitch_model(tracks().to(d), n_fft=1024) for d in ("cpu", "cuda"))
     for name in ("templates", "activations", "shares"):
         torch.testing.assert_close(getattr(gpu, name).cpu(), getattr(cpu, name))

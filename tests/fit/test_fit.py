@@ -12,7 +12,7 @@ from src.baselines.masks import CombSeparator
 from src.dsp.lpc import lpc_response
 from src.dsp.stft import stft
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, comb_spectra, fit_spectra, mel_cosines
+from src.fit.spectra import FitSettings, build_mel_cosines, compute_comb_spectra, fit_spectra
 from src.metrics.frames import si_sdr
 
 RATE = 16_000
@@ -49,14 +49,14 @@ def _interpolate(track, n_samples: int):  # type: ignore[no-untyped-def]
 def spectra(settings: FitSettings) -> tuple[Tensor, Tensor]:
     sources, f0 = voices()
     mixture = stft(sources.sum(dim=1)).abs().pow(settings.domain)
-    combs = comb_spectra(
+    combs = compute_comb_spectra(
         f0, sources.shape[-1], rate=RATE, hop=256, n_fft=2048, mask_hop=256, domain=settings.domain
     )
     return mixture, combs
 
 
 def test_cosines() -> None:
-    basis = mel_cosines(1025, 12, rate=RATE)
+    basis = build_mel_cosines(1025, 12, rate=RATE)
     torch.testing.assert_close(basis[:, 0], torch.ones(1025))
     torch.testing.assert_close(basis[0], torch.ones(12))
     torch.testing.assert_close(basis[-1], (-1.0) ** torch.arange(12))
@@ -73,7 +73,7 @@ def test_end_is_a_stationary_point(domain: float) -> None:
     combs = combs / combs.mean()
 
     def objective(envelope: Tensor, noise: Tensor) -> Tensor:
-        bases = (mel_cosines(1025, n, rate=RATE) for n in (envelope.shape[2], noise.shape[1]))
+        bases = (build_mel_cosines(1025, n, rate=RATE) for n in (envelope.shape[2], noise.shape[1]))
         of_voices, of_noise = (
             torch.exp(torch.einsum("fd,...dn->...fn", basis, x))
             for basis, x in zip(bases, (envelope, noise), strict=True)

@@ -15,9 +15,9 @@ from src.f0.network import WEIGHTS, VoiceSalience
 from src.f0.published.heuristic import PaperAssigner
 from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
-from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, in_order_of, opinion_weights
+from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, order_like, weigh_opinions
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, divergence
+from src.fit.spectra import FitSettings, compute_divergence
 from src.metrics.frames import si_sdr
 from tests.f0.fakes import ToneSalience
 from tests.fit.test_fit import voices
@@ -50,7 +50,7 @@ def test_order_is_the_best_of_all_permutations() -> None:
             return total
 
         best = min(itertools.permutations(range(4)), key=cost)
-        np.testing.assert_array_equal(in_order_of(given, tracks), tracks[list(best)])
+        np.testing.assert_array_equal(order_like(given, tracks), tracks[list(best)])
 
 
 def test_divergence_is_kullback_leibler() -> None:
@@ -58,21 +58,21 @@ def test_divergence_is_kullback_leibler() -> None:
     mixture, model = torch.rand(2, 2, 7, 5, generator=generator, dtype=torch.float64)
     mixture[0, 0] = 0.0
     expected = torch.nn.functional.kl_div(model.log(), mixture, reduction="none") - mixture + model
-    torch.testing.assert_close(divergence(mixture, model), expected.sum(dim=1))
+    torch.testing.assert_close(compute_divergence(mixture, model), expected.sum(dim=1))
 
 
 def test_weights() -> None:
     generator = torch.Generator().manual_seed(0)
     against = 3.0 * torch.rand(3, 2, 12, generator=generator)
-    weights = opinion_weights(against, frames=2)
+    weights = weigh_opinions(against, frames=2)
     torch.testing.assert_close(weights.sum(dim=0), torch.ones(2, 12))
     for k, b, n in itertools.product(range(3), range(2), range(12)):
         near = slice(max(0, n - 2), n + 3)
         odds = torch.exp(-against[:, b, near].mean(dim=-1))
         torch.testing.assert_close(weights[k, b, n], odds[k] / odds.sum())
-    trusting = opinion_weights(against, frames=2, trust=3.0)
+    trusting = weigh_opinions(against, frames=2, trust=3.0)
     torch.testing.assert_close(trusting[0] / trusting[1], 3.0 * weights[0] / weights[1])
-    alike = opinion_weights(0.0 * against, frames=100)
+    alike = weigh_opinions(0.0 * against, frames=100)
     torch.testing.assert_close(alike, torch.full_like(alike, 1 / 3))
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.fit.partials import PartialSettings, partials
+from src.fit.partials import PartialSettings, estimate_partials
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, FittedSpectra, comb_spectra, fit_spectra
+from src.fit.spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
 from src.metrics.frames import si_sdr
 from tests.fit.test_fit import voices
 
@@ -17,7 +17,7 @@ GRID = {"domain": 1.0, "rate": 16_000, "hop": 256, "mask_hop": 512}
 
 
 def explained(mixture: Tensor, f0: Tensor) -> FittedSpectra:
-    combs = comb_spectra(
+    combs = compute_comb_spectra(
         f0, mixture.shape[-1], rate=16_000, hop=256, n_fft=2048, mask_hop=512, domain=1.0
     )
     spectrum = torch.stft(
@@ -48,7 +48,7 @@ def test_amplitudes_solve_the_regularised_least_squares(hop: int) -> None:
         torch.full((1, 1025, 19), 0.5),
         *(torch.zeros(1) for _ in range(4)),
     )
-    found = partials(mixture.unsqueeze(1), f0, flat, settings, **GRID)[0, :, 0]
+    found = estimate_partials(mixture.unsqueeze(1), f0, flat, settings, **GRID)[0, :, 0]
 
     ratio = (0.25 + 0.2 * (4.0 + 4.0 + 0.25)) / 4.0
     t = np.arange(9600) / 16_000
@@ -110,7 +110,7 @@ def test_unisons_are_shared_in_proportion_to_the_fitted_power() -> None:
     flat = FittedSpectra(
         level.expand(-1, -1, 1025, 32), torch.full((1, 1025, 32), 0.1), *[torch.zeros(1)] * 4
     )
-    found = partials(sources[:, :1], f0, flat, PartialSettings(), **GRID)[0, :, 0]
+    found = estimate_partials(sources[:, :1], f0, flat, PartialSettings(), **GRID)[0, :, 0]
     torch.testing.assert_close(found[1], 4.0 * found[0], rtol=1e-2, atol=1e-3)
     assert si_sdr(found.sum(dim=0, keepdim=True), sources[0, :1]) > 20.0
 
@@ -125,7 +125,12 @@ def test_what_partials_leave_is_how_far_they_are_believed() -> None:
 
     def energy(mixture: Tensor, left: float) -> Tensor:
         settings = PartialSettings(uncertainty=0.05, left=left)
-        return partials(mixture.unsqueeze(1), f0, flat, settings, **GRID).sum(dim=1).square().sum()
+        return (
+            estimate_partials(mixture.unsqueeze(1), f0, flat, settings, **GRID)
+            .sum(dim=1)
+            .square()
+            .sum()
+        )
 
     assert energy(noise, 0.5) < 0.8 * energy(noise, 0.0)
     # Where partials are all there is, they are believed all the more.
@@ -140,7 +145,9 @@ def test_only_what_is_sung_has_partials() -> None:
     f0[:, 0, 60:] = 0.0
     f0[:, 1] = 0.0
     mixture = sources.sum(dim=1)
-    found = partials(mixture.unsqueeze(1), f0, explained(mixture, f0), PartialSettings(), **GRID)
+    found = estimate_partials(
+        mixture.unsqueeze(1), f0, explained(mixture, f0), PartialSettings(), **GRID
+    )
     assert found[:, 0, :, : 59 * 256].abs().max() > 1e-3
     assert not found[:, 0, :, 60 * 256 :].any()
     assert not found[:, 1].any()
@@ -152,7 +159,9 @@ def test_tracks_near_zero_are_no_burden() -> None:
     f0 = f0.clone()
     f0[:, 0, 5] = 0.5
     mixture = sources.sum(dim=1)
-    found = partials(mixture.unsqueeze(1), f0, explained(mixture, f0), PartialSettings(), **GRID)
+    found = estimate_partials(
+        mixture.unsqueeze(1), f0, explained(mixture, f0), PartialSettings(), **GRID
+    )
     assert torch.isfinite(found).all()
 
 
