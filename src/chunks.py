@@ -63,8 +63,9 @@ class Grid:
 
     Window k starts at k * advance and is advance + overlap long. The last one ends with the
     recording. It starts earlier than its place, by whole steps of two seconds, so that it is at
-    most two seconds shorter than the others: little can be learned from a window of a moment. What
-    it repeats is dropped. A recording that is no longer than a window is one window.
+    most two seconds shorter than the others: a much shorter one would be separated worse, from too
+    little context. The part that the window before it already covers is dropped. A recording that
+    is no longer than a window is one window.
 
     Attributes:
         advance: seconds from the start of a window to that of the next, a multiple of `STEP`.
@@ -123,7 +124,14 @@ class _Window:
     last: bool = False
 
     def choose_kept(self, grid: Grid, per_second: float) -> slice:
-        """From its place on the grid to the place of the next window, or to the end."""
+        """Choose what is kept of its output: from its place on the grid to the next window's.
+
+        The last window is kept to its end.
+
+        Args:
+            grid: where windows lie.
+            per_second: samples or frames per second of what is to be sliced.
+        """
         stop = None if self.last else round(grid.advance * per_second)
         return slice(round(self.repeats * per_second), stop)
 
@@ -181,7 +189,7 @@ def separate_chunks(
 
 
 def _cut_windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
-    """The windows of a stream, as described in `Grid`."""
+    """Cut a stream into windows as described in `Grid`."""
     advance = grid.advance * rate
     size = advance + round(grid.overlap * rate)
     audio = read(size)
@@ -202,7 +210,7 @@ def _cut_windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterato
 
 
 def _group_windows(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
-    """Up to `size` windows of equal length at a time, each batch as soon as it is complete."""
+    """Group up to `size` windows of equal length; yields each group as soon as it is complete."""
     batch: list[_Window] = []
     for window in windows:
         if batch and window.audio.shape != batch[0].audio.shape:
@@ -219,7 +227,11 @@ def _group_windows(windows: Iterable[_Window], size: int) -> Iterator[list[_Wind
 def _separate_windows(
     windows: list[_Window], rate: int, contours: F0Contours, separator: Separator, seed: int
 ) -> Iterator[tuple[Audio, Parameters, Audio]]:
-    """Of each of B equally long windows: stems [J, C, n], parameters and F0 [J, frames]."""
+    """Separate B equally long windows as one batch.
+
+    Yields:
+        Of each window: stems [J, C, n], parameters by name and F0 [J, frames].
+    """
     for window in windows:
         if not np.isfinite(window.audio).all():
             raise UmssError(

@@ -24,7 +24,7 @@ class Separation:
 
     Attributes:
         sources: [B, J, T] estimates of the sources, filtered from the mixture; [B, J, C, T] where
-            several channels were to be filtered.
+            several channels were given to be filtered.
         masks: [B, J, F, N] the masks that were applied (`src.fit`: to what partials leave), on the
             separator's own STFT grid (`Separator.n_fft`, `Separator.mask_hop`;
             `src.dsp.stft.stft`).

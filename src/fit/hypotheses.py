@@ -28,7 +28,7 @@ from .partials import average_around
 
 SECOND = Path(__file__).with_name("second_opinion.pt")
 
-# Semitones from which on one wrong pitch is as bad as another, or as a wrong silence.
+# Semitones. Pitches this far apart or further differ as much as a pitch and a silence do.
 _FAR = 2.0
 
 
@@ -48,13 +48,13 @@ class SecondVoiceSalience(VoiceSalience):
 
 
 class F0Opinions:
-    """Tracks of multi-F0 models, by trackers that are more and less ready to hear singing.
+    """F0 tracks of several estimators, each with trackers that hear singing more or less readily.
 
     Args:
         estimators: multi-F0 models and their trackers by name; the trackers' own `bias` is not
             used. None = the package's two networks, each with the default tracker.
-        readiness: one opinion of every estimator each; log-odds added to every pitch, see
-            `VoiceTracker`.
+        readiness: values of `VoiceTracker`'s `bias`, log-odds added to every pitch; every estimator
+            gives one opinion for each.
 
     Raises:
         ValueError: no estimator or readiness, or a tracker that has none.
@@ -134,7 +134,7 @@ class F0Opinions:
 
 
 def order_like(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Tracks [J, N] in Hz, each at the place of the given track [J, N] that it resembles.
+    """Order tracks [J, N] in Hz like the given tracks [J, N] that they resemble.
 
     Of all assignments, the one with the least sum of distances in semitones, counted up to two and
     as two where only one of both is silent.
@@ -148,10 +148,11 @@ def order_like(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArr
 
 
 def weigh_opinions(against: Tensor, *, frames: int, trust: float = 1.0) -> Tensor:
-    """How far to trust each opinion in each frame.
+    """Weigh opinions: how far to trust each in each frame.
 
     Args:
-        against: [K, B, N] what speaks against each opinion, as log-odds.
+        against: [K, B, N] evidence against each of K opinions, as log-odds (nats): the weights are
+            the softmax of its negative average.
         frames: radius of its average in time; 0 = every frame for itself.
         trust: weight of the first opinion before any evidence; the others have 1.
 

@@ -52,9 +52,10 @@ class _Grid(TypedDict):
 class FitSeparator(Separator):
     """Harmonics under smooth envelopes, fitted to each mixture.
 
-    With `partials`, what the partials' phases tell is taken out of the mixture first, and the masks
-    share out the rest (`src.fit.partials`). With `opinions`, the mixture is also explained with
-    other F0 tracks than the given ones, and the results are averaged (`src.fit.hypotheses`).
+    With `partials`, the voices' partials are estimated as sines and subtracted from the mixture
+    first; masks then share out the rest among the voices (`src.fit.partials`). With `opinions`, the
+    mixture is also explained with other F0 tracks than the given ones, and the results are averaged
+    (`src.fit.hypotheses`).
 
     Args:
         opinions: where other F0 tracks come from; "default" = `F0Opinions()`; None = the given
@@ -197,16 +198,23 @@ class FitSeparator(Separator):
         }
 
     def _weigh_evidence(self, left: Tensor) -> Tensor:
-        """Share of the evidence that counts, [B, N], from what opinions leave [K, B, N].
+        """Factor on the evidence in each frame, [B, N] from 0 to 1.
 
-        Where nothing explains the mixture, as in much reverberation, what explains it least badly
-        is no truer than the rest.
+        Where even the best opinion's partials leave much of the energy, as in strong reverberation,
+        the differences between opinions say little about which is right.
+
+        Args:
+            left: [K, B, N] share of the energy that each opinion's partials leave.
         """
         best = average_around(left, self.evidence_frames).amin(dim=0)
         return (self.doubt / best).clamp(max=1.0).square()
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
-        """Fit to mixtures [B, T] and what is compared of them, [B, F, N], with these F0s."""
+        """Fit the model with F0 tracks [B, J, N] to mixtures [B, T].
+
+        Args:
+            spectrum: [B, F, N] of the mixtures (`_compute_spectrum`).
+        """
         combs = compute_comb_spectra(
             f0,
             mixture.shape[-1],
@@ -219,7 +227,7 @@ class FitSeparator(Separator):
         return fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
 
     def _compute_spectrum(self, signal: Tensor) -> Tensor:
-        """What is compared: [..., T] to [..., F, N]."""
+        """Spectrogram |S|^domain that the fit explains: [..., T] to [..., F, N]."""
         magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
         return magnitude.pow(self.spectra.domain)
 
@@ -230,7 +238,7 @@ class FitSeparator(Separator):
 
 
 def _retune_tracks(mixture: Tensor, f0: Tensor) -> Tensor:
-    """Tracks [B, J, N] tuned on the partials of mixtures [B, T]."""
+    """Retune tracks [B, J, N] on the partials of mixtures [B, T] (`src.f0.retune`)."""
     tuned = [
         retune(samples, tracks.T).T
         for samples, tracks in zip(mixture.cpu().numpy(), f0.cpu().numpy(), strict=True)
@@ -239,7 +247,7 @@ def _retune_tracks(mixture: Tensor, f0: Tensor) -> Tensor:
 
 
 def _spread_over_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
-    """Weights [B, N] of frames centred on n * hop, as [B, 1, 1, T] in straight lines."""
+    """Interpolate weights [B, N] of frames centred on n * hop linearly to samples, [B, 1, 1, T]."""
     size = (weights.shape[-1] - 1) * hop + 1
     lines = torch.nn.functional.interpolate(
         weights.unsqueeze(1), size=size, mode="linear", align_corners=True
@@ -249,5 +257,5 @@ def _spread_over_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
 
 
 def _repeat_for_voices(x: Tensor, f0: Tensor) -> Tensor:
-    """The mixtures' [B, N, size] as [B, J, N, size] of its sources."""
+    """Repeat a parameter [B, N, size] of the mixtures for each of J voices: [B, J, N, size]."""
     return x.unsqueeze(1).expand(-1, f0.shape[1], -1, -1)

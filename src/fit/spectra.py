@@ -93,7 +93,10 @@ class FittedSpectra:
 
 
 def build_mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
-    """Cosines over mel frequency, [F, count]; the first is 1."""
+    """Build the basis of log envelopes: cosines over mel frequency, [F, count]; the first is 1.
+
+    Column k is cos(pi k m / M) of the mel frequency m of each bin, M that of the highest bin.
+    """
     hertz = torch.linspace(0.0, 0.5 * rate, n_bins, dtype=torch.float64)
     mel = torch.log1p(hertz / 700.0)
     order = torch.arange(count, dtype=torch.float64)
@@ -103,7 +106,19 @@ def build_mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
 def compute_comb_spectra(
     f0: Tensor, n_samples: int, *, rate: int, hop: int, n_fft: int, mask_hop: int, domain: float
 ) -> Tensor:
-    """Spectrograms [B, J, F, N] of harmonics of equal amplitude 1, of F0 tracks [B, J, frames]."""
+    """Compute spectrograms of harmonics that all have amplitude 1.
+
+    Args:
+        f0: [B, J, frames] Hz, 0 = silent.
+        n_samples: length of the signals.
+        rate: sample rate in Hz.
+        hop: samples per F0 frame.
+        n_fft, mask_hop: STFT, samples.
+        domain: exponent of the magnitudes.
+
+    Returns:
+        [B, J, F, N].
+    """
     # As many times the harmonic source as it has harmonics: it divides by their number.
     amplitude = count_harmonics(f0, rate=rate, max_harmonics=101)
     comb = harmonic_source(f0, amplitude, n_samples=n_samples, hop=hop, rate=rate)
@@ -111,13 +126,13 @@ def compute_comb_spectra(
 
 
 def _solve_coefficients(target: Tensor, basis: Tensor) -> Tensor:
-    """Least squares: c [D] with basis [F, D] @ c = target [F]."""
+    """Solve basis [F, D] @ c = target [F] for c [D] by least squares."""
     # The last bits of a decomposition differ from run to run; single precision never sees them.
     return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
 
 
 def _differentiate_changes(x: Tensor) -> Tensor:
-    """Half the gradient of the summed squared changes over the last dimension."""
+    """Half the gradient of sum (x[n + 1] - x[n])^2 over the last dimension; shaped like x."""
     step = x.diff(dim=-1)
     gradient = torch.zeros_like(x)
     gradient[..., 1:] += step
@@ -135,7 +150,13 @@ class _Adam:
         self.steps = 0
 
     def step(self, gradient: Tensor, rate: float, active: Tensor) -> None:
-        """`active` [B]: the mixtures whose values may still change."""
+        """Move the tensor one step against the gradient.
+
+        Args:
+            gradient: of the objective, shaped like the tensor.
+            rate: learning rate of this step.
+            active: [B], 1 for mixtures whose values may still change, else 0.
+        """
         self.steps += 1
         self.mean.lerp_(gradient, 0.1)
         self.square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
@@ -221,6 +242,14 @@ def fit_spectra(
 
 
 def compute_divergence(mixture: Tensor, model: Tensor) -> Tensor:
-    """Generalised Kullback-Leibler divergence per frame: [B, F, N] twice to [B, N]."""
+    """Compute the generalised Kullback-Leibler divergence per frame.
+
+    Args:
+        mixture: [B, F, N], not negative.
+        model: [B, F, N], positive.
+
+    Returns:
+        [B, N], sum over bins of X ln(X / V) - X + V.
+    """
     excess = torch.xlogy(mixture, mixture) - mixture * model.log()
     return (excess - mixture + model).sum(dim=1)

@@ -36,7 +36,8 @@ class TuningSettings(SineSettings):
 
     Attributes:
         window, hop, highest, uncertainty: see `SineSettings`.
-        deviation: cents; the larger, the less evidence is asked for.
+        deviation: expected error of the tracks, in cents (standard deviation of a prior around
+            the given F0). The larger, the further a track moves on the same evidence.
 
     Raises:
         ValueError: a setting out of range.
@@ -64,7 +65,7 @@ def tune_tracks(
     hop: int,
     mask_hop: int,
 ) -> Tensor:
-    """Tracks moved by at most 40 cents.
+    """Move tracks to where the phases of their partials are, by at most 40 cents.
 
     In every frame the offsets delta of the J tracks and the amplitudes a of the sines S minimise
     |w (x - S a - D delta)|^2 + sum lambda a^2 + sum r (delta / sigma)^2, where D is the derivative
@@ -117,7 +118,15 @@ def tune_tracks(
 def _solve_offsets(
     frames: Frames, sines: Sines, ratio: Tensor, deviation: Tensor, *, rate: int
 ) -> Tensor:
-    """Offsets [J, frames] in Hz, from ratio [frames, M] and deviation [J, frames] in Hz."""
+    """Solve for the offsets [J, frames] in Hz of the tracks in a few frames.
+
+    Args:
+        frames: windowed recording and sines of these frames.
+        sines: all M sines.
+        ratio: [frames, M] relative power around each partial, see `estimate_surroundings`.
+        deviation: [J, frames] expected error in Hz.
+        rate: sample rate in Hz.
+    """
     columns, heard = frames.columns, frames.heard
     window = columns.shape[-1]
     energy = torch.hann_window(window, dtype=columns.dtype, device=columns.device).square().sum()
@@ -146,7 +155,10 @@ def _solve_offsets(
 
 
 def _weigh_frames(f0: Tensor, n_frames: int, settings: TuningSettings, *, hop: int) -> Tensor:
-    """Share of each frame in each frame of F0, [frames, N]: the square of the Hann window."""
+    """Weigh least-squares frames for every frame of F0, [frames, N] with columns that sum to 1.
+
+    The weight is the squared Hann window of a least-squares frame at the middle of the F0 frame.
+    """
     place = torch.arange(f0.shape[-1], device=f0.device) * hop
     middle = torch.arange(n_frames, device=f0.device) * settings.hop
     distance = (place - middle.unsqueeze(-1)).abs() / settings.window
