@@ -78,7 +78,7 @@ def build_parts(model: UnsupervisedTraining, batch: Batch) -> dict[str, Part]:
         latent = encode()[0]
         spectrogram = compute_log_spectrogram(mixture, n_fft=network.n_fft, hop=network.hop)
         controls = network(mixture, f0)
-        excitation = voice.excitation(f0, controls, seed, n_samples)
+        excitation = voice.build_excitation(f0, controls, seed, n_samples)
         sources = voice.filter(excitation, controls)
 
     def decode() -> list[Tensor]:

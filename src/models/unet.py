@@ -28,7 +28,7 @@ _CONTROL_KERNEL = 9
 _DROPOUT_LAYERS = 3
 
 
-def pitch_salience(f0: Tensor) -> Tensor:
+def compute_pitch_salience(f0: Tensor) -> Tensor:
     """F0 tracks as salience over 6 octaves of 20-cent bins from 32.7 Hz.
 
     A Gaussian of one bin's width around the F0; zero where the voice is silent.
@@ -73,7 +73,7 @@ class ControlNetwork(nn.Module):
 
     def forward(self, f0: Tensor) -> Tensor:
         """f0 [B, N] in Hz to features [B, widths[-1], N]."""
-        x = pitch_salience(f0)
+        x = compute_pitch_salience(f0)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = torch.relu(norm(layer(x)))
         return x
