@@ -62,10 +62,10 @@ class Grid:
     """Where the windows of a recording lie.
 
     Window k starts at k * advance and is advance + overlap long. The last one ends with the
-    recording. A very short last window would leave the method too little to fit its model to, so
-    that it starts earlier, by whole steps of two seconds, until it is at most two seconds shorter
-    than the others; what it repeats is dropped. A recording that is no longer than a window is one
-    window.
+    recording. It starts earlier than its place, by whole steps of two seconds, so that it is at
+    most two seconds shorter than the others: a much shorter one would be separated worse, from too
+    little context. The part that the window before it already covers is dropped. A recording that
+    is no longer than a window is one window.
 
     Attributes:
         advance: seconds from the start of a window to that of the next, a multiple of `STEP`.
@@ -123,8 +123,15 @@ class _Window:
     repeats: int = 0
     last: bool = False
 
-    def kept(self, grid: Grid, per_second: float) -> slice:
-        """From its place on the grid to the place of the next window, or to the end."""
+    def choose_kept(self, grid: Grid, per_second: float) -> slice:
+        """Choose what is kept of its output: from its place on the grid to the next window's.
+
+        The last window is kept to its end.
+
+        Args:
+            grid: where windows lie.
+            per_second: samples or frames per second of what is to be sliced.
+        """
         stop = None if self.last else round(grid.advance * per_second)
         return slice(round(self.repeats * per_second), stop)
 
@@ -164,11 +171,11 @@ def separate_chunks(
     fade = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / max(overlap, 1)) ** 2
     fade = fade.astype(np.float32)
     tail: Audio | None = None
-    for batch in _batches(_windows(read, rate, grid), grid.per_chunk):
+    for batch in _group_windows(_cut_windows(read, rate, grid), grid.per_chunk):
         results = _separate_windows(batch, rate, contours, separator, seed)
         for window, (stems, parameters, f0) in zip(batch, results, strict=True):
-            samples = window.kept(grid, rate)
-            frames = window.kept(grid, separator.rate / separator.hop)
+            samples = window.choose_kept(grid, rate)
+            frames = window.choose_kept(grid, separator.rate / separator.hop)
             if tail is not None:
                 head = stems[..., samples.start :][..., :overlap]
                 head[...] = tail + fade * (head - tail)
@@ -181,8 +188,8 @@ def separate_chunks(
             tail = None if window.last else stems[..., samples.stop :].copy()
 
 
-def _windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
-    """The windows of a stream, as described in `Grid`."""
+def _cut_windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
+    """Cut a stream into windows as described in `Grid`."""
     advance = grid.advance * rate
     size = advance + round(grid.overlap * rate)
     audio = read(size)
@@ -202,8 +209,8 @@ def _windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_W
             return
 
 
-def _batches(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
-    """Up to `size` windows of equal length at a time, each batch as soon as it is complete."""
+def _group_windows(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
+    """Group up to `size` windows of equal length; yields each group as soon as it is complete."""
     batch: list[_Window] = []
     for window in windows:
         if batch and window.audio.shape != batch[0].audio.shape:
@@ -220,7 +227,11 @@ def _batches(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
 def _separate_windows(
     windows: list[_Window], rate: int, contours: F0Contours, separator: Separator, seed: int
 ) -> Iterator[tuple[Audio, Parameters, Audio]]:
-    """Of each of B equally long windows: stems [J, C, n], parameters and F0 [J, frames]."""
+    """Separate B equally long windows as one batch.
+
+    Yields:
+        Of each window: stems [J, C, n], parameters by name and F0 [J, frames].
+    """
     for window in windows:
         if not np.isfinite(window.audio).all():
             raise UmssError(

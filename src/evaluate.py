@@ -157,7 +157,7 @@ def score(
         The table of frames (see `src.metrics.evaluation.evaluate`) and the measures of `Stopwatch`.
     """
     loader = data.test_dataloader()
-    device = str(getattr(separator, "device", "cpu"))
+    device = str(separator.device)
     if cfg.workers > 1:
         task = Task.of(
             loader,

@@ -24,7 +24,7 @@ class Separation:
 
     Attributes:
         sources: [B, J, T] estimates of the sources, filtered from the mixture; [B, J, C, T] where
-            several channels were to be filtered.
+            several channels were given to be filtered.
         masks: [B, J, F, N] the masks that were applied (`src.fit`: to what partials leave), on the
             separator's own STFT grid (`Separator.n_fft`, `Separator.mask_hop`;
             `src.dsp.stft.stft`).
@@ -187,7 +187,7 @@ class Separator:
         if list(sources.shape) != expected:
             raise UmssError(f"sources must be [B, J, T] = {expected}, got {list(sources.shape)}")
 
-    def _soft_masks(self, signals: Tensor) -> Tensor:
+    def _build_masks(self, signals: Tensor) -> Tensor:
         """Masks from source signals [B, J, T]."""
         spectra = stft(signals, n_fft=self.n_fft, hop=self.mask_hop)
         return soft_masks(spectra.abs(), power=MASK_POWERS[self.mask])

@@ -51,6 +51,7 @@ def data_module(
         n_singers,
         folder,
         size="small",
+        f0="cached",
         split={"small": {"train": [train], "val": [val], "test": [val]}},
         excerpt_seconds=excerpt_s,
         batch_size=batch,

@@ -31,7 +31,7 @@ def measure(n_singers: int, recording_s: float, repeats: int) -> dict[str, float
     mix = song.audio.sum(axis=0)
     n_samples = round(recording_s * 16_000)
     audio = np.tile(mix, -(-n_samples // len(mix)))[:n_samples]
-    estimator = F0Estimator(VoiceSalience(), VoiceTracker(), retune=True)
+    estimator = F0Estimator(VoiceSalience(), VoiceTracker())
     estimator(mix[: 4 * 16_000], n_singers)
     found = timed(lambda: estimator(audio, n_singers), repeats=repeats, warm_up=0)
     return {**found, "real_time_factor": found["median_s"] / recording_s}

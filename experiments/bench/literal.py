@@ -50,7 +50,7 @@ class LiteralDecoder(SourceDecoder):
 class LiteralVoice(SourceFilterVoice):
     """The voice with every harmonic as a signal of its own and filters stepped sample by sample."""
 
-    def excitation(
+    def build_excitation(
         self, f0: Tensor, controls: Mapping[str, Tensor], seed: Tensor, n_samples: int
     ) -> Tensor:
         amplitude = controls["harmonic_amplitude"].squeeze(-1)

@@ -23,7 +23,7 @@ from src.dsp.control import upsample
 from src.dsp.harmonic import harmonic_source
 from src.dsp.noise import fir_filter, frequency_sampled_fir, uniform_noise
 from src.models import estimator
-from src.models.estimator import log_spectrogram
+from src.models.estimator import compute_log_spectrogram
 from src.models.lit import Batch, UnsupervisedTraining
 
 Part = Callable[[], Sequence[Tensor]]
@@ -76,15 +76,15 @@ def build_parts(model: UnsupervisedTraining, batch: Batch) -> dict[str, Part]:
 
     with torch.no_grad():
         latent = encode()[0]
-        spectrogram = log_spectrogram(mixture, n_fft=network.n_fft, hop=network.hop)
+        spectrogram = compute_log_spectrogram(mixture, n_fft=network.n_fft, hop=network.hop)
         controls = network(mixture, f0)
-        excitation = voice.excitation(f0, controls, seed, n_samples)
+        excitation = voice.build_excitation(f0, controls, seed, n_samples)
         sources = voice.filter(excitation, controls)
 
     def decode() -> list[Tensor]:
         with (
             mock.patch.object(network, "encoder", _Found(latent)),
-            mock.patch.object(estimator, "log_spectrogram", return_value=spectrogram),
+            mock.patch.object(estimator, "compute_log_spectrogram", return_value=spectrogram),
         ):
             return list(network(mixture, f0).values())
 

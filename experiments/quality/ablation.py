@@ -101,7 +101,7 @@ def evaluate_row(
             return False
         log.info("%s: was evaluated with other settings", name)
     separator = evaluations.separator(method)
-    stopwatch = Stopwatch(str(getattr(separator, "device", "cpu")))
+    stopwatch = Stopwatch(str(separator.device))
     table = evaluate(
         separator,
         row.change(evaluations.loader),

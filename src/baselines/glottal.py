@@ -20,7 +20,7 @@ from ..errors import UmssError
 _NEIGHBOURS = 2
 
 
-def glottal_coefficients(harmonic: Tensor, *, open_quotient: float = 0.25) -> Tensor:
+def compute_glottal_coefficients(harmonic: Tensor, *, open_quotient: float = 0.25) -> Tensor:
     """Complex Fourier coefficients of one period of the KLGLOTT88 derivative.
 
     c_h = integral over a period (length 1) of u(t) exp(-2 pi i h t), integrated by parts; scaled
@@ -48,13 +48,13 @@ def glottal_coefficients(harmonic: Tensor, *, open_quotient: float = 0.25) -> Te
     return open_quotient * (turn / step + (2 + 4 * turn) / step**2 - 6 * (1 - turn) / step**3)
 
 
-def _hann_transform(distance: Tensor, n_fft: int) -> Tensor:
+def _transform_hann(distance: Tensor, n_fft: int) -> Tensor:
     """Transform of the periodic Hann window at a distance in bins, seen from the window's middle.
 
     Real, because the window is symmetric about its middle; its value at 0 is n_fft / 2.
     """
 
-    def dirichlet(d: Tensor) -> Tensor:
+    def evaluate_dirichlet(d: Tensor) -> Tensor:
         # sum_{t=0}^{n-1} exp(-2 pi i d (t - n/2) / n) is this times exp(i pi d / n).
         x = math.pi * d
         denominator = torch.sin(x / n_fft)
@@ -63,13 +63,15 @@ def _hann_transform(distance: Tensor, n_fft: int) -> Tensor:
         return torch.where(tiny, torch.full_like(x, n_fft), value)
 
     # The half-sample phases of the three kernels leave a rotation of pi / n between them.
-    def aligned(d: Tensor) -> Tensor:
-        return dirichlet(d) * torch.cos(math.pi * d / n_fft)
+    def evaluate_aligned(d: Tensor) -> Tensor:
+        return evaluate_dirichlet(d) * torch.cos(math.pi * d / n_fft)
 
-    return 0.5 * aligned(distance) + 0.25 * (aligned(distance - 1) + aligned(distance + 1))
+    return 0.5 * evaluate_aligned(distance) + 0.25 * (
+        evaluate_aligned(distance - 1) + evaluate_aligned(distance + 1)
+    )
 
 
-def glottal_spectra(
+def compute_glottal_spectra(
     f0: Tensor, *, n_fft: int, rate: int = 16_000, open_quotient: float = 0.25
 ) -> Tensor:
     """Power spectra of glottal sources under a periodic Hann window of n_fft samples.
@@ -98,8 +100,8 @@ def glottal_spectra(
         harmonic = nearest + offset
         exists = (harmonic >= 1) & (harmonic <= last)
         harmonic = harmonic.clamp(min=1)
-        weight = glottal_coefficients(harmonic, open_quotient=open_quotient)
-        lobe = _hann_transform(bins - harmonic * spacing, n_fft)
+        weight = compute_glottal_coefficients(harmonic, open_quotient=open_quotient)
+        lobe = _transform_hann(bins - harmonic * spacing, n_fft)
         total += weight * lobe * exists
     power = total.real.square() + total.imag.square()
     return power / power.sum(dim=-1, keepdim=True)

@@ -65,7 +65,7 @@ class HpssCombSeparator(CombSeparator):
             mask=True,
         )[0].unsqueeze(1)
         energy = (harmonic * magnitude.unsqueeze(1) * by_comb.masks).square().sum(dim=-2)
-        energy = energy * self._voiced(f0, magnitude.shape[-1])
+        energy = energy * self._find_voiced(f0, magnitude.shape[-1])
         loudest = energy.amax(dim=1, keepdim=True)
         # Relative to the loudest voice, so that the sum of quiet frames does not underflow.
         relative = energy / loudest.masked_fill(loudest == 0, 1.0)
@@ -74,7 +74,7 @@ class HpssCombSeparator(CombSeparator):
         nobody = (loudest == 0).unsqueeze(-2)
         return replace(by_comb, masks=torch.where(nobody, by_comb.masks, masks))
 
-    def _voiced(self, f0: Tensor, n_frames: int) -> Tensor:
+    def _find_voiced(self, f0: Tensor, n_frames: int) -> Tensor:
         """Which voices are voiced in every mask frame: [B, J, n_frames], from F0 [B, J, N]."""
         nearest = torch.arange(n_frames, device=f0.device) * self.mask_hop // self.hop
         return (f0 > 0)[..., nearest.clamp(max=f0.shape[-1] - 1)]

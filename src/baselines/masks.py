@@ -48,7 +48,7 @@ class CombSeparator(Separator):
         comb = fir_filter(comb, rolloff_fir(rate=self.rate).to(comb))
         comb = comb + self.noise_level * uniform_noise(seed, f0.shape[1], n_samples)
         return Estimate(
-            self._soft_masks(comb), comb, {"harmonic_amplitude": amplitude.unsqueeze(-1)}
+            self._build_masks(comb), comb, {"harmonic_amplitude": amplitude.unsqueeze(-1)}
         )
 
 
@@ -71,7 +71,7 @@ class OracleSeparator(Separator):
     ) -> Estimate:
         assert sources is not None  # `Separator` has checked
         if self.mask != "phase_sensitive":
-            return Estimate(self._soft_masks(sources))
+            return Estimate(self._build_masks(sources))
         whole = stft(mixture).unsqueeze(1)
         aligned = (stft(sources) * whole.conj()).real
         power = whole.abs().square().clamp(min=torch.finfo(aligned.dtype).tiny)

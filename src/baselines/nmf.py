@@ -17,7 +17,7 @@ from ..separator import MASK_POWERS, Estimate, Separator
 from .pitch_model import build_pitch_model
 
 
-def kl_nmf(
+def factorise_by_kl(
     v: Tensor,
     w: Tensor,
     h: Tensor,
@@ -54,7 +54,7 @@ def kl_nmf(
     w, h = _normalise(w, h)
     start, model = w, w @ h
     v = torch.where(model > 0, v, 0.0)
-    objective = [_objective(v, model, start, w, weight, floor)]
+    objective = [_compute_objective(v, model, start, w, weight, floor)]
     for i in range(n_iterations):
         gain = w.mT @ (v / model.clamp(min=floor))
         h = h * gain / w.sum(dim=1).unsqueeze(2).clamp(min=floor)
@@ -65,12 +65,12 @@ def kl_nmf(
             # A template that never sounds is kept as it is.
             w = torch.where(total > floor, numerator / total.clamp(min=floor), w)
             model = w @ h
-        objective.append(_objective(v, model, start, w, weight, floor))
+        objective.append(_compute_objective(v, model, start, w, weight, floor))
     w, h = _normalise(w, h)
     return w, h, torch.stack(objective)
 
 
-def kl_divergence(v: Tensor, model: Tensor, *, floor: float) -> Tensor:
+def compute_kl_divergence(v: Tensor, model: Tensor, *, floor: float) -> Tensor:
     """Generalised Kullback-Leibler divergence, summed over the last two axes.
 
     Args:
@@ -89,13 +89,13 @@ class Nmf1Separator(Separator):
 
     Args:
         mask: "magnitude" or "power".
-        n_iterations: of `kl_nmf`.
+        n_iterations: of `factorise_by_kl`.
         fixed_iterations: number of them that leave the templates alone.
         prior_frames: how strongly templates keep to their initial form: as if each had already
             been heard in that many frames of a singer of average level. 0 is the published method,
             whose templates are free inside their bands.
-        band_semitones, band_bins, shape, decay: see `src.baselines.pitch_model.build_pitch_model`.
-        pitch_tolerance, frame_tolerance, min_hz, per_source: likewise.
+        band_semitones, band_bins, shape, decay, pitch_tolerance, frame_tolerance, min_hz,
+            per_source: see `src.baselines.pitch_model.build_pitch_model`.
         floor: each source's frames get this share of their mean magnitude in every bin, so that
             bins which no harmonic explains are shared by level. 0 leaves them to the residual.
 
@@ -175,7 +175,7 @@ class Nmf1Separator(Separator):
             per_source=self.per_source,
         )
         frame_level = magnitude.sum(dim=(1, 2)) / (n_frames * n_sources)
-        templates, activations, _ = kl_nmf(
+        templates, activations, _ = factorise_by_kl(
             magnitude,
             start.templates,
             start.activations,
@@ -192,11 +192,11 @@ def _normalise(w: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     return w / total.masked_fill(total == 0, 1.0), h * total.mT
 
 
-def _objective(
+def _compute_objective(
     v: Tensor, model: Tensor, start: Tensor, w: Tensor, weight: Tensor, floor: float
 ) -> Tensor:
-    held = weight.flatten() * kl_divergence(start, w, floor=floor)
-    return kl_divergence(v, model, floor=floor) + held
+    held = weight.flatten() * compute_kl_divergence(start, w, floor=floor)
+    return compute_kl_divergence(v, model, floor=floor) + held
 
 
 def _check(v: Tensor, w: Tensor, h: Tensor, n_iterations: int) -> None:

@@ -91,16 +91,16 @@ def build_pitch_model(
     if shape not in ("lobe", "flat"):
         raise UmssError(f"shape must be 'lobe' or 'flat', got {shape!r}")
     voiced = (f0 >= min_hz) & (f0 < 0.5 * rate)
-    grid = _to_grid(f0.clamp(min=min_hz))
+    grid = _convert_to_grid(f0.clamp(min=min_hz))
     reach = round(pitch_tolerance * STEPS_PER_SEMITONE)
-    index, owner = _find_occurring(grid, voiced, reach, per_source=per_source)
+    index, owner = _find_pitches(grid, voiced, reach, per_source=per_source)
     sounds = _find_sounding(grid, voiced, index, owner, reach, frame_tolerance).to(f0.dtype)
     total = sounds.sum(dim=1)
     pitches = torch.where(
-        index > _NO_PITCH, _to_hertz(index, f0.dtype), torch.zeros((), device=f0.device)
+        index > _NO_PITCH, _convert_to_hertz(index, f0.dtype), torch.zeros((), device=f0.device)
     )
     return PitchModel(
-        templates=_build_combs(
+        templates=_build_templates(
             pitches,
             n_fft=n_fft,
             rate=rate,
@@ -115,18 +115,18 @@ def build_pitch_model(
     )
 
 
-def _to_grid(hertz: Tensor) -> Tensor:
+def _convert_to_grid(hertz: Tensor) -> Tensor:
     """MIDI number in tenths of a semitone, rounded, int64."""
     midi = 69.0 + 12.0 * torch.log2(hertz.double() / 440.0)
     return (STEPS_PER_SEMITONE * midi).round().long()
 
 
-def _to_hertz(index: Tensor, dtype: torch.dtype) -> Tensor:
+def _convert_to_hertz(index: Tensor, dtype: torch.dtype) -> Tensor:
     midi = index.double() / STEPS_PER_SEMITONE
     return (440.0 * 2.0 ** ((midi - 69.0) / 12.0)).to(dtype)
 
 
-def _find_occurring(
+def _find_pitches(
     grid: Tensor, voiced: Tensor, reach: int, *, per_source: bool
 ) -> tuple[Tensor, Tensor]:
     """Pitches of each mixture, [B, R], and whose they are, -1 for all's, [B, R]."""
@@ -166,7 +166,7 @@ def _find_sounding(
     return wide.view_as(sounds) > 0
 
 
-def _build_combs(
+def _build_templates(
     pitches: Tensor,
     *,
     n_fft: int,
@@ -186,11 +186,11 @@ def _build_combs(
     half = centre * (2.0 ** (band_semitones / 12.0) - 1.0)
     distance = (hertz - centre).abs() / half.clamp(min=band_bins * rate / n_fft)
     inside = (distance < 1.0) & (centre < 0.5 * rate) & (pitches > 0).unsqueeze(1)
-    profile = _hann_lobe(distance) if shape == "lobe" else torch.ones_like(distance)
+    profile = _evaluate_hann_lobe(distance) if shape == "lobe" else torch.ones_like(distance)
     return torch.where(inside, profile * number**-decay, torch.zeros((), device=pitches.device))
 
 
-def _hann_lobe(distance: Tensor) -> Tensor:
+def _evaluate_hann_lobe(distance: Tensor) -> Tensor:
     """Main lobe of a Hann window's transform, 1 at distance 0, falling to 0 at distance 1."""
     bins = 2.0 * distance
     gap = 1.0 - bins.square()

@@ -28,7 +28,7 @@ from ..errors import UmssError
 DIVERGENCES = ("kl", "is")
 
 
-def smooth_atoms(n_bins: int, n_atoms: int) -> Tensor:
+def build_smooth_atoms(n_bins: int, n_atoms: int) -> Tensor:
     """Shifted Hann windows with 75 % overlap that add up to a constant over all bins (W_G).
 
     The first and the last atom are centred outside, so that the edges are covered like the middle.
@@ -107,25 +107,25 @@ class SourceFilterModel:
     others: BlockFactor
     floor: float
 
-    def filter_power(self) -> Tensor:
+    def compute_filter_power(self) -> Tensor:
         """W_G H_G H_P: [Q, C, L, F]."""
         shapes = self.filters @ self.atoms.mT
         return torch.matmul(self.gains, shapes.unsqueeze(1))
 
-    def source_power(self) -> Tensor:
+    def compute_source_power(self) -> Tensor:
         """W_S H_S: [Q, C, L, F]."""
         return self.source.activations.mT @ self.glottal
 
-    def other_power(self) -> Tensor:
+    def compute_other_power(self) -> Tensor:
         """W_O H_O: [Q, C, L, F]."""
         return self.others.activations.mT @ self.others.pick(self.templates)
 
-    def target_power(self) -> Tensor:
+    def compute_target_power(self) -> Tensor:
         """Power of the target singer: [Q, C, L, F]."""
-        return self.filter_power() * self.source_power()
+        return self.compute_filter_power() * self.compute_source_power()
 
 
-def divergence(power: Tensor, model: Tensor, kind: str) -> Tensor:
+def compute_divergence(power: Tensor, model: Tensor, kind: str) -> Tensor:
     """Kullback-Leibler or Itakura-Saito divergence of each problem, up to a constant.
 
     Terms that depend on `power` alone and are infinite in silent bins are left out.
@@ -167,7 +167,11 @@ def fit(
     if kind not in DIVERGENCES:
         raise UmssError(f"divergence must be one of {', '.join(DIVERGENCES)}; got {kind!r}")
     tiny = torch.finfo(power.dtype).tiny
-    phi, source, rest = model.filter_power(), model.source_power(), model.other_power()
+    phi, source, rest = (
+        model.compute_filter_power(),
+        model.compute_source_power(),
+        model.compute_other_power(),
+    )
     rest += model.floor
     above, below = torch.empty_like(power), torch.empty_like(power)
 
@@ -180,30 +184,30 @@ def fit(
             below.reciprocal_()
             torch.mul(power, below, out=above).mul_(below)
 
-    def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
         quotient = numerator.div_(denominator.clamp(min=tiny))
         return quotient if kind == "kl" else quotient.sqrt_()
 
-    def both(factor: Tensor) -> tuple[Tensor, Tensor]:
+    def weigh_both(factor: Tensor) -> tuple[Tensor, Tensor]:
         """Weights times `factor`; overwrites the weights."""
         return above.mul_(factor), factor if kind == "kl" else below.mul_(factor)
 
     for _ in range(n_iterations):
         weigh()
-        up, down = both(phi)
-        model.source.activations *= ratio(model.glottal @ up.mT, model.glottal @ down.mT)
+        up, down = weigh_both(phi)
+        model.source.activations *= divide(model.glottal @ up.mT, model.glottal @ down.mT)
         torch.matmul(model.source.activations.mT, model.glottal, out=source)
 
         weigh()
-        up, down = both(source)
+        up, down = weigh_both(source)
         shapes = (model.filters @ model.atoms.mT).unsqueeze(1)
-        model.gains *= ratio(up @ shapes.mT, down @ shapes.mT)
+        model.gains *= divide(up @ shapes.mT, down @ shapes.mT)
         torch.matmul(model.gains, shapes, out=phi)
 
         weigh()
-        up, down = both(source)
+        up, down = weigh_both(source)
         gains = model.gains.flatten(1, 2).mT
-        model.filters *= ratio(
+        model.filters *= divide(
             (gains @ up.flatten(1, 2)) @ model.atoms, (gains @ down.flatten(1, 2)) @ model.atoms
         )
         scale = model.filters.sum(dim=-1).clamp(min=tiny)
@@ -214,7 +218,7 @@ def fit(
         weigh()
         picked = model.others.pick(model.templates)
         lower = picked.sum(dim=-1, keepdim=True) if kind == "kl" else picked @ below.mT
-        model.others.activations *= ratio(picked @ above.mT, lower)
+        model.others.activations *= divide(picked @ above.mT, lower)
         torch.matmul(model.others.activations.mT, picked, out=rest)
         rest += model.floor
 
@@ -222,7 +226,7 @@ def fit(
         played = model.others.activations
         n_rows = model.templates.shape[1]
         lower = played.sum(dim=-1, keepdim=True) if kind == "kl" else played @ below
-        model.templates *= ratio(
+        model.templates *= divide(
             model.others.collect(played @ above, n_rows), model.others.collect(lower, n_rows)
         )
         torch.matmul(model.others.activations.mT, model.others.pick(model.templates), out=rest)

@@ -17,14 +17,14 @@ from ..dsp.stft import soft_masks, stft
 from ..dsp.tracks import remove_glides, resample_f0
 from ..errors import UmssError
 from ..separator import MASK_POWERS, Estimate, Separator
-from .glottal import glottal_spectra
+from .glottal import compute_glottal_spectra
 from .pitch_model import build_pitch_model
 from .source_filter_model import (
     DIVERGENCES,
     BlockFactor,
     SourceFilterModel,
+    build_smooth_atoms,
     fit,
-    smooth_atoms,
 )
 
 STEPS_PER_SEMITONE = 20
@@ -135,19 +135,19 @@ class Nmf2Separator(Separator):
     ) -> Estimate:
         at_once = max(self.max_problems // max(f0.shape[1], 1), 1)
         parts = [
-            self._masks(*part)
+            self._estimate_masks(*part)
             for part in zip(
                 mixture.split(at_once), f0.split(at_once), seed.split(at_once), strict=True
             )
         ]
         return Estimate(torch.cat(parts))
 
-    def _masks(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> Tensor:
+    def _estimate_masks(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> Tensor:
         power = stft(mixture, n_fft=self.n_fft, hop=self.mask_hop).abs().square().mT
         n_frames = power.shape[1]
         blocks, model = self.start(power, f0.to(power), seed)
         fit(blocks, model, self.n_iterations, kind=self.divergence)
-        target = model.target_power().flatten(1, 2)[:, :n_frames].mT
+        target = model.compute_target_power().flatten(1, 2)[:, :n_frames].mT
         # The masks' exponents are meant for amplitudes.
         return soft_masks(target.unflatten(0, f0.shape[:2]).sqrt(), power=MASK_POWERS[self.mask])
 
@@ -174,10 +174,10 @@ class Nmf2Separator(Separator):
         tracks = torch.nn.functional.pad(tracks, (0, fill))
         # Every part starts with its share of the power of each frame.
         level = power.sum(dim=-1).unsqueeze(1) / n_sources
-        glottal, source = self._sources(tracks.flatten(0, 1), level)
-        templates, others = self._others(tracks, level * (n_sources - 1))
-        filters, gains = self._random(seed, n_sources, n_frames, fill)
-        atoms = smooth_atoms(n_bins, self.n_atoms).to(power)
+        glottal, source = self._start_target(tracks.flatten(0, 1), level)
+        templates, others = self._start_others(tracks, level * (n_sources - 1))
+        filters, gains = self._draw_filters(seed, n_sources, n_frames, fill)
+        atoms = build_smooth_atoms(n_bins, self.n_atoms).to(power)
         model = SourceFilterModel(
             atoms=atoms,
             filters=filters.to(power),
@@ -190,13 +190,13 @@ class Nmf2Separator(Separator):
         )
         return power.unflatten(1, (-1, _BLOCK)), model
 
-    def _sources(self, f0: Tensor, level: Tensor) -> tuple[Tensor, BlockFactor]:
+    def _start_target(self, f0: Tensor, level: Tensor) -> tuple[Tensor, BlockFactor]:
         """Glottal spectra that each block uses and their activations, from F0 [Q, M]."""
         voiced = f0 > 0
-        index = pitch_index(torch.where(voiced, f0, self.min_hz))
-        lowest = int(pitch_index(torch.tensor(self.min_hz))) - self.reach
-        highest = int(pitch_index(torch.tensor(self.max_hz))) + self.reach
-        bank = _glottal_bank(
+        index = find_pitch_index(torch.where(voiced, f0, self.min_hz))
+        lowest = int(find_pitch_index(torch.tensor(self.min_hz))) - self.reach
+        highest = int(find_pitch_index(torch.tensor(self.max_hz))) + self.reach
+        bank = _build_glottal_bank(
             self.n_fft, self.rate, self.open_quotient, lowest, highest, f0.device, f0.dtype
         )
         first = int(index.min()) - self.reach
@@ -209,7 +209,7 @@ class Nmf2Separator(Separator):
         factor = BlockFactor.of(sounds, _BLOCK)
         return bank[factor.rows + (first - lowest)], factor
 
-    def _others(self, f0: Tensor, level: Tensor) -> tuple[Tensor, BlockFactor]:
+    def _start_others(self, f0: Tensor, level: Tensor) -> tuple[Tensor, BlockFactor]:
         """Templates and activations of the singers who are not the target, from F0 [B, J, M]."""
         n_sources = f0.shape[1]
         rest = [[k for k in range(n_sources) if k != j] for j in range(n_sources)]
@@ -232,7 +232,7 @@ class Nmf2Separator(Separator):
         templates = templates / total.masked_fill(total == 0, 1.0)
         return templates.contiguous(), BlockFactor.of(sounds, _BLOCK)
 
-    def _random(
+    def _draw_filters(
         self, seed: Tensor, n_sources: int, n_frames: int, fill: int
     ) -> tuple[Tensor, Tensor]:
         """Random H_G and H_P of about the same total gain, the same on every device."""
@@ -247,13 +247,13 @@ class Nmf2Separator(Separator):
         return filters / filters.sum(dim=-1, keepdim=True), gains.contiguous()
 
 
-def pitch_index(f0: Tensor) -> Tensor:
+def find_pitch_index(f0: Tensor) -> Tensor:
     """Positive F0 in Hz as whole steps of 1/20 semitone above 440 Hz, int64."""
     return (12 * STEPS_PER_SEMITONE * torch.log2(f0.double() / _REFERENCE_HZ)).round().long()
 
 
 @lru_cache(maxsize=8)
-def _glottal_bank(
+def _build_glottal_bank(
     n_fft: int,
     rate: int,
     open_quotient: float,
@@ -265,4 +265,6 @@ def _glottal_bank(
     """Spectra [U, F] of the pitches `lowest` to `highest` (W_S transposed)."""
     steps = torch.arange(lowest, highest + 1, dtype=torch.float64, device=device)
     f0 = _REFERENCE_HZ * 2.0 ** (steps / (12 * STEPS_PER_SEMITONE))
-    return glottal_spectra(f0, n_fft=n_fft, rate=rate, open_quotient=open_quotient).to(dtype)
+    return compute_glottal_spectra(f0, n_fft=n_fft, rate=rate, open_quotient=open_quotient).to(
+        dtype
+    )

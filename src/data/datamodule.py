@@ -72,7 +72,7 @@ class MixtureDataModule(pl.LightningDataModule):
         root: str | Path | None = None,
         parts: Sequence[str] | None = None,
         size: Literal["full", "small"] = "full",
-        f0: F0Kind = "cached",
+        f0: F0Kind = "stems",
         estimator: EstimatorRecipe | None = None,
         singers: Singers = None,
         cross_singers: bool = True,

@@ -33,8 +33,11 @@ class F0Augmentation(F0Errors):
     """
 
     probability: float = 0.0
-    jitter_cents: float = 0.0
-    detune_cents: float = 0.0
+    jitter_cents: float = 10.0
+    detune_cents: float = 15.0
+    octave_rate: float = 0.01
+    dropped_rate: float = 0.05
+    false_rate: float = 0.02
 
     def __post_init__(self) -> None:
         try:

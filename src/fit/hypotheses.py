@@ -28,7 +28,7 @@ from .partials import average_around
 
 SECOND = Path(__file__).with_name("second_opinion.pt")
 
-# Semitones from which on one wrong pitch is as bad as another, or as a wrong silence.
+# Semitones. Pitches this far apart or further differ as much as a pitch and a silence do.
 _FAR = 2.0
 
 
@@ -48,12 +48,13 @@ class SecondVoiceSalience(VoiceSalience):
 
 
 class F0Opinions:
-    """Tracks of multi-F0 models, by trackers that are more and less ready to hear singing.
+    """F0 tracks of several estimators, each with trackers that hear singing more or less readily.
 
     Args:
-        estimators: models and trackers by name; the trackers' own readiness is not used.
-        readiness: one opinion of every estimator each; log-odds added to every pitch, see
-            `VoiceTracker`.
+        estimators: multi-F0 models and their trackers by name; the trackers' own `bias` is not
+            used. None = the package's two networks, each with the default tracker.
+        readiness: values of `VoiceTracker`'s `bias`, log-odds added to every pitch; every estimator
+            gives one opinion for each.
 
     Raises:
         ValueError: no estimator or readiness, or a tracker that has none.
@@ -61,10 +62,15 @@ class F0Opinions:
 
     def __init__(
         self,
-        estimators: Mapping[str, F0Estimator],
+        estimators: Mapping[str, F0Estimator] | None = None,
         *,
         readiness: Sequence[float] = (0.0, 2.0),
     ) -> None:
+        if estimators is None:
+            estimators = {
+                "default": F0Estimator(VoiceSalience(), VoiceTracker()),
+                "second": F0Estimator(SecondVoiceSalience(), VoiceTracker()),
+            }
         for name, value in (("estimators", estimators), ("readiness", readiness)):
             if not value:
                 raise UmssError(f"opinions.{name} is empty; set opinions=null to have no opinions")
@@ -91,22 +97,22 @@ class F0Opinions:
         """
         given = f0.detach().cpu().numpy()
         opinions = [
-            self._hear_one(samples, tracks)
+            self._ask_all(samples, tracks)
             for samples, tracks in zip(mixture.detach().cpu().numpy(), given, strict=True)
         ]
         return torch.from_numpy(np.stack(opinions, axis=1)).to(f0)
 
-    def _hear_one(
+    def _ask_all(
         self, samples: NDArray[np.float32], given: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         peak = np.abs(samples - samples.mean()).max()
         if peak < SILENCE_PEAK:
             return np.repeat(given[None], len(self.estimators) * len(self.readiness), axis=0)
         return np.concatenate(
-            [self._hear_with(x, samples, given) for x in self.estimators.values()]
+            [self._ask_one(x, samples, given) for x in self.estimators.values()]
         ).astype(np.float32)
 
-    def _hear_with(
+    def _ask_one(
         self, estimator: F0Estimator, samples: NDArray[np.float32], given: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         n_singers, n_frames = given.shape
@@ -123,22 +129,12 @@ class F0Opinions:
             frames = F0Contours(salience.times, tracks, names).to_frames(n_frames)
             if estimator.retune:
                 frames = retune(samples, frames)
-            opinions.append(match_order(given, frames.T))
+            opinions.append(order_like(given, frames.T))
         return np.stack(opinions)
 
 
-def build_default_opinions() -> F0Opinions:
-    """Those of the package's two networks, as `conf/separator/fit.yaml` has them."""
-    return F0Opinions(
-        {
-            "default": F0Estimator(VoiceSalience(), VoiceTracker()),
-            "second": F0Estimator(SecondVoiceSalience(), VoiceTracker()),
-        }
-    )
-
-
-def match_order(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Tracks [J, N] in Hz, each at the place of the given track [J, N] that it resembles.
+def order_like(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Order tracks [J, N] in Hz like the given tracks [J, N] that they resemble.
 
     Of all assignments, the one with the least sum of distances in semitones, counted up to two and
     as two where only one of both is silent.
@@ -152,10 +148,11 @@ def match_order(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDAr
 
 
 def weigh_opinions(against: Tensor, *, frames: int, trust: float = 1.0) -> Tensor:
-    """How far to trust each opinion in each frame.
+    """Weigh opinions: how far to trust each in each frame.
 
     Args:
-        against: [K, B, N] what speaks against each opinion, as log-odds.
+        against: [K, B, N] evidence against each of K opinions, as log-odds (nats): the weights are
+            the softmax of its negative average.
         frames: radius of its average in time; 0 = every frame for itself.
         trust: weight of the first opinion before any evidence; the others have 1.
 

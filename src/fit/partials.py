@@ -22,13 +22,14 @@ from .sines import (
     SineSettings,
     build_sines,
     cut_frames,
+    estimate_surroundings,
     find_nearest_frames,
-    measure_surroundings,
     place_frames,
 )
 from .spectra import FittedSpectra
 
-# Bounds of the uncertainty, and the radius in frames of the spectrogram of its estimate.
+# Bounds of the second uncertainty, and the radius (frames of the spectrogram) of the average that
+# it is computed from.
 _UNCERTAINTIES, _AROUND = (0.01, 100.0), 4
 
 
@@ -39,9 +40,11 @@ class PartialSettings(SineSettings):
     Attributes:
         window, hop, highest: see `SineSettings`; F0 may move in a window, levels do not. Partials
             above `highest` are left to the masks.
-        uncertainty: power of what the model does not know, relative to its own, in a first pass.
-        left: in a second pass the uncertainty is `left` times the share of the energy that the
-            partials of the first pass left unexplained; 0 = there is no second pass.
+        uncertainty: power of what the fit does not know about, relative to the fitted power, in
+            the first of two estimates.
+        left: factor of the second estimate, in which the uncertainty is this factor times the
+            share of the recording's energy that remains when the partials of the first estimate
+            are subtracted. 0 = there is no second estimate.
 
     Raises:
         ValueError: a setting out of range.
@@ -61,13 +64,13 @@ class PartialSettings(SineSettings):
 
 @dataclass(frozen=True)
 class _Equations:
-    """Normal equations of a few frames, without regularisation.
+    """Normal equations S^T S a = S^T x of a few frames, without regularisation.
 
     Attributes:
-        frames: which ones.
-        sound: [M] the m sines that sound in them.
-        matrix: [frames, m, m].
-        right: [frames, m, C] for the channels.
+        frames: the frames, as a slice of all frames.
+        sound: [M] bool, the m of all M sines that sound in these frames.
+        matrix: [frames, m, m], S^T S.
+        right: [frames, m, C], S^T x for C channels.
     """
 
     frames: slice
@@ -87,7 +90,7 @@ def estimate_partials(
     hop: int,
     mask_hop: int,
 ) -> Tensor:
-    """The voices' partials in recordings.
+    """Estimate the voices' partials in recordings, as signals.
 
     In every frame, the amplitudes a of the sines S minimise |w (x - S a)|^2 + sum lambda a^2, where
     w is a Hann window and lambda the ratio of what surrounds a partial to the partial itself,
@@ -115,7 +118,7 @@ def estimate_partials(
         )
         if not len(sines.voice):
             continue
-        equations = _build_normal_equations(heard, sines.signals, len(middle), settings)
+        equations = _build_equations(heard, sines.signals, len(middle), settings)
         uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
         for again in (False, True) if settings.left else (False,):
             if again:
@@ -125,16 +128,18 @@ def estimate_partials(
                 )
                 frame = find_nearest_frames(middle, mask_hop, len(share))
                 uncertainty = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
-            ratio = measure_surroundings(
+            ratio = estimate_surroundings(
                 sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
             )
-            amplitudes = _solve(equations, ratio, settings, n_channels=len(heard))
-            result.copy_(_sing(sines, amplitudes, settings, len(result)))
+            amplitudes = _solve_amplitudes(equations, ratio, settings, n_channels=len(heard))
+            result.copy_(_sum_sines(sines, amplitudes, settings, len(result)))
     return sources
 
 
-def _sing(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices: int) -> Tensor:
-    """Sines with their amplitudes [M, C, frames], summed to the voices: [J, C, T]."""
+def _sum_sines(
+    sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices: int
+) -> Tensor:
+    """Multiply sines by their amplitudes [M, C, frames] and sum those of each voice: [J, C, T]."""
     hop, n_samples = settings.hop, sines.signals.shape[-1]
     n_frames = amplitudes.shape[-1]
     # Every block of `hop` samples lies in the same few windows, each with another part of w^2.
@@ -148,15 +153,15 @@ def _sing(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices:
     voices = torch.arange(n_voices, device=sines.voice.device)
     own = amplitudes * (sines.voice == voices.unsqueeze(-1))[..., None, None]
 
-    def around(x: Tensor) -> Tensor:
+    def gather_around(x: Tensor) -> Tensor:
         """Of [..., frames] those in whose windows a block lies: [..., blocks, parts]."""
         # Part p of the window around frame n is block n + p.
         return torch.nn.functional.pad(x, 2 * [n_parts - 1]).unfold(-1, n_parts, 1).flip(-1)
 
-    levels = around(own).permute(3, 0, 2, 4, 1).flatten(1, 3)
+    levels = gather_around(own).permute(3, 0, 2, 4, 1).flatten(1, 3)
     summed = levels @ blocks.view(-1, n_blocks, hop).transpose(0, 1)
     summed = (summed.view(n_blocks, n_voices, -1, n_parts, hop) * parts).sum(dim=-2)
-    total = around(torch.ones_like(amplitudes[0, 0])) @ parts
+    total = gather_around(torch.ones_like(amplitudes[0, 0])) @ parts
     sung = (summed.permute(1, 2, 0, 3) / total).flatten(-2)
     return sung[..., before : before + n_samples]
 
@@ -164,18 +169,18 @@ def _sing(sines: Sines, amplitudes: Tensor, settings: PartialSettings, n_voices:
 def measure_share_left(
     rest: Tensor, whole: Tensor, highest: float, *, rate: int, hop: int, around: int = 0
 ) -> Tensor:
-    """Share of the energy below `highest` Hz that is in the rest, at n * hop.
+    """Measure which share of a recording's energy below `highest` Hz its rest has, over time.
 
     Args:
-        rest: [..., C, T] what is left of the channels; leading dimensions broadcast.
-        whole: [..., C, T].
+        rest: [..., C, T] the channels minus what was found in them; leading dimensions broadcast.
+        whole: [..., C, T] the channels.
         highest: Hz.
         rate: sample rate in Hz.
-        hop: samples.
+        hop: distance of the frames, samples.
         around: radius in frames of the averages of both energies.
 
     Returns:
-        [..., N].
+        [..., N], frame n centred on sample n * hop; 0 to 1 unless the rest is louder.
     """
     left, all_ = (
         average_around(_measure_energy_below(x, highest, rate=rate, hop=hop), around)
@@ -192,7 +197,7 @@ def _measure_energy_below(signal: Tensor, highest: float, *, rate: int, hop: int
 
 
 def average_around(x: Tensor, radius: int) -> Tensor:
-    """Means of [..., N] over the frames up to `radius` before and after, where there are any."""
+    """Average [..., N] over `radius` frames before and after each; over fewer at both ends."""
     radius = min(radius, x.shape[-1] - 1)
     mean = torch.nn.functional.avg_pool1d(
         x.reshape(-1, 1, x.shape[-1]),
@@ -204,10 +209,10 @@ def average_around(x: Tensor, radius: int) -> Tensor:
     return mean.view_as(x)
 
 
-def _build_normal_equations(
+def _build_equations(
     channels: Tensor, sines: Tensor, n_frames: int, settings: PartialSettings
 ) -> list[_Equations]:
-    """Equations of the amplitudes of sines [M, T] in channels [C, T]."""
+    """Set up the equations of the amplitudes of sines [M, T] in channels [C, T]."""
     return [
         _Equations(
             part.where,
@@ -219,10 +224,14 @@ def _build_normal_equations(
     ]
 
 
-def _solve(
+def _solve_amplitudes(
     equations: Sequence[_Equations], ratio: Tensor, settings: PartialSettings, *, n_channels: int
 ) -> Tensor:
-    """Amplitudes [M, C, frames], regularised by the ratio [frames, M]."""
+    """Solve for the amplitudes [M, C, frames], regularised by the ratio [frames, M].
+
+    The penalty on a squared amplitude is its ratio (`estimate_surroundings`) times the energy of a
+    sine under the window.
+    """
     window = torch.hann_window(settings.window, dtype=ratio.dtype, device=ratio.device)
     energy = 0.5 * float(window.square().sum())
     amplitudes = ratio.new_zeros(ratio.shape[1], n_channels, len(ratio))

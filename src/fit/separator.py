@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -13,26 +13,53 @@ from ..dsp.tracks import remove_glides
 from ..errors import UmssError
 from ..f0.retune import retune
 from ..separator import MASK_POWERS, Separation, Separator
-from .hypotheses import F0Opinions, build_default_opinions, weigh_opinions
+from .hypotheses import F0Opinions, weigh_opinions
 from .partials import PartialSettings, average_around, estimate_partials, measure_share_left
 from .spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
-from .tuning import TuningSettings, tune_f0
+from .tuning import TuningSettings, tune_tracks
 
-# Defaults; conf/separator/fit.yaml has the same.
-SPECTRA, PARTIALS, TUNING = FitSettings(), PartialSettings(), TuningSettings()
+# Frozen: what every separator begins with can be shared.
+_PARTIALS, _TUNING, _SPECTRA = PartialSettings(), TuningSettings(), FitSettings()
+
+
+class FitOptions(TypedDict, total=False):
+    """Options of `FitSeparator`, for subclasses that hand them on; defaults and meaning there."""
+
+    opinions: F0Opinions | Literal["default"] | None
+    evidence: float
+    residual_evidence: float
+    doubt: float
+    evidence_frames: int
+    trust: float
+    retune: bool
+    partials: PartialSettings | None
+    tuning: TuningSettings | None
+    spectra: FitSettings
+    mask: str
+    n_fft: int
+    mask_hop: int
+
+
+class _Grid(TypedDict):
+    """What relates the fit's spectrograms to samples and F0 frames."""
+
+    domain: float
+    rate: int
+    hop: int
+    mask_hop: int
 
 
 class FitSeparator(Separator):
     """Harmonics under smooth envelopes, fitted to each mixture.
 
-    With `partials`, what the partials' phases tell is taken out of the mixture first, and the masks
-    share out the rest (`src.fit.partials`). With `opinions`, the mixture is also explained with
-    other F0 tracks than the given ones, and the results are averaged (`src.fit.hypotheses`).
+    With `partials`, the voices' partials are estimated as sines and subtracted from the mixture
+    first; masks then share out the rest among the voices (`src.fit.partials`). With `opinions`, the
+    mixture is also explained with other F0 tracks than the given ones, and the results are averaged
+    (`src.fit.hypotheses`).
 
     Args:
-        opinions: other F0 tracks; "default" = those of the package's two networks, by the most
-            cautious and a readier tracker each; None = the given ones alone, and nothing at all
-            is learned.
+        opinions: where other F0 tracks come from; "default" = `F0Opinions()`; None = the given
+            tracks alone, so that nothing that was learned takes part.
         evidence: log-odds against an opinion per unit of the divergence of its fit; spectrograms
             are relative to the mixture's mean.
         residual_evidence: log-odds against it per factor e in the energy that its partials leave.
@@ -41,13 +68,14 @@ class FitSeparator(Separator):
         evidence_frames: radius of their average in time, in frames.
         trust: weight of the given F0s before any evidence; every opinion has 1.
         retune: move the given F0s to where the partials are (`src.f0.retune`).
-        partials: how partials are found by their phases; None = masks alone.
-        tuning: how all tracks, the opinions' too, move to where the phases of the partials are;
-            None = they stay. Without effect on masks alone.
+        partials: how partials are estimated; None = masks alone.
+        tuning: how all tracks, the opinions' too, are moved to where the phases of the partials
+            are; None = they stay. Without effect on masks alone.
+        spectra: how spectrograms are modelled and fitted.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
         mask_hop: their hop in samples.
-        spectra: how spectrograms are modelled and fitted.
+        device: where a subclass's network computes; the fit runs where the mixture lies.
 
     Raises:
         ValueError: a setting out of range.
@@ -63,12 +91,12 @@ class FitSeparator(Separator):
         evidence_frames: int = 2,
         trust: float = 2.0,
         retune: bool = True,
-        partials: PartialSettings | None = PARTIALS,
-        tuning: TuningSettings | None = TUNING,
+        partials: PartialSettings | None = _PARTIALS,
+        tuning: TuningSettings | None = _TUNING,
+        spectra: FitSettings = _SPECTRA,
         mask: str = "power",
         n_fft: int = 2048,
         mask_hop: int = 512,
-        spectra: FitSettings = SPECTRA,
         device: str = "cpu",
     ) -> None:
         super().__init__(mask=mask, device=device)
@@ -79,7 +107,7 @@ class FitSeparator(Separator):
             )
         if min(trust, doubt) <= 0:
             raise UmssError(f"trust={trust} and doubt={doubt} must be positive")
-        self.opinions = build_default_opinions() if opinions == "default" else opinions
+        self.opinions = F0Opinions() if opinions == "default" else opinions
         self.evidence = evidence
         self.residual_evidence = residual_evidence
         self.doubt = doubt
@@ -88,9 +116,9 @@ class FitSeparator(Separator):
         self.retune = retune
         self.partials = partials
         self.tuning = tuning
+        self.spectra = spectra
         self.n_fft = n_fft
         self.mask_hop = mask_hop
-        self.spectra = spectra
 
     def separate(
         self,
@@ -101,7 +129,7 @@ class FitSeparator(Separator):
         channels: Tensor,
     ) -> Separation:
         if self.retune:
-            f0 = _retune(mixture, f0)
+            f0 = _retune_tracks(mixture, f0)
         tracks = [f0]
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
@@ -111,9 +139,7 @@ class FitSeparator(Separator):
         # Each from scratch: from the first fit the others would stay near it, and look too good.
         fits = [self._fit(mixture, spectrum, x) for x in tracks]
         tracks = [self._tune(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
-        found = [
-            self._estimate_partials(channels, *pair) for pair in zip(tracks, fits, strict=True)
-        ]
+        found = [self._find_partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
         if self.partials is not None:
@@ -128,42 +154,42 @@ class FitSeparator(Separator):
             # any partial leaves more than it found.
             left = (left + 1e-3).clamp(max=1e3)
             against += self.residual_evidence * left.log()
-            against *= self._compute_credit(left)
+            against *= self._weigh_evidence(left)
         weights = weigh_opinions(against, frames=self.evidence_frames, trust=self.trust)
         separated = torch.zeros_like(found[0])
         mean = torch.zeros_like(fits[0].voices)
         for weight, fitted, parts, rest in zip(weights, fits, found, rests, strict=True):
-            masks = self._masks(fitted)
+            masks = self._share_out(fitted)
             mean.addcmul_(masks, weight[:, None, None])
             shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
-            over_time = _interpolate_weights(weight, self.mask_hop, channels.shape[-1])
+            over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
             separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
         frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
         parameters = {
             "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
-            "noise_cosines": _repeat_for_sources(
+            "noise_cosines": _repeat_for_voices(
                 fits[0].noise_envelope.transpose(1, 2)[:, frames], f0
             ),
             "tuned_f0": tracks[0].unsqueeze(-1),
         }
         if len(tracks) > 1:
-            parameters["f0_weights"] = _repeat_for_sources(weights.permute(1, 2, 0)[:, frames], f0)
+            parameters["f0_weights"] = _repeat_for_voices(weights.permute(1, 2, 0)[:, frames], f0)
         return Separation(separated, mean, None, parameters)
 
     def _tune(self, mixture: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
         """Tracks [B, J, N] moved to where the phases of the partials are."""
         if self.partials is None or self.tuning is None:
             return f0
-        return tune_f0(mixture, f0, fitted, self.tuning, **self._describe_grid())
+        return tune_tracks(mixture, f0, fitted, self.tuning, **self._grid)
 
-    def _estimate_partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
+    def _find_partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
         """Partials [B, J, C, T] of the voices in channels [B, C, T]."""
         if self.partials is None:
             return channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
-        return estimate_partials(channels, f0, fitted, self.partials, **self._describe_grid())
+        return estimate_partials(channels, f0, fitted, self.partials, **self._grid)
 
-    def _describe_grid(self) -> dict[str, Any]:
-        """What relates the fit's spectrograms to samples and F0 frames."""
+    @property
+    def _grid(self) -> _Grid:
         return {
             "domain": self.spectra.domain,
             "rate": self.rate,
@@ -171,17 +197,24 @@ class FitSeparator(Separator):
             "mask_hop": self.mask_hop,
         }
 
-    def _compute_credit(self, left: Tensor) -> Tensor:
-        """Share of the evidence that counts, [B, N], from what opinions leave [K, B, N].
+    def _weigh_evidence(self, left: Tensor) -> Tensor:
+        """Factor on the evidence in each frame, [B, N] from 0 to 1.
 
-        Where nothing explains the mixture, as in much reverberation, what explains it least badly
-        is no truer than the rest.
+        Where even the best opinion's partials leave much of the energy, as in strong reverberation,
+        the differences between opinions say little about which is right.
+
+        Args:
+            left: [K, B, N] share of the energy that each opinion's partials leave.
         """
         best = average_around(left, self.evidence_frames).amin(dim=0)
         return (self.doubt / best).clamp(max=1.0).square()
 
     def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
-        """Fit to mixtures [B, T] and what is compared of them, [B, F, N], with these F0s."""
+        """Fit the model with F0 tracks [B, J, N] to mixtures [B, T].
+
+        Args:
+            spectrum: [B, F, N] of the mixtures (`_compute_spectrum`).
+        """
         combs = compute_comb_spectra(
             f0,
             mixture.shape[-1],
@@ -194,18 +227,18 @@ class FitSeparator(Separator):
         return fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
 
     def _compute_spectrum(self, signal: Tensor) -> Tensor:
-        """What is compared: [..., T] to [..., F, N]."""
+        """Spectrogram |S|^domain that the fit explains: [..., T] to [..., F, N]."""
         magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
         return magnitude.pow(self.spectra.domain)
 
-    def _masks(self, fitted: FittedSpectra) -> Tensor:
+    def _share_out(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
         voices = fitted.voices + fitted.noise.unsqueeze(1) / fitted.voices.shape[1]
         return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
 
 
-def _retune(mixture: Tensor, f0: Tensor) -> Tensor:
-    """Tracks [B, J, N] tuned on the partials of mixtures [B, T]."""
+def _retune_tracks(mixture: Tensor, f0: Tensor) -> Tensor:
+    """Retune tracks [B, J, N] on the partials of mixtures [B, T] (`src.f0.retune`)."""
     tuned = [
         retune(samples, tracks.T).T
         for samples, tracks in zip(mixture.cpu().numpy(), f0.cpu().numpy(), strict=True)
@@ -213,8 +246,8 @@ def _retune(mixture: Tensor, f0: Tensor) -> Tensor:
     return torch.from_numpy(np.stack(tuned)).to(f0)
 
 
-def _interpolate_weights(weights: Tensor, hop: int, n_samples: int) -> Tensor:
-    """Weights [B, N] of frames centred on n * hop, as [B, 1, 1, T] in straight lines."""
+def _spread_over_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
+    """Interpolate weights [B, N] of frames centred on n * hop linearly to samples, [B, 1, 1, T]."""
     size = (weights.shape[-1] - 1) * hop + 1
     lines = torch.nn.functional.interpolate(
         weights.unsqueeze(1), size=size, mode="linear", align_corners=True
@@ -223,6 +256,6 @@ def _interpolate_weights(weights: Tensor, hop: int, n_samples: int) -> Tensor:
     return held[..., :n_samples].unsqueeze(1)
 
 
-def _repeat_for_sources(x: Tensor, f0: Tensor) -> Tensor:
-    """The mixtures' [B, N, size] as [B, J, N, size] of its sources."""
+def _repeat_for_voices(x: Tensor, f0: Tensor) -> Tensor:
+    """Repeat a parameter [B, N, size] of the mixtures for each of J voices: [B, J, N, size]."""
     return x.unsqueeze(1).expand(-1, f0.shape[1], -1, -1)

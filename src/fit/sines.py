@@ -12,9 +12,9 @@ from torch import Tensor
 from ..dsp.harmonic import harmonic_phase, interpolate_f0
 from ..errors import UmssError
 
-# Frames that are looked at together, with the sines that sound in them.
+# Frames per block: their equations are set up at once, for the sines that sound in any of them.
 _BLOCK = 16
-# Bounds of what surrounds a partial, so that all systems can be solved.
+# Bounds of the relative power around a partial, so that all equations can be solved.
 _LEAST, _MOST = 1e-6, 1e6
 # Hz; a track near zero would have any number of partials.
 _LOWEST = 60.0
@@ -63,8 +63,8 @@ class Frames:
     """A few least-squares frames of a recording, under a Hann window w.
 
     Attributes:
-        where: which ones.
-        sound: [M] the m sines that sound in them.
+        where: the frames, as a slice of all frames.
+        sound: [M] bool, the m of all M sines that sound in these frames.
         columns: [frames, m, window] these sines, times w.
         heard: [frames, C, window] the recording, times w.
     """
@@ -81,9 +81,9 @@ class Sines:
 
     Attributes:
         signals: [M, T], zero where the voice is silent or the partial too high.
-        voice: [M] whose they are.
-        order: [M] number of the partial, negative for sines.
-        other: [M] place of the sine of a cosine, and the other way round.
+        voice: [M] index of the voice that each belongs to.
+        order: [M] number of the partial, 1 = F0; positive for cosines, negative for sines.
+        other: [M] index of the sine that belongs to a cosine, and of the cosine to a sine.
         frequency: [M, frames] Hz, in the middle of the least-squares frames.
     """
 
@@ -95,19 +95,19 @@ class Sines:
 
 
 def place_frames(n_samples: int, hop: int, device: torch.device) -> Tensor:
-    """Middle samples of the frames of a recording; the last one is at its end."""
+    """Place frames over a recording: [frames] their middle samples, every `hop` up to its end."""
     return torch.arange(0, n_samples + hop - 1, hop, device=device).clamp(max=n_samples - 1)
 
 
 def find_nearest_frames(middle: Tensor, hop: int, n_frames: int) -> Tensor:
-    """Of frames centred on n * hop, the ones nearest to samples `middle`."""
+    """Find, of frames centred on samples n * hop, the ones nearest to the samples `middle`."""
     return (middle / hop).round().long().clamp(max=n_frames - 1)
 
 
 def build_sines(
     f0: Tensor, middle: Tensor, n_samples: int, *, rate: int, hop: int, highest: float
 ) -> Sines:
-    """Sines of all partials below `highest` Hz of tracks.
+    """Build cosines and sines of all partials below `highest` Hz of F0 tracks.
 
     Args:
         f0: [J, N] Hz, 0 = silent.
@@ -127,7 +127,7 @@ def build_sines(
         if not bool((track > 0).any()):
             continue
         active = (track > 0)[nearest]
-        along = interpolate_f0(_fill_gaps(track), hop=hop, n_samples=n_samples)
+        along = interpolate_f0(_bridge_gaps(track), hop=hop, n_samples=n_samples)
         count = int(highest / max(_LOWEST, float(track[track > 0].min())))
         order = torch.arange(1, count + 1, dtype=torch.float64, device=f0.device).unsqueeze(-1)
         phase = harmonic_phase(along, rate=rate).to(f0)
@@ -149,7 +149,7 @@ def build_sines(
 def cut_frames(
     channels: Tensor, sines: Tensor, n_frames: int, *, window: int, hop: int
 ) -> Iterator[Frames]:
-    """Frames of channels [C, T] and of sines [M, T], a block after the other."""
+    """Cut channels [C, T] and sines [M, T] into windowed frames, one block of frames at a time."""
     hann = torch.hann_window(window, dtype=sines.dtype, device=sines.device)
     margin = (window // 2, (n_frames - 1) * hop + window - window // 2 - sines.shape[-1])
     padded = torch.nn.functional.pad(sines, margin)
@@ -165,7 +165,7 @@ def cut_frames(
         yield Frames(slice(first, last), sound, columns, target)
 
 
-def _fill_gaps(track: Tensor) -> Tensor:
+def _bridge_gaps(track: Tensor) -> Tensor:
     """A track [N] whose silences are bridged by straight lines, and held at both ends."""
     frames = torch.arange(len(track), device=track.device)
     known = torch.nonzero(track > 0)[:, 0]
@@ -176,7 +176,7 @@ def _fill_gaps(track: Tensor) -> Tensor:
     return track[left] + share.clamp(0.0, 1.0) * (track[right] - track[left])
 
 
-def measure_surroundings(
+def estimate_surroundings(
     sines: Sines,
     fitted: tuple[Tensor, Tensor],
     middle: Tensor,
@@ -185,10 +185,10 @@ def measure_surroundings(
     rate: int,
     mask_hop: int,
 ) -> Tensor:
-    """Power around each partial, relative to its own.
+    """Estimate the power of everything else around each partial, relative to the partial's power.
 
     Args:
-        sines: M of them.
+        sines: M cosines and sines.
         fitted: powers of the voices, [J, F, N], and of the noise, [F, N].
         middle: [frames] of the least-squares frames, samples.
         uncertainty: [frames] power of what the fit does not know about, relative to its own.

@@ -80,7 +80,7 @@ class FittedSpectra:
         noise: [B, F, N] what no harmonic explains.
         envelope: [B, J, D, N] coefficients of the log envelopes.
         noise_envelope: [B, D', N] coefficients of the log noise.
-        divergence: [B, N] of the model from the mixture, see `divergence`.
+        divergence: [B, N] of the model from the mixture, see `compute_divergence`.
         objective: [B] divergence and smoothness at the end.
     """
 
@@ -92,8 +92,11 @@ class FittedSpectra:
     objective: Tensor
 
 
-def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
-    """Cosines over mel frequency, [F, count]; the first is 1."""
+def build_mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
+    """Build the basis of log envelopes: cosines over mel frequency, [F, count]; the first is 1.
+
+    Column k is cos(pi k m / M) of the mel frequency m of each bin, M that of the highest bin.
+    """
     hertz = torch.linspace(0.0, 0.5 * rate, n_bins, dtype=torch.float64)
     mel = torch.log1p(hertz / 700.0)
     order = torch.arange(count, dtype=torch.float64)
@@ -103,21 +106,33 @@ def mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
 def compute_comb_spectra(
     f0: Tensor, n_samples: int, *, rate: int, hop: int, n_fft: int, mask_hop: int, domain: float
 ) -> Tensor:
-    """Spectrograms [B, J, F, N] of harmonics of equal amplitude 1, of F0 tracks [B, J, frames]."""
+    """Compute spectrograms of harmonics that all have amplitude 1.
+
+    Args:
+        f0: [B, J, frames] Hz, 0 = silent.
+        n_samples: length of the signals.
+        rate: sample rate in Hz.
+        hop: samples per F0 frame.
+        n_fft, mask_hop: STFT, samples.
+        domain: exponent of the magnitudes.
+
+    Returns:
+        [B, J, F, N].
+    """
     # As many times the harmonic source as it has harmonics: it divides by their number.
     amplitude = count_harmonics(f0, rate=rate, max_harmonics=101)
     comb = harmonic_source(f0, amplitude, n_samples=n_samples, hop=hop, rate=rate)
     return stft(comb, n_fft=n_fft, hop=mask_hop).abs().pow(domain)
 
 
-def _fit_coefficients(target: Tensor, basis: Tensor) -> Tensor:
-    """Least squares: c [D] with basis [F, D] @ c = target [F]."""
+def _solve_coefficients(target: Tensor, basis: Tensor) -> Tensor:
+    """Solve basis [F, D] @ c = target [F] for c [D] by least squares."""
     # The last bits of a decomposition differ from run to run; single precision never sees them.
     return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
 
 
-def _compute_change_gradient(x: Tensor) -> Tensor:
-    """Half the gradient of the summed squared changes over the last dimension."""
+def _differentiate_changes(x: Tensor) -> Tensor:
+    """Half the gradient of sum (x[n + 1] - x[n])^2 over the last dimension; shaped like x."""
     step = x.diff(dim=-1)
     gradient = torch.zeros_like(x)
     gradient[..., 1:] += step
@@ -135,7 +150,13 @@ class _Adam:
         self.steps = 0
 
     def step(self, gradient: Tensor, rate: float, active: Tensor) -> None:
-        """`active` [B]: the mixtures whose values may still change."""
+        """Move the tensor one step against the gradient.
+
+        Args:
+            gradient: of the objective, shaped like the tensor.
+            rate: learning rate of this step.
+            active: [B], 1 for mixtures whose values may still change, else 0.
+        """
         self.steps += 1
         self.mean.lerp_(gradient, 0.1)
         self.square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
@@ -155,8 +176,8 @@ def fit_spectra(
 
     Args:
         mixture: [B, F, N] spectrogram |S|^domain, not negative.
-        combs: [B, J, F, N] what the envelopes multiply, in the same domain; see
-            `compute_comb_spectra`.
+        combs: [B, J, F, N] what the envelopes multiply, in the same domain
+            (`compute_comb_spectra`).
         settings: see `FitSettings`.
         rate: sample rate in Hz.
         rolled_off: the combs have their roll-off already, and begin with a flat envelope.
@@ -166,8 +187,8 @@ def fit_spectra(
     # Frames before bins: products with the basis are several times as fast.
     target = (mixture / mixture.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)).mT.contiguous()
     combs = (combs / combs.mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)).mT.contiguous()
-    basis = mel_cosines(n_bins, settings.envelope_cosines, rate=rate).to(mixture)
-    noise_basis = mel_cosines(n_bins, settings.noise_cosines, rate=rate).to(mixture)
+    basis = build_mel_cosines(n_bins, settings.envelope_cosines, rate=rate).to(mixture)
+    noise_basis = build_mel_cosines(n_bins, settings.noise_cosines, rate=rate).to(mixture)
     smoothness = torch.full((len(basis.T), 1), settings.envelope_smoothness).to(mixture)
     smoothness[0] = settings.level_smoothness
 
@@ -175,11 +196,13 @@ def fit_spectra(
     taps = rolloff_fir(rate=rate).double()
     rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
     tilt = settings.domain * rolloff.log()[:n_bins].to(mixture)
-    first = torch.zeros_like(basis[0]) if rolled_off else _fit_coefficients(tilt, basis)
+    first = torch.zeros_like(basis[0]) if rolled_off else _solve_coefficients(tilt, basis)
     envelope = first[:, None].expand(batch, n_voices, -1, n_frames).clone()
     level = (torch.exp(basis @ first) * combs).sum(dim=1).mean(dim=(1, 2))
     envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
-    noise = _fit_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
+    noise = (
+        _solve_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
+    )
     noise[:, 0] += settings.noise_level
 
     optimisers = _Adam(envelope), _Adam(noise)
@@ -191,7 +214,7 @@ def fit_spectra(
         rest = torch.exp(noise.mT @ noise_basis.T)
         return voices, rest, voices.sum(dim=1).add_(rest).add_(_FLOOR)
 
-    def roughness() -> Tensor:
+    def measure_roughness() -> Tensor:
         changes = (smoothness * envelope.diff(dim=-1).square()).sum(dim=(1, 2, 3))
         of_noise = noise.diff(dim=-1).square().sum(dim=(1, 2))
         return 0.5 * (changes + settings.noise_smoothness * of_noise)
@@ -199,7 +222,7 @@ def fit_spectra(
     for step in range(settings.max_iterations):
         voices, rest, model = explain()
         if step % 10 == 0:
-            value = divergence(target.mT, model.mT).sum(dim=1) + roughness()
+            value = compute_divergence(target.mT, model.mT).sum(dim=1) + measure_roughness()
             active = active * ((previous - value).abs() > settings.tolerance * value)
             previous = value
             if not bool(active.any()):
@@ -207,18 +230,26 @@ def fit_spectra(
         slope = 1.0 - target / model
         of_envelope = (voices.mul_(slope.unsqueeze(1)) @ basis).mT
         of_noise = (rest.mul_(slope) @ noise_basis).mT
-        of_envelope += smoothness * _compute_change_gradient(envelope)
-        of_noise += settings.noise_smoothness * _compute_change_gradient(noise)
+        of_envelope += smoothness * _differentiate_changes(envelope)
+        of_noise += settings.noise_smoothness * _differentiate_changes(noise)
         fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / settings.max_iterations))
         for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
             optimiser.step(gradient, fall * settings.learning_rate, active)
     voices, rest, model = explain()
-    distance = divergence(target.mT, model.mT)
-    value = distance.sum(dim=1) + roughness()
+    distance = compute_divergence(target.mT, model.mT)
+    value = distance.sum(dim=1) + measure_roughness()
     return FittedSpectra(voices.mT, rest.mT, envelope, noise, distance, value)
 
 
-def divergence(mixture: Tensor, model: Tensor) -> Tensor:
-    """Generalised Kullback-Leibler divergence per frame: [B, F, N] twice to [B, N]."""
+def compute_divergence(mixture: Tensor, model: Tensor) -> Tensor:
+    """Compute the generalised Kullback-Leibler divergence per frame.
+
+    Args:
+        mixture: [B, F, N], not negative.
+        model: [B, F, N], positive.
+
+    Returns:
+        [B, N], sum over bins of X ln(X / V) - X + V.
+    """
     excess = torch.xlogy(mixture, mixture) - mixture * model.log()
     return (excess - mixture + model).sum(dim=1)

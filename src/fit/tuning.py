@@ -20,8 +20,8 @@ from .sines import (
     SineSettings,
     build_sines,
     cut_frames,
+    estimate_surroundings,
     find_nearest_frames,
-    measure_surroundings,
     place_frames,
 )
 from .spectra import FittedSpectra
@@ -36,7 +36,8 @@ class TuningSettings(SineSettings):
 
     Attributes:
         window, hop, highest, uncertainty: see `SineSettings`.
-        deviation: cents; the larger, the less evidence is asked for.
+        deviation: expected error of the tracks, in cents (standard deviation of a prior around
+            the given F0). The larger, the further a track moves on the same evidence.
 
     Raises:
         ValueError: a setting out of range.
@@ -53,7 +54,7 @@ class TuningSettings(SineSettings):
         self.require_positive("deviation")
 
 
-def tune_f0(
+def tune_tracks(
     mixture: Tensor,
     f0: Tensor,
     fitted: FittedSpectra,
@@ -64,12 +65,12 @@ def tune_f0(
     hop: int,
     mask_hop: int,
 ) -> Tensor:
-    """Tracks moved by at most 40 cents.
+    """Move tracks to where the phases of their partials are, by at most 40 cents.
 
     In every frame the offsets delta of the J tracks and the amplitudes a of the sines S minimise
     |w (x - S a - D delta)|^2 + sum lambda a^2 + sum r (delta / sigma)^2, where D is the derivative
-    of S a with respect to F0, lambda as in `src.fit.partials.estimate_partials`, r the power
-    that S a leaves, and sigma the deviation in Hz.
+    of S a with respect to F0, lambda as in `src.fit.partials.estimate_partials`, r the power of
+    w (x - S a), and sigma the deviation in Hz.
 
     Args:
         mixture: [B, T].
@@ -86,14 +87,14 @@ def tune_f0(
     """
     n_samples = mixture.shape[-1]
     middle = place_frames(n_samples, settings.hop, mixture.device)
-    weights = _compute_frame_weights(f0, len(middle), settings, hop=hop)
+    weights = _weigh_frames(f0, len(middle), settings, hop=hop)
     nearest = find_nearest_frames(middle, hop, f0.shape[-1])
     powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
     results = []
     for heard, tracks, voices, noise in zip(mixture, f0, *powers, strict=True):
         sines = build_sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
         uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
-        ratio = measure_surroundings(
+        ratio = estimate_surroundings(
             sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
         )
         deviation = (2.0 ** (settings.deviation / 1200.0) - 1.0) * tracks[:, nearest]
@@ -117,7 +118,15 @@ def tune_f0(
 def _solve_offsets(
     frames: Frames, sines: Sines, ratio: Tensor, deviation: Tensor, *, rate: int
 ) -> Tensor:
-    """Offsets [J, frames] in Hz, from ratio [frames, M] and deviation [J, frames] in Hz."""
+    """Solve for the offsets [J, frames] in Hz of the tracks in a few frames.
+
+    Args:
+        frames: windowed recording and sines of these frames.
+        sines: all M sines.
+        ratio: [frames, M] relative power around each partial, see `estimate_surroundings`.
+        deviation: [J, frames] expected error in Hz.
+        rate: sample rate in Hz.
+    """
     columns, heard = frames.columns, frames.heard
     window = columns.shape[-1]
     energy = torch.hann_window(window, dtype=columns.dtype, device=columns.device).square().sum()
@@ -145,10 +154,11 @@ def _solve_offsets(
     return offsets[..., 0].T.to(columns)
 
 
-def _compute_frame_weights(
-    f0: Tensor, n_frames: int, settings: TuningSettings, *, hop: int
-) -> Tensor:
-    """Share of each frame in each frame of F0, [frames, N]: the square of the Hann window."""
+def _weigh_frames(f0: Tensor, n_frames: int, settings: TuningSettings, *, hop: int) -> Tensor:
+    """Weigh least-squares frames for every frame of F0, [frames, N] with columns that sum to 1.
+
+    The weight is the squared Hann window of a least-squares frame at the middle of the F0 frame.
+    """
     place = torch.arange(f0.shape[-1], device=f0.device) * hop
     middle = torch.arange(n_frames, device=f0.device) * settings.hop
     distance = (place - middle.unsqueeze(-1)).abs() / settings.window

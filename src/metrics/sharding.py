@@ -231,6 +231,6 @@ def _evaluate_piece(batches: Sequence[int]) -> tuple[pd.DataFrame, dict[str, Any
     assert _task is not None
     if _separator is None:
         _separator = instantiate(OmegaConf.create(_task.separator))
-    stopwatch = Stopwatch(getattr(_separator, "device", "cpu"))
+    stopwatch = Stopwatch(_separator.device)
     frames = _task.evaluate(_separator, [_task.batches[i] for i in batches], stopwatch, _stop)
     return frames, stopwatch.summarise()

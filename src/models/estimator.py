@@ -29,7 +29,7 @@ def normalise_f0(f0: Tensor) -> Tensor:
     return (midi - _MIDI_20_HZ) / (_MIDI_8_KHZ - _MIDI_20_HZ)
 
 
-def log_spectrogram(mixture: Tensor, *, n_fft: int, hop: int) -> Tensor:
+def compute_log_spectrogram(mixture: Tensor, *, n_fft: int, hop: int) -> Tensor:
     """Log-magnitude spectrogram, standardised over all bins and frames of each mixture.
 
     Args:
@@ -155,7 +155,7 @@ class ParameterEstimator(nn.Module):
                 f"f0 must be [B, J, N] = [{mixture.shape[0]}, J, {n_frames}] for a mixture of "
                 f"{mixture.shape[-1]} samples, got {list(f0.shape)}"
             )
-        spectrogram = log_spectrogram(mixture, n_fft=self.n_fft, hop=self.hop)
+        spectrogram = compute_log_spectrogram(mixture, n_fft=self.n_fft, hop=self.hop)
         latent = self.encoder(spectrogram.transpose(0, 1).contiguous())
         sources = self.decoder(latent, normalise_f0(f0).permute(2, 0, 1).contiguous())
         result: dict[str, Tensor] = {}
@@ -163,12 +163,12 @@ class ParameterEstimator(nn.Module):
             if control.per_frame:
                 logits = self.frame_heads[control.name](sources).permute(1, 2, 0, 3)
             else:
-                logits = self._last_output(self.excerpt_heads[control.name], sources)
+                logits = self._take_last(self.excerpt_heads[control.name], sources)
             result[control.name] = control.activate(logits)
         return result
 
     @staticmethod
-    def _last_output(gru: nn.Module, sources: Tensor) -> Tensor:
+    def _take_last(gru: nn.Module, sources: Tensor) -> Tensor:
         """Output of the last frame: [N, B, J, width] to [B, J, size]."""
         summary: Tensor = gru(sources.flatten(1, 2))[-1].unflatten(0, sources.shape[1:3])
         return summary

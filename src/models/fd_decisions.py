@@ -10,13 +10,13 @@ from ..f0.published.hcqt import HOP as HCQT_HOP
 from ..f0.published.hcqt import RATE as HCQT_RATE
 
 
-def straight_through(value: Tensor, smooth: Tensor) -> Tensor:
+def replace_gradient(value: Tensor, smooth: Tensor) -> Tensor:
     """`value` forward; backward, the gradient goes to `smooth` instead."""
     # In this order the value is exact: what is added to it is zero.
     return value.detach() + (smooth - smooth.detach())
 
 
-def parabola_top(salience: Tensor, place: Tensor) -> Tensor:
+def find_parabola_top(salience: Tensor, place: Tensor) -> Tensor:
     """Top of the parabola through a bin and its neighbours, -0.5 to 0.5 bins from its middle.
 
     Args:
@@ -52,7 +52,7 @@ def resample_decisions(f0: Tensor, voicing: Tensor, n_frames: int) -> tuple[Tens
     return interpolate_tracks(f0, position, voicing), interpolate_tracks(voicing, position, voicing)
 
 
-def find_strongest(voicing: Tensor, peak: Tensor, n_singers: int) -> Tensor:
+def choose_strongest(voicing: Tensor, peak: Tensor, n_singers: int) -> Tensor:
     """Indices [B, J], ascending, of the voices that are found in the most frames.
 
     Args:

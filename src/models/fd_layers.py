@@ -126,7 +126,7 @@ class RandomWeights(TrainableWeights):
         return torch.ones(shape) if kind.endswith("gamma") else torch.zeros(shape)
 
 
-def weights_from(path: str | Path | None) -> TrainableWeights:
+def read_or_draw_weights(path: str | Path | None) -> TrainableWeights:
     """Published weights from a file, or random ones where there is none.
 
     Raises:

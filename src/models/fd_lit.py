@@ -17,10 +17,10 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..dsp.spectral_loss import FFT_SIZES
 from ..errors import UmssError
-from .fd_separator import FdVoices
+from .fd_model import sing_found
 from .lit import Batch, UnsupervisedTraining
 from .loading import load_model
-from .salience_f0 import SalienceF0, f0_losses
+from .salience_f0 import SalienceF0, VoiceF0, compute_f0_losses
 
 F0_WEIGHTS = {"salience": 1e4, "range": 1e5, "commitment": 1e4}
 # Files that only the start of a training reads; a checkpoint holds what came of them.
@@ -31,9 +31,9 @@ class FdTraining(FdVoices, UnsupervisedTraining):
     """Unsupervised training of separation and F0 together: nothing but mixtures is needed.
 
     Loss: reconstruction of the mixture (as in US) plus the weighted losses of
-    `src.models.salience_f0.f0_losses`. Validation counts the reconstruction alone, so that its
-    curve compares with that of US. Batches are those of `SourceFilterTraining`; of their `f0` only
-    the number of singers is read.
+    `src.models.salience_f0.compute_f0_losses`. Validation counts the reconstruction alone, so that
+    its curve compares with that of US. Batches are those of `SourceFilterTraining`; of their `f0`
+    only the number of singers is read.
 
     Args:
         salience: keyword arguments of `SalienceF0`, plain numbers, strings and dictionaries.
@@ -103,12 +103,32 @@ class FdTraining(FdVoices, UnsupervisedTraining):
                 "model.voice and model.estimator as it was trained with"
             ) from error
 
+    def forward(
+        self, mixture: Tensor, f0: Tensor, seed: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Synthesised sources [B, J, T] and their parameters by name, with their F0s.
+
+        Args:
+            mixture: [B, T].
+            f0: [B, J, N]; only J is read.
+            seed: [B].
+        """
+        return self.synthesise(mixture, self.salience(mixture, f0.shape[1]), seed)
+
+    def synthesise(
+        self, mixture: Tensor, found: VoiceF0, seed: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `src.models.fd_model.sing_found`."""
+        return sing_found(
+            self.voice, self.estimator, mixture, found, seed, f0_gradient=self.f0_gradient
+        )
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """All losses by name, unweighted."""
         found = self.salience(batch["mixture"], batch["f0"].shape[1])
         sources, _ = self.synthesise(batch["mixture"], found, batch["seed"])
         reconstruction = self.loss(sources, batch)
-        return {"reconstruction": reconstruction, **f0_losses(found, self.salience.mask)}
+        return {"reconstruction": reconstruction, **compute_f0_losses(found, self.salience.mask)}
 
     def _step(self, batch: Batch) -> Tensor:
         losses = self.losses(batch)

@@ -7,12 +7,14 @@ that training may go on with the recording at hand.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ..dsp.spectral_loss import multi_scale_spectral_loss
 from ..errors import TrainingDivergedError
+from ..separator import Separation, Separator
 from .source_filter_model import SourceFilterModel
 
 
@@ -55,3 +57,34 @@ def fine_tune(
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         return tuned.requires_grad_(False)
+
+
+def separate_one_by_one(
+    fine_tune: Callable[[Tensor, Tensor, Tensor], Separator],
+    mixture: Tensor,
+    f0: Tensor,
+    seed: Tensor,
+    channels: Tensor,
+) -> Separation:
+    """Separate every mixture with a separator that was fine-tuned on it alone.
+
+    Args:
+        fine_tune: makes that separator of a mixture [1, T], its F0s [1, J, N] and its seed [1].
+        mixture: [B, T].
+        f0: [B, J, N] Hz, 0 where silent.
+        seed: [B] int64.
+        channels: [B, C, T] to be filtered.
+    """
+    parts: list[Separation] = []
+    for one, tracks, draw, heard in zip(
+        *(x.split(1) for x in (mixture, f0, seed, channels)), strict=True
+    ):
+        separator = fine_tune(one, tracks, draw)
+        parts.append(separator.separate(one, tracks, draw, None, heard))
+    synthesised = [p.synthesised for p in parts if p.synthesised is not None]
+    return Separation(
+        torch.cat([p.sources for p in parts]),
+        torch.cat([p.masks for p in parts]),
+        torch.cat(synthesised) if synthesised else None,
+        {name: torch.cat([p.parameters[name] for p in parts]) for name in parts[0].parameters},
+    )

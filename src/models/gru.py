@@ -66,7 +66,7 @@ class _Recurrence(torch.autograd.Function):
         flat = recurrent.flatten(0, 1)
         before = outputs[:-1].flatten(0, 1)
         weight_grad = (flat.to(ctx.dtype).t() @ before.to(ctx.dtype)).to(weight.dtype)
-        bias_grad = _column_sums(flat)
+        bias_grad = _sum_columns(flat)
         # In place of what the recurrent weights needed, what the input's gates need.
         recurrent[..., 2 * hidden :] = candidate
         return recurrent, weight_grad, bias_grad, None
@@ -91,12 +91,12 @@ def _step_back(n, one, grad, outputs, kept, carried, recurrent, candidate, past)
             past[r, h] = g * update
 
 
-def _column_sums(rows: Tensor) -> Tensor:
+def _sum_columns(rows: Tensor) -> Tensor:
     """Sum over rows as a product, which runs in all threads."""
     return rows.new_ones(len(rows)) @ rows
 
 
-def product_dtype(device: str, otherwise: torch.dtype) -> torch.dtype:
+def choose_product_dtype(device: str, otherwise: torch.dtype) -> torch.dtype:
     """Type of matrix products: that of the surrounding autocast, if there is one."""
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else otherwise
 
@@ -104,7 +104,7 @@ def product_dtype(device: str, otherwise: torch.dtype) -> torch.dtype:
 def _recur(gates: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`_Recurrence` with its products in the type of the surrounding autocast, if there is one."""
     device = gates.device.type
-    dtype = product_dtype(device, weight.dtype)
+    dtype = choose_product_dtype(device, weight.dtype)
     # Its backward pass runs outside of autocast, so the forward pass must, too.
     with torch.autocast(device, enabled=False):
         output: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
@@ -163,14 +163,14 @@ class SplitInputGRU(nn.Module):
     def forward(self, own: Tensor, shared: Tensor) -> Tensor:
         """own [N, B, J, own] and shared [N, B, shared] to [N, B, J, hidden]."""
         if own.is_cuda or not torch.is_grad_enabled():
-            return self._whole(own, shared)
+            return self._recur_whole(own, shared)
         linear = nn.functional.linear
         from_shared = linear(shared, self.weight_ih[:, self.own :], self.bias_ih)
         gates = linear(own, self.weight_ih[:, : self.own]).add_(from_shared.unsqueeze(2))
         output = _recur(gates.flatten(1, 2), self.weight_hh, self.bias_hh)
         return output.unflatten(1, own.shape[1:3])
 
-    def _whole(self, own: Tensor, shared: Tensor) -> Tensor:
+    def _recur_whole(self, own: Tensor, shared: Tensor) -> Tensor:
         """PyTorch's recurrence (fused on GPUs), which takes whole inputs only."""
         inputs = torch.cat([own, shared.unsqueeze(2).expand(-1, -1, own.shape[2], -1)], dim=-1)
         flat = inputs.flatten(1, 2)

@@ -46,15 +46,16 @@ def load_module(
     """
     hyper_parameters, state = _read(Path(path), experiment, "separator.checkpoint")
     try:
-        chosen = (
-            hyper_parameters if settings is None else {k: hyper_parameters[k] for k in settings}
-        )
-        model = kind(**chosen)
+        if _suggest_separator(hyper_parameters, kind):
+            raise UmssError("its settings are those of another one")
+        # Those of the training (learning rate, ...) are left out.
+        known = inspect.signature(kind).parameters.keys() & hyper_parameters.keys()
+        model = kind(**{name: hyper_parameters[name] for name in known})
         model.load_state_dict(state)
-    except (AttributeError, TypeError, ValueError, KeyError, RuntimeError) as error:
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_name_separator(hyper_parameters, kind)}"
+            f"{_suggest_separator(hyper_parameters, kind)}"
         ) from error
     return model.eval().requires_grad_(False)
 
@@ -94,7 +95,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         ) from error
 
 
-def _name_separator(hyper_parameters: Any, kind: type) -> str:
+def _suggest_separator(hyper_parameters: Any, kind: type) -> str:
     """What to add to the message if the checkpoint fits a separator that we know."""
     expected = inspect.signature(kind).parameters
     for name, separator in _SEPARATORS.items():
@@ -116,9 +117,20 @@ def load_model(path: str | Path | None = None) -> SourceFilterModel:
     Raises:
         CheckpointError: missing file, not a checkpoint, or one of another model.
     """
-    return load_module(
-        SHIPPED if path is None else path,
-        SourceFilterModel,
-        experiment="us_small",
-        settings=("voice", "estimator", "fft_sizes"),
-    )
+    path = SHIPPED if path is None else Path(path)
+    hyper_parameters, state = _read(path, "us_small", "separator.checkpoint")
+    try:
+        if "voice" not in hyper_parameters or "salience" in hyper_parameters:
+            raise UmssError("its settings have no voice, or F0 networks of their own")
+        model = SourceFilterModel(
+            voice=hyper_parameters["voice"],
+            estimator=hyper_parameters["estimator"],
+            fft_sizes=hyper_parameters["fft_sizes"],
+        )
+        model.load_state_dict(state)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: the checkpoint holds another kind of model ({error})"
+            f"{_suggest_separator(hyper_parameters, SourceFilterModel)}"
+        ) from error
+    return model.eval().requires_grad_(False)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..dsp.compiled import jit, run_over_rows
-from .gru import product_dtype
+from ..dsp.compiled import jit, over_rows
+from .gru import choose_product_dtype
 
 _SLOPE = 0.01
 _EPSILON = 1e-5
@@ -86,8 +86,8 @@ class _Layer(torch.autograd.Function):
             normalised = (x.to(dtype) @ weight.to(dtype).t()).to(weight.dtype).add_(bias)
         y = torch.empty_like(normalised)
         inverse = normalised.new_empty(len(x), 1)
-        kernel_inputs = (scale.numpy(), shift.numpy(), *_constants(scale))
-        run_over_rows(
+        kernel_inputs = (scale.numpy(), shift.numpy(), *_make_constants(scale))
+        over_rows(
             _normalise, len(x), normalised.numpy(), *kernel_inputs, inverse.numpy(), y.numpy()
         )
         ctx.save_for_backward(x, weight, scale, shift, normalised, inverse)
@@ -107,7 +107,7 @@ class _Layer(torch.autograd.Function):
             grad.contiguous().numpy(),
             scale.numpy(),
             shift.numpy(),
-            *_constants(scale),
+            *_make_constants(scale),
             gx.numpy(),
         )
         of_scale, of_shift, of_bias = torch.from_numpy(sum(sums))
@@ -117,7 +117,7 @@ class _Layer(torch.autograd.Function):
         return of_x, of_weight, of_bias, of_scale, of_shift, None
 
 
-def _constants(like: Tensor) -> tuple[Any, Any, Any]:
+def _make_constants(like: Tensor) -> tuple[Any, Any, Any]:
     """Slope, 1 / width and zero as NumPy scalars of the tensor's type: literals are float64."""
     slope, share, zero = np.array([_SLOPE, 1.0 / len(like), 0.0], dtype=like.numpy().dtype)
     return slope, share, zero
@@ -147,7 +147,7 @@ class NormalisedMLP(nn.Sequential):
         if device != "cpu":
             plain: Tensor = super().forward(x)
             return plain
-        dtype = product_dtype(device, x.dtype)
+        dtype = choose_product_dtype(device, x.dtype)
         rows = x.reshape(-1, x.shape[-1])
         with torch.autocast(device, enabled=False):
             for i in range(0, len(self), 3):

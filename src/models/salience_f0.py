@@ -25,8 +25,8 @@ from ..f0.published.cuesta import LateDeep
 from ..f0.published.hcqt import BINS_PER_OCTAVE, LOWEST, N_BINS, HarmonicCqt, count_frames
 from ..f0.published.hcqt import RATE as HCQT_RATE
 from ..f0.published.voas import VOICES, VoasCnn
-from .fd_decisions import find_strongest, parabola_top, resample_decisions, straight_through
-from .fd_layers import weights_from
+from .fd_decisions import choose_strongest, find_parabola_top, replace_gradient, resample_decisions
+from .fd_layers import read_or_draw_weights
 
 THRESHOLDS = {"soprano": 0.23, "alto": 0.17, "tenor": 0.15, "bass": 0.17}
 RANGES = {
@@ -101,16 +101,16 @@ class SalienceF0(nn.Module):
             raise UmssError(f"train must be all, voices or none; got {train!r}")
         if not temperature > 0:
             raise UmssError(f"temperature must be positive, got {temperature}")
-        limits = _by_voice("ranges", RANGES if ranges is None else ranges)
-        least = _by_voice("thresholds", THRESHOLDS if thresholds is None else thresholds)
+        limits = _order_by_voice("ranges", RANGES if ranges is None else ranges)
+        least = _order_by_voice("thresholds", THRESHOLDS if thresholds is None else thresholds)
         self.within_ranges = within_ranges
         self.refine = refine
         self.temperature = temperature
         self.recompute = recompute
         self.cqt = HarmonicCqt()
-        self.late_deep = LateDeep(weights_from(late_deep)).requires_grad_(train == "all")
-        self.voas = VoasCnn(weights_from(voas)).requires_grad_(train != "none")
-        self.register_buffer("mask", range_mask(limits), persistent=False)
+        self.late_deep = LateDeep(read_or_draw_weights(late_deep)).requires_grad_(train == "all")
+        self.voas = VoasCnn(read_or_draw_weights(voas)).requires_grad_(train != "none")
+        self.register_buffer("mask", build_range_mask(limits), persistent=False)
         self.register_buffer("thresholds", torch.tensor(least)[:, None], persistent=False)
 
     def train(self, mode: bool = True) -> SalienceF0:
@@ -135,9 +135,9 @@ class SalienceF0(nn.Module):
                 f"n_singers={n_singers}: the fully differentiable model knows soprano, alto, tenor "
                 "and bass, one singer each; set n_singers to 4 or less, or use another model"
             )
-        salience, voices = self.maps(*self.features(mixture))
+        salience, voices = self.compute_maps(*self.compute_features(mixture))
         f0, voicing, place = self.decide(voices)
-        chosen = find_strongest(voicing.detach(), voices.detach().amax(2), n_singers)
+        chosen = choose_strongest(voicing.detach(), voices.detach().amax(2), n_singers)
         n_frames = -(-mixture.shape[-1] // HOP)
         row = chosen.unsqueeze(-1).expand(-1, -1, f0.shape[-1])
         tracks = resample_decisions(f0.gather(1, row), voicing.gather(1, row), n_frames)
@@ -147,7 +147,7 @@ class SalienceF0(nn.Module):
         return VoiceF0(*tracks, salience, voices, committed)
 
     @torch.no_grad()
-    def features(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+    def compute_features(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
         """Level and phase differential [B, H, F, M] of mixtures [B, T] at 16 kHz."""
         with torch.autocast(mixture.device.type, enabled=False):
             # Filter of the quality that librosa calls kaiser_best; sample 0 stays at sample 0.
@@ -164,18 +164,18 @@ class SalienceF0(nn.Module):
             n_frames = count_frames(audio.shape[-1])
             return self.cqt.features(pyramid, self.cqt.peak(pyramid, n_frames), 0, n_frames)
 
-    def maps(self, level: Tensor, advance: Tensor) -> tuple[Tensor, Tensor]:
+    def compute_maps(self, level: Tensor, advance: Tensor) -> tuple[Tensor, Tensor]:
         """Salience [B, F, M] and that of every voice [B, 4, F, M] of features [B, H, F, M]."""
         if not (self.recompute and torch.is_grad_enabled()):
-            return self._networks(level, advance)
+            return self._run_networks(level, advance)
         items = [
-            checkpoint(self._networks, *item, use_reentrant=False, preserve_rng_state=False)
+            checkpoint(self._run_networks, *item, use_reentrant=False, preserve_rng_state=False)
             for item in zip(level.split(1), advance.split(1), strict=True)
         ]
         salience, voices = zip(*items, strict=True)
         return torch.cat(salience), torch.cat(voices)
 
-    def _networks(self, level: Tensor, advance: Tensor) -> tuple[Tensor, Tensor]:
+    def _run_networks(self, level: Tensor, advance: Tensor) -> tuple[Tensor, Tensor]:
         salience = self.late_deep(level, advance)
         return salience.float(), self.voas(salience).float()
 
@@ -194,18 +194,18 @@ class SalienceF0(nn.Module):
         """
         heard = voices * self.mask[..., None] if self.within_ranges else voices
         peak, place = heard.max(dim=2)
-        voicing = straight_through((peak >= self.thresholds).to(peak.dtype), peak)
+        voicing = replace_gradient((peak >= self.thresholds).to(peak.dtype), peak)
         bins = torch.arange(N_BINS, device=voices.device, dtype=voices.dtype)
         top = place.to(voices.dtype)
         if self.refine:
-            top = top + parabola_top(heard.detach(), place)
+            top = top + find_parabola_top(heard.detach(), place)
         mean = torch.einsum("bvfm,f->bvm", (heard / self.temperature).softmax(dim=2), bins)
-        cents = _CENTS_PER_BIN * straight_through(top, mean)
+        cents = _CENTS_PER_BIN * replace_gradient(top, mean)
         f0 = LOWEST * torch.exp2(cents / 1200.0)
         return torch.where(voicing > 0, f0, torch.zeros_like(f0)), voicing, place
 
 
-def range_mask(limits: Sequence[Sequence[float]]) -> Tensor:
+def build_range_mask(limits: Sequence[Sequence[float]]) -> Tensor:
     """1 in the bins of each voice's range (Hz), 0 elsewhere, float32 [V, F].
 
     Raises:
@@ -221,7 +221,7 @@ def range_mask(limits: Sequence[Sequence[float]]) -> Tensor:
     return torch.stack(rows).float()
 
 
-def f0_losses(found: VoiceF0, mask: Tensor) -> dict[str, Tensor]:
+def compute_f0_losses(found: VoiceF0, mask: Tensor) -> dict[str, Tensor]:
     """Losses that keep the maps of the voices meaningful; all are means of squares.
 
     - salience: the voices together must be the salience of the mixture (no gradient to that).
@@ -240,7 +240,7 @@ def f0_losses(found: VoiceF0, mask: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _by_voice(name: str, values: Mapping[str, Any]) -> list[Any]:
+def _order_by_voice(name: str, values: Mapping[str, Any]) -> list[Any]:
     if set(values) != set(VOICES):
         raise UmssError(f"{name} must name {', '.join(VOICES)}; got {', '.join(values) or 'none'}")
     return [values[voice] for voice in VOICES]

@@ -124,9 +124,9 @@ class SourceFilterVoice(nn.Module):
         Returns:
             [B, J, T] float32.
         """
-        return self.filter(self.excitation(f0, controls, seed, n_samples), controls)
+        return self.filter(self.build_excitation(f0, controls, seed, n_samples), controls)
 
-    def excitation(
+    def build_excitation(
         self, f0: Tensor, controls: Mapping[str, Tensor], seed: Tensor, n_samples: int
     ) -> Tensor:
         """Harmonics through the roll-off filter plus gained, filtered noise (paper eq. 4)."""

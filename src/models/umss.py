@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import UmssError
 from ..separator import Estimate, Separation, Separator
-from .finetuning import fine_tune
+from .finetuning import fine_tune, separate_one_by_one
 from .loading import load_model
 
 
@@ -54,20 +54,20 @@ class UmssSeparator(Separator):
         self.rate = self.model.voice.rate
         self.hop = self.model.voice.hop
 
-    def tune_to(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> UmssSeparator:
-        """Copy this separator, with a network that is fine-tuned on one mixture.
+    def fine_tune(self, mixture: Tensor, f0: Tensor, seed: Tensor) -> UmssSeparator:
+        """A separator with this one's network fine-tuned on mixtures; it does not tune again.
 
         Args:
-            mixture: [1, T].
-            f0: [1, J, N] Hz.
-            seed: [1].
+            mixture: [B, T].
+            f0: [B, J, N] Hz, 0 where silent.
+            seed: [B] int64, of the noise.
 
         Raises:
             TrainingDivergedError: the loss is no longer a number.
         """
-        other = copy.copy(self)
-        other.finetune_steps = 0
-        other.model = fine_tune(
+        tuned = copy.copy(self)
+        tuned.finetune_steps = 0
+        tuned.model = fine_tune(
             self.model,
             (mixture / measure_peak(mixture)).to(self.device),
             f0.to(self.device),
@@ -75,7 +75,7 @@ class UmssSeparator(Separator):
             steps=self.finetune_steps,
             learning_rate=self.finetune_lr,
         )
-        return other
+        return tuned
 
     def synthesise_harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
         """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
@@ -96,13 +96,15 @@ class UmssSeparator(Separator):
         channels: Tensor,
     ) -> Separation:
         if self.finetune_steps:
-            return separate_one_by_one(self.tune_to, mixture, f0, seed, channels)
+            return separate_one_by_one(self.fine_tune, mixture, f0, seed, channels)
         return super().separate(mixture, f0, seed, sources, channels)
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> Estimate:
-        return synthesise(self.model, mixture, f0, seed, device=self.device, masks=self._soft_masks)
+        return synthesise(
+            self.model, mixture, f0, seed, device=self.device, masks=self._build_masks
+        )
 
 
 def separate_one_by_one(

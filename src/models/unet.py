@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..dsp.stft import istft, stft
+from ..dsp.tracks import resample_f0
 from ..errors import UmssError
 
 # Grid of the control input: the constant-Q bins in which Petermann et al. give F0 tracks.
@@ -26,7 +28,7 @@ _CONTROL_KERNEL = 9
 _DROPOUT_LAYERS = 3
 
 
-def pitch_salience(f0: Tensor) -> Tensor:
+def compute_pitch_salience(f0: Tensor) -> Tensor:
     """F0 tracks as salience over 6 octaves of 20-cent bins from 32.7 Hz.
 
     A Gaussian of one bin's width around the F0; zero where the voice is silent.
@@ -71,7 +73,7 @@ class ControlNetwork(nn.Module):
 
     def forward(self, f0: Tensor) -> Tensor:
         """f0 [B, N] in Hz to features [B, widths[-1], N]."""
-        x = pitch_salience(f0)
+        x = compute_pitch_salience(f0)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = torch.relu(norm(layer(x)))
         return x
@@ -163,6 +165,29 @@ class ConditionedUnet(nn.Module):
         # Feature maps side by side in memory: what the CPU's bfloat16 convolutions are fast on.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def compute_spectrum(self, signal: Tensor) -> Tensor:
+        """Complex STFT [..., F, N] of signals [..., T]."""
+        return stft(signal, n_fft=self.n_fft, hop=self.hop)
+
+    def estimate_masks(self, magnitudes: Tensor, f0: Tensor) -> Tensor:
+        """One mask per voice, each estimated for itself; they need not sum to one.
+
+        Shape:
+            - magnitudes: [B, F, N] of the mixtures
+            - f0: [B, J, frames] Hz
+            - output: [B, J, F, N], 0 to 1
+        """
+        n_sources = f0.shape[1]
+        repeated = magnitudes.repeat_interleave(n_sources, dim=0)
+        masks: Tensor = self(repeated, extend_f0(f0.flatten(0, 1), magnitudes.shape[-1]))
+        return masks.unflatten(0, (len(f0), n_sources))
+
+    def filter(self, mixture: Tensor, f0: Tensor) -> Tensor:
+        """Mixtures [B, T] through the mask of every voice: [B, J, T]."""
+        spectrum = self.compute_spectrum(mixture)
+        filtered = self.estimate_masks(spectrum.abs(), f0) * spectrum.unsqueeze(1)
+        return istft(filtered, mixture.shape[-1], n_fft=self.n_fft, hop=self.hop)
+
     @property
     def n_draws(self) -> tuple[int, int]:
         """Layers with dropout, and the most feature maps that one of them has."""
@@ -222,3 +247,17 @@ class ConditionedUnet(nn.Module):
                 if draws is not None and layer < _DROPOUT_LAYERS:
                     x = drop_channels(x, draws[:, layer], self.dropout)
         return torch.sigmoid(x.squeeze(1).float())
+
+
+def extend_f0(f0: Tensor, n_frames: int) -> Tensor:
+    """F0 [..., N] for the frames of the centred STFT, which may have one more; it repeats the last.
+
+    Raises:
+        ValueError: a number of frames that belongs to another recording.
+    """
+    if f0.shape[-1] not in (n_frames, n_frames - 1):
+        raise UmssError(
+            f"f0 must have {n_frames - 1} or {n_frames} frames for a spectrogram of {n_frames}, "
+            f"got {f0.shape[-1]}"
+        )
+    return resample_f0(f0, n_frames)

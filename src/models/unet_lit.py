@@ -9,8 +9,7 @@ from torch import Tensor
 
 from ..dsp.noise import uniform_noise
 from .lit import Batch, SeparationTraining
-from .unet import ConditionedUnet
-from .unet_separator import UnetMasking, extend_f0
+from .unet import ConditionedUnet, extend_f0
 
 
 class UnetTraining(UnetMasking, SeparationTraining):
@@ -44,22 +43,33 @@ class UnetTraining(UnetMasking, SeparationTraining):
         self.save_hyperparameters()
         self.unet = ConditionedUnet(**(unet or {}))
 
+    def forward(
+        self, mixture: Tensor, f0: Tensor, seed: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mixtures [B, T] through the mask of every voice, [B, J, T], and no parameters.
+
+        Nothing is drawn; `seed` is there because every model of this program takes one.
+        """
+        return self.unet.filter(mixture, f0), {}
+
     def loss(self, masked: Tensor, target: Tensor) -> Tensor:
         """L1 distance of masked and target magnitudes, mean over bins and frames."""
         return (masked - target).abs().mean()
 
     def _step(self, batch: Batch) -> Tensor:
-        magnitudes = self.spectrum(batch["mixture"]).abs()
+        magnitudes = self.unet.compute_spectrum(batch["mixture"]).abs()
         if not self.training:
-            masked = self.masks(magnitudes, batch["f0"]) * magnitudes.unsqueeze(1)
-            return self.loss(masked, self.spectrum(batch["sources"]).abs())
+            masked = self.unet.estimate_masks(magnitudes, batch["f0"]) * magnitudes.unsqueeze(1)
+            return self.loss(masked, self.unet.compute_spectrum(batch["sources"]).abs())
         layers, maps = self.unet.n_draws
         draws = uniform_noise(batch["seed"], 1 + layers, max(maps, 1))
         target = choose_targets(draws[:, 0, 0], batch["f0"].shape[1])
         items = torch.arange(len(target), device=target.device)
         f0 = extend_f0(batch["f0"][items, target], magnitudes.shape[-1])
         masks = self.unet(magnitudes, f0, draws[:, 1:])
-        return self.loss(masks * magnitudes, self.spectrum(batch["sources"][items, target]).abs())
+        return self.loss(
+            masks * magnitudes, self.unet.compute_spectrum(batch["sources"][items, target]).abs()
+        )
 
 
 def choose_targets(draws: Tensor, n_sources: int) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from src.baselines.glottal import glottal_coefficients, glottal_spectra
+from src.baselines.glottal import compute_glottal_coefficients, compute_glottal_spectra
 
 
 def flow(t: np.ndarray, open_quotient: float) -> np.ndarray:
@@ -21,7 +21,7 @@ def flow(t: np.ndarray, open_quotient: float) -> np.ndarray:
 @pytest.mark.parametrize("open_quotient", [0.25, 0.6, 1.0])
 def test_coefficients_are_those_of_the_differentiated_flow(open_quotient: float) -> None:
     harmonics = np.array([1, 2, 3, 7, 20])
-    coefficients = glottal_coefficients(
+    coefficients = compute_glottal_coefficients(
         torch.tensor(harmonics, dtype=torch.float64), open_quotient=open_quotient
     ).numpy()
     size = 2**18
@@ -42,7 +42,7 @@ def test_coefficients_are_the_integral(harmonic: int) -> None:
     omega = 2 * math.pi * harmonic
     real, _ = quad(lambda t: derivative(t) * math.cos(omega * t), 0, quotient, limit=200)
     imaginary, _ = quad(lambda t: -derivative(t) * math.sin(omega * t), 0, quotient, limit=200)
-    value = glottal_coefficients(torch.tensor(float(harmonic), dtype=torch.float64))
+    value = compute_glottal_coefficients(torch.tensor(float(harmonic), dtype=torch.float64))
     assert value.item() == pytest.approx(complex(real, imaginary), abs=1e-12)
 
 
@@ -50,14 +50,16 @@ def test_coefficients_are_the_integral(harmonic: int) -> None:
 def test_spectra_are_those_of_the_windowed_waveform(hertz: float) -> None:
     n_fft, rate = 1024, 16_000
     harmonics = np.arange(1, math.ceil(rate / 2 / hertz))
-    coefficients = glottal_coefficients(torch.tensor(harmonics, dtype=torch.float64)).numpy()
+    coefficients = compute_glottal_coefficients(
+        torch.tensor(harmonics, dtype=torch.float64)
+    ).numpy()
     # The instant t = 0 of the waveform lies in the middle of the window.
     t = (np.arange(n_fft) - n_fft // 2) / rate
     analytic = (coefficients[:, None] * np.exp(2j * np.pi * harmonics[:, None] * hertz * t)).sum(0)
     window = np.hanning(n_fft + 1)[:-1]
     expected = np.abs(np.fft.fft(window * analytic))[: n_fft // 2 + 1] ** 2
     expected /= expected.sum()
-    spectrum = glottal_spectra(torch.tensor(hertz), n_fft=n_fft).numpy()
+    spectrum = compute_glottal_spectra(torch.tensor(hertz), n_fft=n_fft).numpy()
     # Relative to the peak: far harmonics are left out, 70 dB down.
     np.testing.assert_allclose(spectrum, expected, rtol=0, atol=1e-4 * expected.max())
     # Where there is energy, within 0.2 dB.
@@ -67,12 +69,12 @@ def test_spectra_are_those_of_the_windowed_waveform(hertz: float) -> None:
 
 def test_spectra_of_many_pitches() -> None:
     f0 = torch.tensor([[100.0, 200.0, 4100.0], [101.0, 7999.0, 60.0]])
-    spectra = glottal_spectra(f0, n_fft=512)
+    spectra = compute_glottal_spectra(f0, n_fft=512)
     assert spectra.shape == (2, 3, 257)
     assert spectra.dtype == torch.float64
     torch.testing.assert_close(spectra.sum(dim=-1), torch.ones(2, 3, dtype=torch.float64))
     torch.testing.assert_close(
-        spectra[1, 0], glottal_spectra(torch.tensor(101.0), n_fft=512), rtol=0, atol=1e-15
+        spectra[1, 0], compute_glottal_spectra(torch.tensor(101.0), n_fft=512), rtol=0, atol=1e-15
     )
     # Above a quarter of the rate there is one harmonic, and nothing far away from it.
     assert spectra[0, 2].argmax() == round(4100 * 512 / 16_000)
@@ -82,10 +84,10 @@ def test_spectra_of_many_pitches() -> None:
 @pytest.mark.parametrize("hertz", [0.0, -5.0, 8000.0])
 def test_f0_out_of_range(hertz: float) -> None:
     with pytest.raises(ValueError, match="f0 must lie between 0 and 8000 Hz"):
-        glottal_spectra(torch.tensor([200.0, hertz]), n_fft=512)
+        compute_glottal_spectra(torch.tensor([200.0, hertz]), n_fft=512)
 
 
 @pytest.mark.parametrize("quotient", [0.0, 1.5])
 def test_open_quotient_out_of_range(quotient: float) -> None:
     with pytest.raises(ValueError, match="open_quotient"):
-        glottal_coefficients(torch.ones(1), open_quotient=quotient)
+        compute_glottal_coefficients(torch.ones(1), open_quotient=quotient)

@@ -14,7 +14,7 @@ from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
 
 from src.baselines.masks import CombSeparator, MixtureSeparator
-from src.baselines.nmf import Nmf1Separator, kl_divergence, kl_nmf
+from src.baselines.nmf import Nmf1Separator, compute_kl_divergence, factorise_by_kl
 from src.metrics.frames import si_sdr
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -54,7 +54,7 @@ def literal(
 def test_updates_equal_the_equations(prior: float) -> None:
     v, w, h = problem()
     v, w, h = v[:1, :6, :8], w[:1, :6, :3] + 0.1, h[:1, :3, :8] + 0.1
-    w1, h1, _ = kl_nmf(v, w, h, 4, prior=prior)
+    w1, h1, _ = factorise_by_kl(v, w, h, 4, prior=prior)
     w2, h2 = literal(v[0].numpy(), w[0].numpy(), h[0].numpy(), 4, prior)
     np.testing.assert_allclose(w1[0] @ h1[0], w2 @ h2, rtol=1e-12)
     np.testing.assert_allclose(w1[0], w2 / w2.sum(0), rtol=1e-12)
@@ -63,7 +63,7 @@ def test_updates_equal_the_equations(prior: float) -> None:
 def test_equals_sklearn() -> None:
     v, w, h = problem()
     v, w, h = v + 0.01, w + 0.05, h + 0.05
-    product = torch.matmul(*kl_nmf(v, w, h, 25)[:2])
+    product = torch.matmul(*factorise_by_kl(v, w, h, 25)[:2])
     for b in range(3):
         # Transposed, because sklearn updates its first factor first and we the activations.
         reference = NMF(
@@ -83,7 +83,7 @@ def test_equals_sklearn() -> None:
 @pytest.mark.parametrize("prior", [0.0, 2.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_objective_never_rises(seed: int, prior: float, fixed: int) -> None:
-    _, _, objective = kl_nmf(*problem(seed), 60, prior=prior, fixed_iterations=fixed)
+    _, _, objective = factorise_by_kl(*problem(seed), 60, prior=prior, fixed_iterations=fixed)
     assert objective.shape == (61, 3)
     assert torch.isfinite(objective).all()
     assert (objective.diff(dim=0) <= 1e-12 * objective[0]).all()
@@ -93,21 +93,21 @@ def test_the_objective_never_rises(seed: int, prior: float, fixed: int) -> None:
 def test_the_objective_is_the_divergence_of_what_is_returned() -> None:
     v, w, h = problem()
     w, h = w + 0.1, h + 0.1
-    after_w, after_h, objective = kl_nmf(v, w, h, 7)
+    after_w, after_h, objective = factorise_by_kl(v, w, h, 7)
     for n, (a, b) in ((0, (w, h)), (7, (after_w, after_h))):
         model = a @ b
         expected = (v * torch.log(v / model) - v + model).sum(dim=(1, 2))
         torch.testing.assert_close(objective[n], expected)
-        torch.testing.assert_close(kl_divergence(v, model, floor=1e-300), expected)
+        torch.testing.assert_close(compute_kl_divergence(v, model, floor=1e-300), expected)
 
 
 def test_zeros_stay_zeros_and_columns_sum_to_one() -> None:
     v, w, h = problem()
     for prior in (0.0, 1.0):
-        after_w, after_h, _ = kl_nmf(v, w, h, 30, prior=prior)
+        after_w, after_h, _ = factorise_by_kl(v, w, h, 30, prior=prior)
         assert (after_w[w == 0] == 0).all() and (after_h[h == 0] == 0).all()
         torch.testing.assert_close(after_w.sum(dim=1), torch.ones(3, 5, dtype=torch.float64))
-    same_w, same_h, objective = kl_nmf(v, w, h, 0)
+    same_w, same_h, objective = factorise_by_kl(v, w, h, 0)
     torch.testing.assert_close(same_w @ same_h, w @ h)
     assert len(objective) == 1
 
@@ -115,12 +115,12 @@ def test_zeros_stay_zeros_and_columns_sum_to_one() -> None:
 def test_fixed_templates_and_a_strong_prior_keep_the_templates() -> None:
     v, w, h = problem()
     start = w / w.sum(dim=1, keepdim=True)
-    torch.testing.assert_close(kl_nmf(v, w, h, 9, fixed_iterations=9)[0], start)
-    held = kl_nmf(v, w, h, 9, prior=1e9)[0]
+    torch.testing.assert_close(factorise_by_kl(v, w, h, 9, fixed_iterations=9)[0], start)
+    held = factorise_by_kl(v, w, h, 9, prior=1e9)[0]
     torch.testing.assert_close(held, start, rtol=1e-6, atol=1e-9)
-    free = kl_nmf(v, w, h, 9)[0]
+    free = factorise_by_kl(v, w, h, 9)[0]
     v, w, h = (x[:1].repeat(3, 1, 1) for x in (v, w, h))
-    graded = kl_nmf(v, w, h, 9, prior=torch.tensor([0.0, 3.0, 30.0]))[0]
+    graded = factorise_by_kl(v, w, h, 9, prior=torch.tensor([0.0, 3.0, 30.0]))[0]
     torch.testing.assert_close(graded[0], free[0])
     moved = (graded - start[:1]).abs().sum(dim=(1, 2))
     assert moved[0] > moved[1] > moved[2] > 0
@@ -128,12 +128,14 @@ def test_fixed_templates_and_a_strong_prior_keep_the_templates() -> None:
 
 def test_mixtures_of_a_batch_do_not_touch_each_other_and_padding_does_nothing() -> None:
     v, w, h = problem()
-    together = torch.matmul(*kl_nmf(v, w, h, 10, prior=0.5)[:2])
+    together = torch.matmul(*factorise_by_kl(v, w, h, 10, prior=0.5)[:2])
     zeros_w, zeros_h = torch.zeros_like(w[:, :, :2]), torch.zeros_like(h[:, :2])
-    padded = kl_nmf(v, torch.cat([w, zeros_w], 2), torch.cat([h, zeros_h], 1), 10, prior=0.5)
+    padded = factorise_by_kl(
+        v, torch.cat([w, zeros_w], 2), torch.cat([h, zeros_h], 1), 10, prior=0.5
+    )
     torch.testing.assert_close(padded[0] @ padded[1], together)
     for b in range(3):
-        alone = kl_nmf(v[b : b + 1], w[b : b + 1], h[b : b + 1], 10, prior=0.5)
+        alone = factorise_by_kl(v[b : b + 1], w[b : b + 1], h[b : b + 1], 10, prior=0.5)
         torch.testing.assert_close(alone[0] @ alone[1], together[b : b + 1])
 
 
@@ -146,7 +148,7 @@ def test_silence_gives_zeros_and_no_nan(dtype: torch.dtype) -> None:
     w[1, :, 2] = 0.0
     h[1, 3] = 0.0
     for prior in (0.0, 1.0):
-        after_w, after_h, objective = kl_nmf(v, w, h, 20, prior=prior)
+        after_w, after_h, objective = factorise_by_kl(v, w, h, 20, prior=prior)
         for tensor in (after_w, after_h, objective):
             assert torch.isfinite(tensor).all()
         assert (after_h[0] == 0).all() and (after_h[1, :, 4:9] == 0).all()
@@ -164,7 +166,7 @@ def test_silence_gives_zeros_and_no_nan(dtype: torch.dtype) -> None:
 )
 def test_wrong_factors_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
-        kl_nmf(*change(*problem()))
+        factorise_by_kl(*change(*problem()))
 
 
 def voice(

@@ -13,11 +13,11 @@ from src.baselines.masks import MixtureSeparator
 from src.baselines.source_filter_model import (
     BlockFactor,
     SourceFilterModel,
-    divergence,
+    build_smooth_atoms,
+    compute_divergence,
     fit,
-    smooth_atoms,
 )
-from src.baselines.source_filter_nmf import Nmf2Separator, pitch_index
+from src.baselines.source_filter_nmf import Nmf2Separator, find_pitch_index
 from src.metrics.frames import si_sdr
 
 Array = np.ndarray
@@ -36,7 +36,7 @@ def random_factors(seed: int = 0) -> dict[str, Array]:
     v[0, 3:5, 2:6] = 0.0
     return {
         "v": v,
-        "atoms": smooth_atoms(F, P).numpy(),
+        "atoms": build_smooth_atoms(F, P).numpy(),
         "hg": rng.uniform(0.1, 1.0, (Q, P, K)),
         "hp": rng.uniform(0.1, 1.0, (Q, K, N)),
         "ws": rng.uniform(0.0, 1.0, (Q, F, U)) ** 4,
@@ -130,8 +130,12 @@ def test_fit_equals_loops_over_full_matrices(kind: str) -> None:
     power, model = as_model(x, floor=1e-3)
     fit(power, model, 4, kind=kind)
     target, rest = reference_fit(x, 1e-3, 4, kind)
-    np.testing.assert_allclose(spectrogram(model.target_power()), target, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(spectrogram(model.other_power()), rest, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        spectrogram(model.compute_target_power()), target, rtol=1e-9, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        spectrogram(model.compute_other_power()), rest, rtol=1e-9, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", ["kl", "is"])
@@ -140,7 +144,11 @@ def test_divergence_never_grows(kind: str) -> None:
     costs = []
 
     def watch(m: SourceFilterModel) -> None:
-        costs.append(divergence(power, m.target_power() + m.other_power() + m.floor, kind))
+        costs.append(
+            compute_divergence(
+                power, m.compute_target_power() + m.compute_other_power() + m.floor, kind
+            )
+        )
 
     watch(model)
     fit(power, model, 60, kind=kind, watch=watch)
@@ -153,12 +161,14 @@ def test_divergence_never_grows(kind: str) -> None:
 def test_divergence_is_the_textbook_one() -> None:
     v, x = torch.rand(2, 3, 4, 5, dtype=torch.float64), torch.rand(2, 3, 4, 5).double() + 0.1
     kl = (v * (v / x).log() - v + x).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(divergence(v, x, "kl"), kl)
+    torch.testing.assert_close(compute_divergence(v, x, "kl"), kl)
     # Up to terms without the model.
     itakura = (v / x - (v / x).log() - 1).sum(dim=(1, 2, 3))
     constant = (v.log() + 1).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(divergence(v, x, "is"), itakura + constant)
-    assert torch.isfinite(divergence(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), "kl")).all()
+    torch.testing.assert_close(compute_divergence(v, x, "is"), itakura + constant)
+    assert torch.isfinite(
+        compute_divergence(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), "kl")
+    ).all()
 
 
 def test_zeros_stay_zeros() -> None:
@@ -186,7 +196,7 @@ def test_block_factor_is_the_full_product() -> None:
 
 @pytest.mark.parametrize(("n_bins", "n_atoms"), [(513, 30), (513, 120), (17, 4)])
 def test_atoms_are_hann_windows_with_75_percent_overlap(n_bins: int, n_atoms: int) -> None:
-    atoms = smooth_atoms(n_bins, n_atoms).numpy()
+    atoms = build_smooth_atoms(n_bins, n_atoms).numpy()
     assert atoms.shape == (n_bins, n_atoms)
     np.testing.assert_allclose(atoms.sum(axis=1), 2.0, rtol=1e-12)
     step = (n_bins - 1) / (n_atoms - 3)
@@ -200,7 +210,7 @@ def test_atoms_are_hann_windows_with_75_percent_overlap(n_bins: int, n_atoms: in
 
 def test_pitch_index_is_in_twentieths_of_a_semitone() -> None:
     f0 = torch.tensor([440.0, 440.0 * 2 ** (1 / 12), 220.0, 440.0 * 2 ** (0.6 / 240)])
-    assert pitch_index(f0).tolist() == [0, 20, -240, 1]
+    assert find_pitch_index(f0).tolist() == [0, 20, -240, 1]
 
 
 T = 16_000
@@ -347,7 +357,7 @@ def test_unknown_divergence_and_too_few_atoms() -> None:
     with pytest.raises(ValueError, match="divergence must be one of"):
         fit(power, model, 1, kind="l2")
     with pytest.raises(ValueError, match="n_atoms must be at least 4"):
-        smooth_atoms(100, 3)
+        build_smooth_atoms(100, 3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -68,7 +68,7 @@ def test_impossible_lists(lists: dict[str, Any], message: str) -> None:
 
 
 def csd(root: Path, cache: Path, **options: Any) -> MixtureDataModule:
-    options = {"n_singers": 4, "progress": False, **options}
+    options = {"n_singers": 4, "f0": "cached", "progress": False, **options}
     return MixtureDataModule({"name": "csd"}, cache_dir=cache, root=root, **options)
 
 

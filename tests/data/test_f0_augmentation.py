@@ -15,11 +15,24 @@ from src.data.readers.base import DataError
 from src.f0.errors import F0Errors
 from tests.data.codes import CodedSong
 
+# What F0Augmentation adds by default, switched off.
+NONE = {
+    "jitter_cents": 0.0,
+    "detune_cents": 0.0,
+    "octave_rate": 0.0,
+    "dropped_rate": 0.0,
+    "false_rate": 0.0,
+}
+
+
+def augmentation(**errors: Any) -> F0Augmentation:
+    return F0Augmentation(**{**NONE, **errors})
+
 
 def with_errors(n_songs: int = 2, **errors: Any) -> tuple[TrainExcerpts, WrongF0Excerpts]:
     songs = [CodedSong(number) for number in range(1, 1 + n_songs)]
     true = TrainExcerpts(songs, 2, "cached", excerpt_samples=16_000)
-    return true, WrongF0Excerpts(true, F0Augmentation(**errors))
+    return true, WrongF0Excerpts(true, augmentation(**errors))
 
 
 def test_only_the_f0_changes() -> None:
@@ -61,7 +74,7 @@ def test_size_of_the_errors() -> None:
     rng = np.random.default_rng(0)
     f0 = np.full((500, 400), 220.0, np.float32)
     f0[:50] = 0.0
-    both = F0Augmentation(jitter_cents=12.0, detune_cents=30.0).apply(f0, rng)
+    both = augmentation(jitter_cents=12.0, detune_cents=30.0).apply(f0, rng)
     assert both.dtype == np.float32
     assert not both[:50].any()
     cents = 1200 * np.log2(both[50:].astype(float) / 220)
@@ -70,7 +83,7 @@ def test_size_of_the_errors() -> None:
     # Jitter is drawn for every frame anew.
     slow = cents - cents.mean(axis=0)
     assert abs(np.mean(slow[1:] * slow[:-1])) < 0.05 * 144
-    others = F0Augmentation(octave_rate=0.1, dropped_rate=0.2, false_rate=0.3).apply(f0, rng)
+    others = augmentation(octave_rate=0.1, dropped_rate=0.2, false_rate=0.3).apply(f0, rng)
     assert np.mean(others[50:] == 0) == pytest.approx(0.2, abs=0.02)
     assert np.mean(others[:50] > 0) == pytest.approx(0.3, abs=0.05)
     voiced = others[50:][others[50:] > 0]
@@ -84,14 +97,14 @@ def test_without_cents_the_errors_are_those_of_f0_errors() -> None:
     rng, same = np.random.default_rng(5), np.random.default_rng(5)
     same.standard_normal((1, 3)), same.standard_normal((300, 3))  # cents of size 0
     np.testing.assert_array_equal(
-        F0Augmentation(**kinds).apply(f0, rng), F0Errors(**kinds).apply(f0, same)
+        augmentation(**kinds).apply(f0, rng), F0Errors(**kinds).apply(f0, same)
     )
 
 
 def test_mixed_excerpts_keep_their_order() -> None:
     songs = [CodedSong(number) for number in range(1, 4)]
     true = MixedExcerpts(songs, "cached", Mixing([3], same_song=0.5))
-    wrong = WrongF0Excerpts(true, F0Augmentation(probability=1.0, octave_rate=1.0))
+    wrong = WrongF0Excerpts(true, augmentation(probability=1.0, octave_rate=1.0))
     for index in range(len(true)):
         a, b = true[(0, index, 3)], wrong[(0, index, 3)]
         assert torch.equal(a["sources"], b["sources"])
@@ -112,4 +125,4 @@ def test_mixed_excerpts_keep_their_order() -> None:
 )
 def test_bad_settings(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        F0Augmentation(**options)
+        augmentation(**options)

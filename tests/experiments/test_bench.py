@@ -132,7 +132,7 @@ def test_parts_compute_what_the_step_computes() -> None:
     excitation = found["harmonic source"]()[0] + found["noise"]()[0]
     filtered = found["all-pole filter"]()[0]
     torch.testing.assert_close(filtered, sources, rtol=1e-4, atol=1e-5)
-    leaf = model.voice.excitation(batch["f0"], controls, batch["seed"], sources.shape[-1])
+    leaf = model.voice.build_excitation(batch["f0"], controls, batch["seed"], sources.shape[-1])
     torch.testing.assert_close(excitation, leaf, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found["loss"]()[0], wanted, rtol=1e-4, atol=1e-5)
 

@@ -12,7 +12,7 @@ from src.baselines.masks import CombSeparator
 from src.dsp.lpc import lpc_response
 from src.dsp.stft import stft
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, compute_comb_spectra, fit_spectra, mel_cosines
+from src.fit.spectra import FitSettings, build_mel_cosines, compute_comb_spectra, fit_spectra
 from src.metrics.frames import si_sdr
 
 RATE = 16_000
@@ -56,7 +56,7 @@ def spectra(settings: FitSettings) -> tuple[Tensor, Tensor]:
 
 
 def test_cosines() -> None:
-    basis = mel_cosines(1025, 12, rate=RATE)
+    basis = build_mel_cosines(1025, 12, rate=RATE)
     torch.testing.assert_close(basis[:, 0], torch.ones(1025))
     torch.testing.assert_close(basis[0], torch.ones(12))
     torch.testing.assert_close(basis[-1], (-1.0) ** torch.arange(12))
@@ -73,7 +73,7 @@ def test_end_is_a_stationary_point(domain: float) -> None:
     combs = combs / combs.mean()
 
     def objective(envelope: Tensor, noise: Tensor) -> Tensor:
-        bases = (mel_cosines(1025, n, rate=RATE) for n in (envelope.shape[2], noise.shape[1]))
+        bases = (build_mel_cosines(1025, n, rate=RATE) for n in (envelope.shape[2], noise.shape[1]))
         of_voices, of_noise = (
             torch.exp(torch.einsum("fd,...dn->...fn", basis, x))
             for basis, x in zip(bases, (envelope, noise), strict=True)
@@ -110,7 +110,7 @@ def test_separates_better_than_the_comb() -> None:
 def test_mixtures_of_a_batch_do_not_matter_to_each_other() -> None:
     sources, f0 = voices(16_000)
     mixture = sources.sum(dim=1)
-    separator = FitSeparator(spectra=FitSettings(max_iterations=30), opinions=None)
+    separator = FitSeparator(opinions=None, spectra=FitSettings(max_iterations=30))
     both = separator(torch.cat([mixture, torch.randn(1, 16_000)]), f0.expand(2, -1, -1))
     alone = separator(mixture, f0)
     torch.testing.assert_close(both.sources[:1], alone.sources, atol=1e-4, rtol=1e-3)
@@ -119,7 +119,7 @@ def test_mixtures_of_a_batch_do_not_matter_to_each_other() -> None:
 def test_louder_is_the_same_but_louder() -> None:
     sources, f0 = voices(16_000)
     mixture = sources.sum(dim=1)
-    separator = FitSeparator(spectra=FitSettings(max_iterations=20), opinions=None)
+    separator = FitSeparator(opinions=None, spectra=FitSettings(max_iterations=20))
     quiet, loud = separator(mixture, f0), separator(100.0 * mixture, f0)
     torch.testing.assert_close(quiet.masks, loud.masks, atol=5e-3, rtol=1e-2)
 
@@ -134,7 +134,7 @@ def test_edge_cases_stay_finite_and_sum_to_the_mixture(case: str) -> None:
         f0[:, 1] = 0.0
     elif case == "nobody sings":
         f0 = torch.zeros_like(f0)
-    result = FitSeparator(spectra=FitSettings(max_iterations=10), opinions=None)(mixture, f0)
+    result = FitSeparator(opinions=None, spectra=FitSettings(max_iterations=10))(mixture, f0)
     assert torch.isfinite(result.sources).all()
     torch.testing.assert_close(result.sources.sum(dim=1), mixture, atol=1e-5, rtol=1e-4)
     for values in result.parameters.values():

@@ -15,9 +15,9 @@ from src.f0.network import WEIGHTS, VoiceSalience
 from src.f0.published.heuristic import PaperAssigner
 from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
-from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, match_order, weigh_opinions
+from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, order_like, weigh_opinions
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, divergence
+from src.fit.spectra import FitSettings, compute_divergence
 from src.metrics.frames import si_sdr
 from tests.f0.fakes import ToneSalience
 from tests.fit.test_fit import voices
@@ -50,7 +50,7 @@ def test_order_is_the_best_of_all_permutations() -> None:
             return total
 
         best = min(itertools.permutations(range(4)), key=cost)
-        np.testing.assert_array_equal(match_order(given, tracks), tracks[list(best)])
+        np.testing.assert_array_equal(order_like(given, tracks), tracks[list(best)])
 
 
 def test_divergence_is_kullback_leibler() -> None:
@@ -58,7 +58,7 @@ def test_divergence_is_kullback_leibler() -> None:
     mixture, model = torch.rand(2, 2, 7, 5, generator=generator, dtype=torch.float64)
     mixture[0, 0] = 0.0
     expected = torch.nn.functional.kl_div(model.log(), mixture, reduction="none") - mixture + model
-    torch.testing.assert_close(divergence(mixture, model), expected.sum(dim=1))
+    torch.testing.assert_close(compute_divergence(mixture, model), expected.sum(dim=1))
 
 
 def test_weights() -> None:
@@ -165,7 +165,7 @@ def test_opinions_of_a_model() -> None:
     time = torch.arange(32_000) / 16_000
     tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (220.0, 330.0)])
     given = torch.tensor([[[220.0], [330.0]], [[330.0], [220.0]]]).expand(-1, -1, 125)
-    estimator = F0Estimator(ToneSalience(), VoiceTracker())
+    estimator = F0Estimator(ToneSalience(), VoiceTracker(), retune=False)
     opinions = F0Opinions({"tones": estimator}, readiness=[0.0, 2.0])
     found = opinions(0.3 * tones.sum(dim=0).expand(2, -1), given)
     assert found.shape == (2, 2, 2, 125)
@@ -190,7 +190,9 @@ def test_opinions_of_a_model() -> None:
 
 def test_opinions_of_silence_are_the_given_ones() -> None:
     given = torch.full((1, 2, 10), 200.0)
-    estimators = {name: F0Estimator(ToneSalience(), VoiceTracker()) for name in ("one", "two")}
+    estimators = {
+        name: F0Estimator(ToneSalience(), VoiceTracker(), retune=False) for name in ("one", "two")
+    }
     opinions = F0Opinions(estimators)
     found = opinions(torch.zeros(1, 2560), given)
     torch.testing.assert_close(found, given.expand(4, -1, -1, -1))
@@ -208,19 +210,21 @@ def test_the_second_network_is_another_one() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="readiness is empty"):
-        F0Opinions({"tones": F0Estimator(ToneSalience(), VoiceTracker())}, readiness=[])
+        F0Opinions(
+            {"tones": F0Estimator(ToneSalience(), VoiceTracker(), retune=False)}, readiness=[]
+        )
     with pytest.raises(ValueError, match="estimators is empty"):
         F0Opinions({})
     with pytest.raises(ValueError, match="estimators.tones has a PaperAssigner.*multif0=default"):
         F0Opinions({"tones": F0Estimator(ToneSalience(), PaperAssigner())})
     with pytest.raises(ValueError, match="evidence=-1"):
-        FitSeparator(evidence=-1.0, opinions=None)
+        FitSeparator(opinions=None, evidence=-1.0)
     with pytest.raises(ValueError, match="residual_evidence=-1"):
-        FitSeparator(residual_evidence=-1.0, opinions=None)
+        FitSeparator(opinions=None, residual_evidence=-1.0)
     with pytest.raises(ValueError, match="trust=0.0.*must be positive"):
-        FitSeparator(trust=0.0, opinions=None)
+        FitSeparator(opinions=None, trust=0.0)
     with pytest.raises(ValueError, match="doubt=0 must be positive"):
-        FitSeparator(doubt=0, opinions=None)
+        FitSeparator(opinions=None, doubt=0)
 
 
 def test_one_singer_needs_no_opinion() -> None:

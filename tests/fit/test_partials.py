@@ -80,7 +80,7 @@ def test_partials_in_one_bin_are_told_apart() -> None:
     mixture = sources.sum(dim=1)
     masks, phases = (
         si_sdr(
-            FitSeparator(partials=p, retune=False, opinions=None)(mixture, f0).sources, sources
+            FitSeparator(opinions=None, partials=p, retune=False)(mixture, f0).sources, sources
         ).mean()
         for p in (None, PartialSettings())
     )
@@ -92,14 +92,14 @@ def test_every_channel_has_amplitudes_of_its_own() -> None:
     gains = torch.tensor([[1.0, 0.2], [0.3, 1.0]])
     channels = torch.einsum("bjt,jc->bct", sources, gains)
     mixture = channels.mean(dim=1)
-    result = FitSeparator(retune=False, opinions=None)(mixture, f0, channels=channels)
+    result = FitSeparator(opinions=None, retune=False)(mixture, f0, channels=channels)
     assert result.sources.shape == (1, 2, 2, 16_000)
     torch.testing.assert_close(result.sources.sum(dim=1), channels, atol=1e-4, rtol=1e-3)
     level = result.sources[0, :, :, 4000:12_000].norm(dim=-1)
     assert (level[0, 1] / level[0, 0] - 0.2).abs() < 0.05
     assert (level[1, 0] / level[1, 1] - 0.3).abs() < 0.05
     # Filtering is linear: the mean of the channels gives the mean of their sources.
-    alone = FitSeparator(retune=False, opinions=None)(mixture, f0).sources
+    alone = FitSeparator(opinions=None, retune=False)(mixture, f0).sources
     torch.testing.assert_close(result.sources.mean(dim=2), alone, atol=1e-4, rtol=1e-3)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from src.fit.separator import FitSeparator
 from src.fit.spectra import FittedSpectra
-from src.fit.tuning import TuningSettings, tune_f0
+from src.fit.tuning import TuningSettings, tune_tracks
 from src.metrics.frames import si_sdr
 from tests.fit.test_partials import GRID, explained, tones
 
@@ -34,7 +34,7 @@ def test_offsets_and_amplitudes_solve_one_least_squares_problem() -> None:
     mixture = sources.sum(dim=1) + 0.1 * torch.randn(1, 9600, generator=_seeded())
     wrong = off_by(f0, 5.0, -3.0)
     settings = TuningSettings(window=2048, hop=1024, highest=900.0, uncertainty=0.2)
-    found = tune_f0(mixture, wrong, flat(19), settings, **GRID)[0]
+    found = tune_tracks(mixture, wrong, flat(19), settings, **GRID)[0]
 
     tracks = wrong[0, :, 0].double().numpy()
     ratio = (0.25 + 0.2 * (4.0 + 4.0 + 0.25)) / 4.0
@@ -84,7 +84,7 @@ def test_tracks_move_to_the_partials_of_both_voices() -> None:
     mixture = sources.sum(dim=1)
     wrong = off_by(f0, 8.0, -6.0)
     for _ in range(2):
-        wrong = tune_f0(mixture, wrong, explained(mixture, wrong), WIDE, **GRID)
+        wrong = tune_tracks(mixture, wrong, explained(mixture, wrong), WIDE, **GRID)
     cents = 1200 * torch.log2(wrong / f0)[..., 4:-4]
     assert cents.abs().max() < 2.0
 
@@ -94,7 +94,7 @@ def test_tuned_tracks_separate_better() -> None:
     mixture, wrong = sources.sum(dim=1), off_by(f0, 6.0, -6.0)
     without, with_ = (
         si_sdr(
-            FitSeparator(retune=False, tuning=t, opinions=None)(mixture, wrong).sources, sources
+            FitSeparator(opinions=None, retune=False, tuning=t)(mixture, wrong).sources, sources
         ).mean()
         for t in (None, TuningSettings())
     )
@@ -106,24 +106,28 @@ def test_silence_stays_silent_and_moves_are_bounded() -> None:
     mixture = sources.sum(dim=1)
     far = off_by(f0, 60.0, 0.0)
     far[:, 1, 20:40] = 0.0
-    moved = tune_f0(mixture, far, explained(mixture, far), TuningSettings(deviation=1e3), **GRID)
+    moved = tune_tracks(
+        mixture, far, explained(mixture, far), TuningSettings(deviation=1e3), **GRID
+    )
     assert torch.equal(moved == 0, far == 0)
     sounds = far > 0
     assert (1200 * torch.log2(moved[sounds] / far[sounds])).abs().max() < 40.001
     nobody = torch.zeros_like(f0)
-    assert torch.equal(tune_f0(mixture, nobody, explained(mixture, nobody), WIDE, **GRID), nobody)
+    assert torch.equal(
+        tune_tracks(mixture, nobody, explained(mixture, nobody), WIDE, **GRID), nobody
+    )
     nothing = torch.zeros_like(mixture)
-    assert torch.equal(tune_f0(nothing, f0, explained(nothing, f0), WIDE, **GRID), f0)
+    assert torch.equal(tune_tracks(nothing, f0, explained(nothing, f0), WIDE, **GRID), f0)
 
 
 def test_voices_of_a_batch_do_not_influence_each_other() -> None:
     sources, f0 = tones()
     mixture = torch.cat([sources.sum(dim=1), sources[:, 0]])
     wrong = torch.cat([off_by(f0, 5.0, 5.0), off_by(f0, -5.0, 0.0)])
-    both = tune_f0(mixture, wrong, explained(mixture, wrong), WIDE, **GRID)
+    both = tune_tracks(mixture, wrong, explained(mixture, wrong), WIDE, **GRID)
     for i in range(2):
         one = mixture[i : i + 1], wrong[i : i + 1]
-        alone = tune_f0(*one, explained(*one), WIDE, **GRID)
+        alone = tune_tracks(*one, explained(*one), WIDE, **GRID)
         torch.testing.assert_close(both[i : i + 1], alone, rtol=1e-5, atol=1e-3)
 
 

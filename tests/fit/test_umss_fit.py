@@ -55,7 +55,7 @@ def test_edge_cases(checkpoint: Path, case: str) -> None:
     sources, f0 = voices(8000)
     mixture = sources.sum(dim=1) * (case != "silent mixture")
     f0[:, 1 if case == "silent voice" else slice(None)] *= float(case == "silent mixture")
-    result = UmssFitSeparator(checkpoint, spectra=FitSettings(max_iterations=5), opinions=None)(
+    result = UmssFitSeparator(checkpoint, opinions=None, spectra=FitSettings(max_iterations=5))(
         mixture, f0
     )
     assert torch.isfinite(result.sources).all()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.models.estimator import ParameterEstimator, log_spectrogram, normalise_f0
+from src.models.estimator import ParameterEstimator, compute_log_spectrogram, normalise_f0
 from src.models.source_filter import SourceFilterVoice
 
 SMALL = {"encoder_width": 12, "latent": 8, "decoder_width": 16}
@@ -91,7 +91,7 @@ def test_heads_follow_the_voice() -> None:
 
 def test_log_spectrogram_against_librosa() -> None:
     x = noise(2, 64_000).double()
-    found = log_spectrogram(x, n_fft=512, hop=256).numpy()
+    found = compute_log_spectrogram(x, n_fft=512, hop=256).numpy()
     assert found.shape == (2, 250, 257)
     for row, spectrogram in zip(x.numpy(), found, strict=True):
         stft = librosa.stft(row, n_fft=512, hop_length=256, pad_mode="constant")[:, :250]
@@ -101,7 +101,7 @@ def test_log_spectrogram_against_librosa() -> None:
 
 
 def test_log_spectrogram_of_silence_is_zero() -> None:
-    assert (log_spectrogram(torch.zeros(1, 3000), n_fft=512, hop=256).abs() < 1e-3).all()
+    assert (compute_log_spectrogram(torch.zeros(1, 3000), n_fft=512, hop=256).abs() < 1e-3).all()
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_fused_branch_gives_the_same() -> None:
     parameters = [p.grad.clone() for p in split.parameters()]  # type: ignore[union-attr]
     split.zero_grad()
     own2, shared2, _ = inputs(torch.float64, 6)
-    fused = split._whole(own2, shared2)
+    fused = split._recur_whole(own2, shared2)
     (fused * weight).sum().backward()
     torch.testing.assert_close(fused, split(own, shared), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(own2.grad, own.grad, rtol=1e-12, atol=1e-12)

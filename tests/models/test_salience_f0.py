@@ -16,13 +16,20 @@ from src.f0.published.keras_layers import WeightsError
 from src.f0.published.voas import VoasAssigner, VoasCnn
 from src.f0.salience import Salience
 from src.models.fd_decisions import (
-    find_strongest,
-    parabola_top,
+    choose_strongest,
+    find_parabola_top,
+    replace_gradient,
     resample_decisions,
-    straight_through,
 )
-from src.models.fd_layers import FourierConv, TrainableWeights, weights_from
-from src.models.salience_f0 import RANGES, THRESHOLDS, SalienceF0, VoiceF0, f0_losses, range_mask
+from src.models.fd_layers import FourierConv, TrainableWeights, read_or_draw_weights
+from src.models.salience_f0 import (
+    RANGES,
+    THRESHOLDS,
+    SalienceF0,
+    VoiceF0,
+    build_range_mask,
+    compute_f0_losses,
+)
 from tests.f0 import random_weights
 
 
@@ -84,7 +91,7 @@ def test_networks_that_learn_are_the_published_ones(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such weights"):
-        weights_from(tmp_path / "none.npz")
+        read_or_draw_weights(tmp_path / "none.npz")
     with pytest.raises(WeightsError, match="no such weights"):
         SalienceF0(late_deep=tmp_path / "none.npz")
 
@@ -109,16 +116,16 @@ def test_a_peak_between_two_bins() -> None:
     for top in (100.0, 100.3, 99.7, 100.5):
         salience = (0.9 - 0.01 * (bins - top) ** 2).clamp(min=0)[:, None]
         place = salience.argmax(dim=0)
-        assert place + parabola_top(salience, place) == pytest.approx(top, abs=1e-4)
+        assert place + find_parabola_top(salience, place) == pytest.approx(top, abs=1e-4)
     edges = torch.zeros(360, 2)
     edges[0, 0] = edges[-1, 1] = 1.0
-    assert (parabola_top(edges, edges.argmax(dim=0)) == 0).all()
-    assert (parabola_top(torch.ones(360, 1), torch.tensor([50])) == 0).all()
+    assert (find_parabola_top(edges, edges.argmax(dim=0)) == 0).all()
+    assert (find_parabola_top(torch.ones(360, 1), torch.tensor([50])) == 0).all()
 
 
 def test_straight_through_has_one_value_and_another_gradient() -> None:
     x = torch.tensor([0.2, 0.7], requires_grad=True)
-    found = straight_through((x > 0.5).float(), x**2)
+    found = replace_gradient((x > 0.5).float(), x**2)
     assert found.tolist() == [0.0, 1.0]
     found.sum().backward()
     torch.testing.assert_close(x.grad, 2 * x.detach())
@@ -186,7 +193,7 @@ def test_gradient_through_the_time_grid() -> None:
 
 
 def test_ranges_are_those_of_the_publication() -> None:
-    mask = range_mask([RANGES[v] for v in ("soprano", "alto", "tenor", "bass")])
+    mask = build_range_mask([RANGES[v] for v in ("soprano", "alto", "tenor", "bass")])
     for row, (first, last) in zip(
         mask, [(179, 285), (152, 260), (129, 225), (88, 189)], strict=True
     ):
@@ -194,19 +201,21 @@ def test_ranges_are_those_of_the_publication() -> None:
         assert (int(inside[0]), int(inside[-1])) == (first, last)
         assert len(inside) == last - first + 1
     with pytest.raises(ValueError, match=r"\[500, 400\] must be"):
-        range_mask([(500, 400)])
+        build_range_mask([(500, 400)])
 
 
 def test_losses_are_zero_for_what_they_ask_for() -> None:
-    mask = range_mask([RANGES[v] for v in ("soprano", "alto", "tenor", "bass")])
+    mask = build_range_mask([RANGES[v] for v in ("soprano", "alto", "tenor", "bass")])
     committed = torch.zeros(1, 4, 360, 3)
     for voice, place in enumerate((200, 180, 150, 110)):
         committed[:, voice, place] = 1.0
     good = VoiceF0(committed, committed, committed.sum(1), committed, committed)
-    assert all(float(value) == 0 for value in f0_losses(good, mask).values())
+    assert all(float(value) == 0 for value in compute_f0_losses(good, mask).values())
     outside = committed.clone()
     outside[:, 3, 110], outside[:, 3, 300] = 0.0, 0.5  # a bass at 1046 Hz
-    losses = f0_losses(VoiceF0(outside, outside, committed.sum(1), outside, committed), mask)
+    losses = compute_f0_losses(
+        VoiceF0(outside, outside, committed.sum(1), outside, committed), mask
+    )
     cells = 360 * 3
     assert float(losses["salience"]) == pytest.approx(3 * (1 + 0.25) / cells)
     assert float(losses["range"]) == pytest.approx(3 * 0.25 / (4 * cells))
@@ -216,10 +225,10 @@ def test_losses_are_zero_for_what_they_ask_for() -> None:
 def test_the_voices_found_most_often() -> None:
     voicing = torch.tensor([[1, 1, 1], [0, 0, 0], [1, 0, 0], [1, 1, 1.0]])[None]
     peak = torch.tensor([0.5, 0.9, 0.9, 0.6])[None, :, None].expand(1, 4, 3)
-    assert find_strongest(voicing, peak, 2).tolist() == [[0, 3]]
-    assert find_strongest(voicing, peak, 3).tolist() == [[0, 2, 3]]
-    assert find_strongest(voicing, peak, 1).tolist() == [[3]]
-    assert find_strongest(voicing, peak, 4).tolist() == [[0, 1, 2, 3]]
+    assert choose_strongest(voicing, peak, 2).tolist() == [[0, 3]]
+    assert choose_strongest(voicing, peak, 3).tolist() == [[0, 2, 3]]
+    assert choose_strongest(voicing, peak, 1).tolist() == [[3]]
+    assert choose_strongest(voicing, peak, 4).tolist() == [[0, 1, 2, 3]]
 
 
 def test_mixtures_to_voices_of_any_number(tiny: SalienceF0) -> None:

@@ -11,7 +11,7 @@ from scipy.signal import correlate2d
 from torch import nn
 
 from src.f0.published.hcqt import bin_frequencies
-from src.models.unet import ConditionedUnet, ControlNetwork, drop_channels, pitch_salience
+from src.models.unet import ConditionedUnet, ControlNetwork, compute_pitch_salience, drop_channels
 
 TINY: dict[str, Any] = {
     "n_fft": 64,
@@ -37,16 +37,18 @@ def randomise(model: nn.Module) -> None:
 
 def test_salience_peaks_at_the_bin_of_the_f0() -> None:
     frequencies = bin_frequencies()
-    salience = pitch_salience(torch.tensor(frequencies, dtype=torch.float64)[None])
+    salience = compute_pitch_salience(torch.tensor(frequencies, dtype=torch.float64)[None])
     expected = np.exp(-0.5 * (np.arange(360)[:, None] - np.arange(360)) ** 2)
     np.testing.assert_allclose(salience[0].numpy(), expected, atol=1e-9)
     # Between two bins: both alike.
-    between = pitch_salience(torch.tensor([[float(np.sqrt(frequencies[99] * frequencies[100]))]]))
+    between = compute_pitch_salience(
+        torch.tensor([[float(np.sqrt(frequencies[99] * frequencies[100]))]])
+    )
     assert between[0, 99, 0] == pytest.approx(float(between[0, 100, 0]), rel=1e-3)
 
 
 def test_salience_of_silence_and_beyond_the_grid_is_zero() -> None:
-    salience = pitch_salience(torch.tensor([[0.0, 1.0, 8000.0, 32.7]]))
+    salience = compute_pitch_salience(torch.tensor([[0.0, 1.0, 8000.0, 32.7]]))
     assert salience.isfinite().all()
     assert salience[0, :, :3].abs().max() < 1e-12
     assert salience[0, 0, 3] == pytest.approx(1.0)

@@ -13,8 +13,9 @@ from torch import Tensor
 from src.dsp.noise import uniform_noise
 from src.errors import TrainingDivergedError
 from src.models.loading import CheckpointError, load_model
+from src.models.unet import extend_f0
 from src.models.unet_lit import UnetTraining, choose_targets
-from src.models.unet_separator import UnetSeparator, extend_f0
+from src.models.unet_separator import UnetSeparator
 from src.train import train
 from src.training.wandb_logging import build_media
 from tests.separating import separate
@@ -223,7 +224,9 @@ def test_separation(checkpoint: Path) -> None:
     # Masks are the share of every estimate.
     model = separator.model
     estimates = model(data["mixture"], data["f0"], data["seed"])[0]
-    magnitudes = model.masks(model.spectrum(data["mixture"]).abs(), data["f0"])
+    magnitudes = model.unet.estimate_masks(
+        model.unet.compute_spectrum(data["mixture"]).abs(), data["f0"]
+    )
     assert estimates.shape == result.sources.shape
     assert torch.allclose(result.masks, magnitudes / magnitudes.sum(1, keepdim=True), atol=1e-5)
     power = UnetSeparator(checkpoint, mask="power")(data["mixture"], data["f0"]).masks
