@@ -28,7 +28,7 @@ class UmssFitSeparator(FitSeparator):
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
-        UmssError: a setting out of range.
+        ValueError: a setting out of range.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ F0_WEIGHTS = {"salience": 1e4, "range": 1e5, "commitment": 1e4}
 _FILES = ("late_deep", "voas")
 
 
-class FdTraining(FdVoices, UnsupervisedTraining):
+class FdTraining(UnsupervisedTraining):
     """Unsupervised training of separation and F0 together: nothing but mixtures is needed.
 
     Loss: reconstruction of the mixture (as in US) plus the weighted losses of
@@ -56,7 +56,7 @@ class FdTraining(FdVoices, UnsupervisedTraining):
         self,
         *,
         salience: dict[str, Any] | None = None,
-        f0_weights: Mapping[str, float] = F0_WEIGHTS,
+        f0_weights: Mapping[str, float] | None = None,
         f0_lr: float = 1.0,
         f0_gradient: float = 0.1,
         warm_start: str | Path | None = None,
@@ -79,7 +79,7 @@ class FdTraining(FdVoices, UnsupervisedTraining):
             fft_sizes=fft_sizes,
             mask_weight=mask_weight,
         )
-        given = dict(f0_weights)
+        given = dict(F0_WEIGHTS if f0_weights is None else f0_weights)
         if set(given) != set(F0_WEIGHTS):
             raise UmssError(f"f0_weights must name {', '.join(F0_WEIGHTS)}; got {', '.join(given)}")
         self.f0_weights = given

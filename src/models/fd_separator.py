@@ -20,7 +20,7 @@ class FdSeparator(Separator):
     hold as `estimated_f0` [B, J, N, 1].
 
     Args:
-        checkpoint: file written by `python -m src.train experiment=fd_small`.
+        checkpoint: file written by `umss train experiment=fd_small`.
         mask: "magnitude" (the paper) or "power".
         f0: "own", or "given" to have the estimator sing at the F0s from outside.
         device: where to compute, "cpu" or "cuda".

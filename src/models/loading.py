@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,9 +26,7 @@ class CheckpointError(UmssError):
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def load_module(
-    path: str | Path, kind: type[Model], *, experiment: str, settings: Sequence[str] | None = None
-) -> Model:
+def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Model:
     """Rebuild a trained model from a checkpoint file.
 
     Only tensors and plain values are read: no code stored in the file is executed, and the class to
@@ -39,7 +36,6 @@ def load_module(
         path: file written by `umss train`.
         kind: class to build.
         experiment: an experiment that trains one, for the message.
-        settings: which of the training's settings the class takes; None = all.
 
     Raises:
         CheckpointError: missing file, not a checkpoint, or one of another model.

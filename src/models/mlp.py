@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..dsp.compiled import jit, over_rows
+from ..dsp.compiled import jit, run_over_rows
 from .gru import choose_product_dtype
 
 _SLOPE = 0.01
@@ -87,7 +87,7 @@ class _Layer(torch.autograd.Function):
         y = torch.empty_like(normalised)
         inverse = normalised.new_empty(len(x), 1)
         kernel_inputs = (scale.numpy(), shift.numpy(), *_make_constants(scale))
-        over_rows(
+        run_over_rows(
             _normalise, len(x), normalised.numpy(), *kernel_inputs, inverse.numpy(), y.numpy()
         )
         ctx.save_for_backward(x, weight, scale, shift, normalised, inverse)

@@ -107,35 +107,6 @@ class UmssSeparator(Separator):
         )
 
 
-def separate_one_by_one(
-    tune: Callable[[Tensor, Tensor, Tensor], Separator],
-    mixture: Tensor,
-    f0: Tensor,
-    seed: Tensor,
-    channels: Tensor,
-) -> Separation:
-    """Separate every mixture of a batch by a separator of its own.
-
-    Args:
-        tune: makes the separator for one mixture, from its [1, T], F0 [1, J, N] and seed [1].
-        mixture, f0, seed, channels: see `Separator.separate`.
-    """
-    parts = [
-        # No oracle: sources are not read.
-        tune(heard, tracks, draw).separate(heard, tracks, draw, None, filtered)
-        for heard, tracks, draw, filtered in zip(
-            mixture.split(1), f0.split(1), seed.split(1), channels.split(1), strict=True
-        )
-    ]
-    synthesised = [p.synthesised for p in parts if p.synthesised is not None]
-    return Separation(
-        torch.cat([p.sources for p in parts]),
-        torch.cat([p.masks for p in parts]),
-        torch.cat(synthesised) if synthesised else None,
-        {k: torch.cat([p.parameters[k] for p in parts]) for k in parts[0].parameters},
-    )
-
-
 def synthesise(
     model: Callable[..., tuple[Tensor, dict[str, Tensor]]],
     mixture: Tensor,

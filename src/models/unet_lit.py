@@ -12,7 +12,7 @@ from .lit import Batch, SeparationTraining
 from .unet import ConditionedUnet, extend_f0
 
 
-class UnetTraining(UnetMasking, SeparationTraining):
+class UnetTraining(SeparationTraining):
     """Supervised training of the U-Net: masked magnitudes must equal those of the target.
 
     A training item is one voice of a mixture, drawn by the item's seed, as is its dropout: nothing

@@ -39,7 +39,7 @@ class UnetSeparator(Separator):
     """Wiener masks from the magnitudes that a trained U-Net estimates for every voice.
 
     Args:
-        checkpoint: file written by `python -m src.train`.
+        checkpoint: file written by `umss train`.
         mask: "magnitude" or "power".
         device: where to compute, "cpu" or "cuda".
 
