@@ -21,7 +21,7 @@ from .chunks import separate_chunks
 from .configuration import compose_config
 from .dsp.tracks import HOP, RATE
 from .errors import UmssError
-from .f0.contours import F0Contours, read_singers, write_f0
+from .f0.contours import F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, replace_when_complete
@@ -140,7 +140,7 @@ def separate(
         estimate = _estimate(_mono(samples, rate), config, names, score=score)
         tracks, warnings = estimate.contours, estimate.warnings
     elif isinstance(f0, (str, Path)):
-        tracks = read_singers(Path(f0))
+        tracks = read_contours(Path(f0))
     else:
         tracks = f0
     result = separate_array(

@@ -24,7 +24,7 @@ from .cli import launch
 from .data.datamodule import MixtureDataModule
 from .data.prepared import F0Kind, PreparedSong
 from .dsp.tracks import HOP, RATE
-from .f0.contours import F0Contours, read_singers, write_f0
+from .f0.contours import F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file
 from .files import write_text
 from .metrics.evaluation import evaluate, summarise
@@ -148,7 +148,7 @@ def read_user_recording(cfg: DictConfig) -> tuple[Path, F0Contours | None] | Non
     path = Path(cfg.input)
     load_mono(path, RATE)
     if cfg.f0 is not None or path.with_suffix(".csv").is_file():
-        return path, read_singers(Path(cfg.f0 or path.with_suffix(".csv")))
+        return path, read_contours(Path(cfg.f0 or path.with_suffix(".csv")))
     choose_singer_names(cfg.input_singers)
     return path, None
 

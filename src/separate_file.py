@@ -18,7 +18,7 @@ from rich.progress import track
 from .audio import open_audio
 from .chunks import Grid, Piece, separate_chunks
 from .errors import UmssError
-from .f0.contours import ContourError, F0Contours, read_singers, write_f0
+from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing
@@ -205,7 +205,7 @@ def main(cfg: DictConfig) -> None:
             "separator=fit or separator=umss"
         )
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
-    contours = read_singers(Path(cfg.f0), cfg.n_singers) if given else estimate_contours(cfg)
+    contours = read_contours(Path(cfg.f0), cfg.n_singers) if given else estimate_contours(cfg)
     paths = separate_file(
         Path(cfg.input),
         contours,

@@ -11,7 +11,7 @@ import soundfile as sf
 from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
 from src.cli import entry_point
-from src.f0.contours import ContourError, F0Contours, read_f0, read_singers, write_f0
+from src.f0.contours import ContourError, F0Contours, read_contours, read_f0, write_f0
 from src.outputs import name_outputs
 from src.separate_file import main, separate_file
 from tests.processes import ROOT, Done, assert_same_sound, run_python
@@ -166,7 +166,7 @@ def test_unusable_chunks_are_one_message(choir: Path, tmp_path: Path) -> None:
 
 def test_unnamed_columns_are_ordered_from_high_to_low(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("0.0,110,440\n0.016,111,441\n")
-    contours = read_singers(tmp_path / "x.csv", 2)
+    contours = read_contours(tmp_path / "x.csv", 2)
     assert contours.names == ("singer1", "singer2")
     np.testing.assert_allclose(contours.f0[0], [440, 110])
 
@@ -174,7 +174,7 @@ def test_unnamed_columns_are_ordered_from_high_to_low(tmp_path: Path) -> None:
 def test_f0_file_must_fit(tmp_path: Path, choir: Path) -> None:
     (tmp_path / "silent.csv").write_text("time,a\n0.0,0\n1.0,\n")
     with pytest.raises(ContourError, match="silent throughout"):
-        read_singers(tmp_path / "silent.csv", 1)
+        read_contours(tmp_path / "silent.csv", 1)
     late = F0Contours(np.array([100.0, 101.0]), np.full((2, 2), 200.0), ("a", "b"))
     with pytest.raises(ContourError, match="after the end"):
         separate_file(choir, late, CombSeparator(), tmp_path / "out")

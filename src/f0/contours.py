@@ -159,7 +159,7 @@ def read_f0(path: str | Path) -> F0Contours:
         raise ContourError(f"{path}: {error}") from error
 
 
-def read_singers(path: Path, n_singers: int | None = None) -> F0Contours:
+def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
     """Read F0 tracks for a separation; without a header, columns are sorted from high to low.
 
     Raises:
