@@ -16,8 +16,8 @@ from hydra.utils import instantiate
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .audio import load_audio, resample, write_wav_atomic
-from .chunks import separate_chunks
+from .audio import load_audio, measure_mix, mix_for_listening, resample, write_wav_atomic
+from .chunks import find_covered, separate_chunks
 from .configuration import compose_config
 from .dsp.tracks import HOP, RATE
 from .errors import UmssError
@@ -249,6 +249,8 @@ def separate_array(
             overlap_seconds=overlap_seconds,
             chunk_seconds=chunk_seconds,
             seed=seed,
+            mix=measure_mix(channels, rate),
+            covered=find_covered(contours, channels.shape[-1] / rate),
         )
     )
     stems = np.concatenate([p.stems for p in pieces], axis=-1)
@@ -334,9 +336,9 @@ def _checked_rate(rate: int | None) -> int:
 
 
 def _mono(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """What F0 is estimated from: the mean of the channels at 16 kHz, [T]."""
-    mean = samples if samples.ndim == 1 else np.ascontiguousarray(samples.T).mean(axis=1)
-    return resample(mean, rate, RATE)
+    """What F0 is estimated from: one channel [T] at 16 kHz."""
+    heard = samples if samples.ndim == 1 else mix_for_listening(samples, rate)
+    return resample(heard, rate, RATE)
 
 
 def _is_score(path: str | Path) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import librosa
@@ -9,66 +13,212 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from .decoding import BRIEF, Decoder, name_for_soundfile, open_decoder
 from .errors import OutputExistsError, UmssError
 from .files import replace_when_complete
+from .hearing import ChannelMeter, Mix
 
 BLOCK = 1 << 20  # samples that are read at once
+LARGEST_WAV = 1 << 32  # bytes; sizes in a WAV file have 32 bits
+
+log = logging.getLogger(__name__)
 
 
 class AudioError(UmssError):
     """An audio file that cannot be used; the message names the file and the remedy."""
 
 
-def open_audio(path: str | Path) -> sf.SoundFile:
+class AudioFile:
+    """An audio file that is read from its beginning to its end.
+
+    Attributes:
+        path: the file.
+        rate: sample rate in Hz.
+        channels: number of channels C.
+        position: samples per channel that were read so far.
+        notes: what the user should know about the file, one sentence each; complete at its end.
+    """
+
+    def __init__(self, path: Path, decoder: Decoder) -> None:
+        self.path = path
+        self.rate = int(decoder.source.samplerate)
+        self.channels = int(decoder.source.channels)
+        self.position = 0
+        self.notes = list(decoder.notes)
+        self._decoder = decoder
+        self._ended = False
+
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._decoder.source.close()
+
+    def read(self, n: int) -> NDArray[np.float32]:
+        """Read the next n samples as [C, n], fewer at the end, [C, 0] after it.
+
+        Raises:
+            AudioError: the decoder fails, or samples are NaN or infinite.
+        """
+        parts: list[NDArray[np.float32]] = []
+        while n and not self._ended:
+            part = self._decode(n)
+            parts.append(part)
+            n -= len(part)
+        if len(parts) == 1:
+            return np.ascontiguousarray(parts[0].T)
+        if not parts:
+            return np.zeros((self.channels, 0), dtype=np.float32)
+        return np.ascontiguousarray(np.concatenate(parts).T)
+
+    def blocks(self, n: int = BLOCK) -> Iterator[NDArray[np.float32]]:
+        """Read to the end in blocks of n samples, [C, n], the last one shorter."""
+        while (block := self.read(n)).shape[-1]:
+            yield block
+
+    def _decode(self, n: int) -> NDArray[np.float32]:
+        """Decode up to n samples [n, C]; not beyond the promised end in the same call, because an
+        error of the decoder loses the whole block."""
+        promised = self._decoder.promised
+        left = n if promised is None else promised - self.position
+        wanted = min(n, left) if left > 0 else n
+        try:
+            block = self._decoder.source.read(wanted, dtype="float32", always_2d=True)
+        except (sf.LibsndfileError, RuntimeError, AssertionError) as error:
+            if promised is not None and self.position >= promised:
+                self._end()
+                return np.zeros((0, self.channels), dtype=np.float32)
+            raise AudioError(
+                f"{self.path}: damaged or incomplete: the decoder fails after "
+                f"{self.position / self.rate:.1f} s ({error}); get or export the file again"
+            ) from error
+        if len(block) < wanted:
+            self._end(len(block))
+        finite = np.isfinite(block)
+        if not finite.all():
+            first = self.position + int(np.argmin(finite.all(axis=1)))
+            raise AudioError(
+                f"{self.path}: the sample at {first / self.rate:.1f} s is NaN or infinite; "
+                "export the file again"
+            )
+        self.position += len(block)
+        result: NDArray[np.float32] = block
+        return result
+
+    def _end(self, last: int = 0) -> None:
+        self._ended = True
+        held = (self.position + last) / self.rate
+        promised = self._decoder.promised
+        if promised is None or abs(promised / self.rate - held) <= BRIEF:
+            return
+        if promised / self.rate > held:
+            self.notes.append(
+                f"its header promises {promised / self.rate:.1f} s, but the file ends after "
+                f"{held:.1f} s: the rest is missing"
+            )
+        else:
+            self.notes.append(
+                f"its header speaks of {promised / self.rate:.1f} s; the file was read to its end, "
+                f"{held:.1f} s"
+            )
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a file holds.
+
+    Attributes:
+        frames: samples per channel.
+        rate: sample rate in Hz.
+        channels: number of channels C.
+        mix: how the channels are mixed for listening.
+    """
+
+    frames: int
+    rate: int
+    channels: int
+    mix: Mix
+
+
+def open_audio(path: str | Path) -> AudioFile:
     """Open a file, to read it block by block.
 
     Raises:
         AudioError: the file is missing, not readable as audio, or empty.
     """
     path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path}: this is a folder; give an audio file")
     if not path.is_file():
         raise AudioError(f"{path}: no such audio file")
     try:
-        source = sf.SoundFile(path)
-    except (sf.LibsndfileError, RuntimeError) as error:
-        raise _explain_unreadable(path, error) from error
-    if source.frames == 0:
-        source.close()
+        if not path.stat().st_size:
+            raise AudioError(f"{path}: the audio file is empty")
+        decoder = open_decoder(path)
+    except PermissionError as error:
+        raise AudioError(f"{path}: may not be read (permission denied)") from error
+    except (sf.LibsndfileError, RuntimeError, OSError) as error:
+        raise AudioError(
+            f"{path}: not readable as audio ({_explain(error)}); convert it to WAV, FLAC, OGG or "
+            "MP3"
+        ) from error
+    if decoder.promised == 0:
+        decoder.source.close()
         raise AudioError(f"{path}: the audio file is empty")
-    return source
+    return AudioFile(path, decoder)
+
+
+def _explain(error: Exception) -> str:
+    """libsndfile's words without the path that it writes before them."""
+    return str(getattr(error, "error_string", "") or error).rstrip(". ")
 
 
 def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
     """Read a whole audio file.
 
     Returns:
-        Samples as float32 [channels, T] and the sample rate in Hz.
+        Samples as float32 [C, T] and the sample rate in Hz.
 
     Raises:
         AudioError: the file is missing, not readable as audio, empty, or holds NaN or infinity.
     """
-    path = Path(path)
     with open_audio(path) as source:
-        try:
-            samples = source.read(dtype="float32", always_2d=True)
-        except (sf.LibsndfileError, RuntimeError) as error:
-            raise _explain_unreadable(path, error) from error
-        rate = int(source.samplerate)
-    _check_samples(path, samples)
-    return np.ascontiguousarray(samples.T), rate
+        samples = np.concatenate(
+            [np.zeros((source.channels, 0), np.float32), *source.blocks()], axis=1
+        )
+        _check_length(source)
+        _warn(source.path, source.notes)
+    return samples, source.rate
 
 
-def _check_samples(path: Path, samples: NDArray[np.float32]) -> None:
-    if samples.shape[0] == 0:
-        raise AudioError(f"{path}: the audio file is empty")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{path}: the audio holds NaN or infinite samples; export it again")
+def examine_audio(path: str | Path) -> Examination:
+    """Decode a file once, to know its length and what to listen to, and to find its faults early.
+
+    Raises:
+        AudioError: the file is missing, not readable to its end, empty, or holds NaN or infinity.
+    """
+    with open_audio(path) as source:
+        meter = ChannelMeter(source.channels, source.rate)
+        for block in source.blocks():
+            meter.measure(block)
+        _check_length(source)
+        mix = meter.choose()
+        _warn(source.path, [*source.notes, *mix.notes])
+        return Examination(source.position, source.rate, source.channels, mix)
 
 
-def _explain_unreadable(path: Path, error: Exception) -> AudioError:
-    return AudioError(
-        f"{path}: not readable as audio ({error}); convert it to WAV, FLAC, OGG or MP3"
-    )
+def _check_length(source: AudioFile) -> None:
+    if not source.position:
+        raise AudioError(f"{source.path}: the audio file is empty")
+
+
+def _warn(path: Path, notes: list[str]) -> None:
+    for note in notes:
+        log.warning("warning: %s: %s", path, note)
 
 
 def resample(audio: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
@@ -79,33 +229,109 @@ def resample(audio: NDArray[np.float32], rate: int, target: int) -> NDArray[np.f
     return resampled.astype(np.float32, copy=False)
 
 
-def load_mono(path: str | Path, rate: int = 16_000) -> NDArray[np.float32]:
-    """Read a file as one channel (mean of its channels) at `rate` Hz, float32 [T].
+def load_mono(
+    path: str | Path, rate: int = 16_000, *, mix: Mix | None = None
+) -> NDArray[np.float32]:
+    """Read a file as one channel at `rate` Hz, float32 [T].
 
     Only one channel of the whole file is in memory.
+
+    Args:
+        path: the file.
+        rate: of the result, Hz.
+        mix: how channels are mixed; None = as `examine_audio` finds, with its warnings.
 
     Raises:
         AudioError: see `load_audio`.
     """
-    path = Path(path)
+    mixed = examine_audio(path).mix if mix is None else mix
     with open_audio(path) as source:
-        try:
-            blocks = [
-                block.mean(axis=1)
-                for block in source.blocks(BLOCK, dtype="float32", always_2d=True)
-            ]
-        except (sf.LibsndfileError, RuntimeError) as error:
-            raise _explain_unreadable(path, error) from error
-        file_rate = int(source.samplerate)
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    _check_samples(path, samples)
-    return resample(samples, file_rate, rate)
+        blocks = [mixed.apply(block) for block in source.blocks()]
+        _check_length(source)
+    return resample(np.concatenate(blocks), source.rate, rate)
+
+
+def mix_for_listening(
+    channels: NDArray[np.float32], rate: int, name: str | Path = "the recording"
+) -> NDArray[np.float32]:
+    """Mix [C, T] to the one channel [T] that is listened to, with warnings (`src.hearing`)."""
+    mix = measure_mix(channels, rate)
+    _warn(Path(name), mix.notes)
+    return mix.apply(channels)
+
+
+def measure_mix(channels: NDArray[np.float32], rate: int) -> Mix:
+    """How to mix [C, T] for listening (`src.hearing`)."""
+    meter = ChannelMeter(len(channels), rate)
+    for start in range(0, channels.shape[-1], BLOCK):
+        meter.measure(channels[:, start : start + BLOCK])
+    return meter.choose()
+
+
+class WavWriter:
+    """Writes a 32-bit float WAV file block by block.
+
+    The file is an RF64 file, which most programs read like WAV, where WAV cannot hold it (4 GiB).
+    The same samples give the same bytes.
+
+    Args:
+        path: the file; it is replaced.
+        rate: sample rate in Hz.
+        channels: number of channels C.
+        n_samples: samples per channel that will be written.
+
+    Raises:
+        OSError: the system does not write, here and in all methods.
+    """
+
+    def __init__(self, path: Path, rate: int, channels: int, n_samples: int) -> None:
+        self.path = path
+        large = 4 * channels * n_samples + (1 << 16) >= LARGEST_WAV
+        with _raise_system_errors():
+            self._file = sf.SoundFile(
+                name_for_soundfile(path),
+                "w",
+                rate,
+                channels,
+                subtype="FLOAT",
+                format="RF64" if large else "WAV",
+            )
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Write the next samples [C, n]."""
+        with _raise_system_errors():
+            self._file.write(samples.T)
+
+    def close(self) -> None:
+        """Complete the file."""
+        with _raise_system_errors():
+            self._file.close()
+        # libsndfile writes the time of day beside the peak level.
+        with self.path.open("r+b") as file:
+            place = file.read(1 << 12).find(b"PEAK")
+            if place >= 0:
+                file.seek(place + 12)
+                file.write(bytes(4))
+
+    def abandon(self) -> None:
+        """Close the file, whatever state it is in."""
+        with suppress(OSError, RuntimeError):
+            self._file.close()
+
+
+@contextmanager
+def _raise_system_errors() -> Iterator[None]:
+    """libsndfile does not pass on why the system refused to write."""
+    try:
+        yield
+    except (sf.LibsndfileError, RuntimeError, AssertionError) as error:
+        raise OSError("the disk is full, or a limit on the size of files is reached") from error
 
 
 def write_wav_atomic(
     path: str | Path, audio: NDArray[np.float32], rate: int, *, overwrite: bool = False
 ) -> None:
-    """Write [T] or [channels, T] as a 32-bit float WAV file, complete or not at all.
+    """Write [T] or [C, T] as a 32-bit float WAV file, complete or not at all.
 
     Raises:
         OutputExistsError: the file exists and `overwrite` is false.
@@ -113,5 +339,11 @@ def write_wav_atomic(
     path = Path(path)
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path}: exists; choose another output or set overwrite=true")
+    samples = np.atleast_2d(np.asarray(audio))
     with replace_when_complete(path) as temporary:
-        sf.write(temporary, np.asarray(audio).T, rate, subtype="FLOAT", format="WAV")
+        writer = WavWriter(temporary, rate, *samples.shape)
+        try:
+            writer.write(samples)
+            writer.close()
+        finally:
+            writer.abandon()

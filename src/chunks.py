@@ -24,10 +24,13 @@ from numpy.typing import NDArray
 from .audio import resample
 from .errors import UmssError
 from .f0.contours import F0Contours
+from .hearing import Mix
 
 if TYPE_CHECKING:
     from .separator import Separator
 
+UNCOVERED = 1.0  # seconds without F0 at either end in which singers may sound
+FADE = 0.1  # seconds
 STEP = 2  # seconds: whole samples at every sample rate and whole frames of 16 ms
 
 Audio = NDArray[np.float32]
@@ -146,6 +149,8 @@ def separate_chunks(
     overlap_seconds: float = 1.0,
     chunk_seconds: float = 9.0,
     seed: int = 0,
+    mix: Mix | None = None,
+    covered: tuple[float, float] = (0.0, math.inf),
 ) -> Iterator[Piece]:
     """Separate a stream of samples.
 
@@ -159,6 +164,9 @@ def separate_chunks(
         chunk_seconds: what is separated at a time, rounded up to whole windows. Longer chunks may
             be faster and need more memory; the stems are the same up to rounding.
         seed: seed of the method's noise; window k takes seed + k.
+        mix: how channels are mixed for listening; None = their mean.
+        covered: where singers may sound, from and to in seconds (`find_covered`); elsewhere stems
+            are silent and the residual has everything.
 
     Yields:
         One piece per window, together as long as the stream.
@@ -171,21 +179,47 @@ def separate_chunks(
     fade = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / max(overlap, 1)) ** 2
     fade = fade.astype(np.float32)
     tail: Audio | None = None
+    position = 0
     for batch in _group_windows(_cut_windows(read, rate, grid), grid.per_chunk):
-        results = _separate_windows(batch, rate, contours, separator, seed)
+        results = _separate_windows(batch, rate, contours, separator, seed, mix or Mix())
         for window, (stems, parameters, f0) in zip(batch, results, strict=True):
             samples = window.choose_kept(grid, rate)
             frames = window.choose_kept(grid, separator.rate / separator.hop)
             if tail is not None:
                 head = stems[..., samples.start :][..., :overlap]
                 head[...] = tail + fade * (head - tail)
+            audio = window.audio[:, samples]
             yield Piece(
-                window.audio[:, samples],
-                stems[..., samples],
+                audio,
+                _silence_outside(stems[..., samples], position / rate, rate, covered),
                 {k: v[:, frames] if v.shape[1] > 1 else v for k, v in parameters.items()},
                 f0[:, frames],
             )
+            position += audio.shape[-1]
             tail = None if window.last else stems[..., samples.stop :].copy()
+
+
+def find_covered(contours: F0Contours, seconds: float) -> tuple[float, float]:
+    """Find where there is F0: from and to, seconds.
+
+    Up to a second may lack at the beginning and at the end: voices sound on a little.
+    """
+    first, last = float(contours.times[0]), contours.duration
+    return (
+        first if first > UNCOVERED else 0.0,
+        last if last < seconds - UNCOVERED else max(seconds, last),
+    )
+
+
+def _silence_outside(stems: Audio, start: float, rate: int, covered: tuple[float, float]) -> Audio:
+    """Fade stems [..., n] that begin at `start` s out where there is no F0."""
+    begin, end = covered
+    if begin <= start and start + stems.shape[-1] / rate <= end:
+        return stems
+    times = start + np.arange(stems.shape[-1]) / rate
+    inside = np.minimum(times - begin, end - times) / FADE + 1
+    silenced: Audio = stems * np.clip(inside, 0, 1).astype(np.float32)
+    return silenced
 
 
 def _cut_windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
@@ -225,7 +259,12 @@ def _group_windows(windows: Iterable[_Window], size: int) -> Iterator[list[_Wind
 
 
 def _separate_windows(
-    windows: list[_Window], rate: int, contours: F0Contours, separator: Separator, seed: int
+    windows: list[_Window],
+    rate: int,
+    contours: F0Contours,
+    separator: Separator,
+    seed: int,
+    mix: Mix,
 ) -> Iterator[tuple[Audio, Parameters, Audio]]:
     """Separate B equally long windows as one batch.
 
@@ -233,9 +272,11 @@ def _separate_windows(
         Of each window: stems [J, C, n], parameters by name and F0 [J, frames].
     """
     for window in windows:
-        if not np.isfinite(window.audio).all():
+        finite = np.isfinite(window.audio).all(axis=0)
+        if not finite.all():
+            at = window.start + int(np.argmin(finite)) / rate
             raise UmssError(
-                f"the audio holds NaN or infinite samples after {window.start} s; export it again"
+                f"the audio sample at {at:.1f} s is NaN or infinite; export the recording again"
             )
     # Each window by itself: its samples depend neither on the chunk nor on what was read before.
     channels = np.stack([resample(window.audio, rate, separator.rate) for window in windows])
@@ -243,7 +284,7 @@ def _separate_windows(
     f0 = np.stack([contours.resample(window.start + frames).f0.T for window in windows])
     heard = torch.from_numpy(channels)
     result = separator(
-        heard.mean(dim=1),
+        heard.mean(dim=1) if mix.weights is None else torch.from_numpy(mix.apply(channels)),
         torch.from_numpy(np.ascontiguousarray(f0)),
         seed=torch.tensor([seed + window.index for window in windows]),
         channels=heard,

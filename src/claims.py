@@ -12,8 +12,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import UmssError
+from .files import name_failed_file
 
 LOCK = ".umss.lock"
+_ATTEMPTS = 10
 
 
 class ClaimedError(UmssError):
@@ -35,17 +37,24 @@ def claim(place: Path, lock: Path | None = None) -> Iterator[None]:
         ClaimedError: another process holds the claim.
     """
     path = place / LOCK if lock is None else lock
-    path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path, timeout=0)
+    with name_failed_file(path):
+        for attempt in range(_ATTEMPTS):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                held.acquire()
+                break
+            except Timeout as error:
+                raise ClaimedError(
+                    f"{place}: {_describe_holder(path)} is writing here; wait until it has ended, "
+                    "or give another output"
+                ) from error
+            except FileNotFoundError:  # another process has just removed the folder
+                if attempt == _ATTEMPTS - 1:
+                    raise
     try:
-        held.acquire()
-    except Timeout as error:
-        raise ClaimedError(
-            f"{place}: {_describe_holder(path)} is writing here; wait until it has ended, or give "
-            "another output"
-        ) from error
-    try:
-        path.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}))
+        with name_failed_file(path):
+            path.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}))
         yield
     finally:
         # Before the release: a process that opened the file meanwhile sees that it is gone.

@@ -14,5 +14,9 @@ class OutputExistsError(UmssError, FileExistsError):
     """Results already exist where new ones should be written."""
 
 
+class WriteError(UmssError, OSError):
+    """The system does not write a file: no space, no permission, a limit."""
+
+
 class TrainingDivergedError(UmssError, FloatingPointError):
     """The loss is no longer a finite number."""

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import OutputExistsError
+from .errors import OutputExistsError, UmssError, WriteError
+
+
+@contextmanager
+def name_failed_file(path: Path) -> Iterator[None]:
+    """Turn errors of the system into one sentence that names the file.
+
+    Raises:
+        WriteError: the system refuses, e.g. because the disk is full.
+    """
+    try:
+        yield
+    except UmssError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WriteError(
+            f"{path}: could not be written ({reason}); earlier files are as they were"
+        ) from error
 
 
 @contextmanager
@@ -20,18 +39,32 @@ def replace_when_complete(path: str | Path) -> Iterator[Path]:
     Yields:
         Path of a temporary file in the same folder with the same ending. It replaces `path` when
         the block ends without an error, and is removed otherwise.
+
+    Raises:
+        WriteError: the system refuses, e.g. because the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)  # temporary files are created readable by their owner only
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with name_failed_file(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix
+        )
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # Temporary files are created readable by their owner only.
+            temporary.chmod(0o666 & ~_read_umask())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _read_umask() -> int:
+    """The process's mask of permissions; it can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def write_text(path: Path, content: str) -> None:
@@ -55,4 +88,23 @@ def check_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
     if existing and not overwrite:
         raise OutputExistsError(
             f"{', '.join(existing)}: exists; set overwrite=true or choose another output"
+        )
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Refuse work whose result would not fit on the disk.
+
+    Args:
+        folder: where the result goes; it need not exist yet.
+        size: of the result, bytes.
+
+    Raises:
+        WriteError: there is less space.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < size:
+        raise WriteError(
+            f"{folder}: the result needs {size / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free "
+            "there; make space or choose another output"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,18 @@ def name_outputs(
         )
     stems = {n: folder / f"{stem}_{slug}.wav" for n, slug in zip(names, slugs, strict=True)}
     return stems | others
+
+
+def find_outputs(folder: Path, stem: str) -> set[Path]:
+    """Find the files of an earlier separation of a recording; its parameters say which they are."""
+    parameters = folder / f"{stem}_parameters.npz"
+    try:
+        with np.load(parameters, allow_pickle=False) as content:
+            names = [str(name) for name in content["names"]]
+        paths = name_outputs(folder, stem, names, with_f0=True).values()
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return set()
+    return {path for path in paths if path.exists()}
 
 
 def write_parameters(

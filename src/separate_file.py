@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.progress import track
 
-from .audio import open_audio
-from .chunks import Grid, Piece, separate_chunks
+from .audio import Examination, WavWriter, examine_audio, open_audio
+from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import SCORE_SUFFIXES, read_score
-from .files import check_existing
-from .outputs import name_outputs, write_parameters
+from .files import check_existing, check_space, name_failed_file
+from .outputs import find_outputs, name_outputs, write_parameters
 from .separator import Separator
+from .staging import stage
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +39,26 @@ def separate_file(
     overwrite: bool = False,
     progress: bool = True,
     with_f0: bool = False,
+    examination: Examination | None = None,
+    keep: Iterable[Path] = (),
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
-    Files are 32-bit float WAV with the input's sample rate and channels. They appear in `folder`
-    when all are complete; a failed run leaves nothing behind. `with_f0` also writes the F0 tracks
-    as a CSV file.
+    Files are 32-bit float WAV with the input's sample rate and channels (RF64 above 4 GiB). They
+    appear in `folder` when all are complete; a failed run leaves nothing behind. With `overwrite`,
+    files of an earlier separation of this recording go, also those of singers that are no more.
+
+    Args:
+        path: the recording.
+        contours: F0 tracks, from the highest voice to the lowest.
+        separator: the method.
+        folder: where the files go.
+        window_seconds, overlap_seconds, chunk_seconds, seed: see `src.chunks.separate_chunks`.
+        overwrite: replace the files of an earlier separation.
+        progress: show a progress bar.
+        with_f0: also write the F0 tracks as a CSV file.
+        examination: what `src.audio.examine_audio` found; None = it is done here.
+        keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
 
     Returns:
         The files by singer name, "residual", "parameters" and "f0".
@@ -54,66 +66,76 @@ def separate_file(
     Raises:
         AudioError: the input is missing, unreadable or empty.
         OutputExistsError: an output exists and `overwrite` is false.
+        ClaimedError: another process is separating this recording into this folder.
+        WriteError: the files cannot be written.
         UmssError: other unusable input.
     """
     paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0)
     check_existing(paths.values(), overwrite=overwrite)
-    source = open_audio(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    with source, tempfile.TemporaryDirectory(dir=folder, prefix=f".{path.stem}-") as scratch:
-        seconds = source.frames / source.samplerate
-        _compare_lengths(path, seconds, contours)
-
-        def read(n: int) -> NDArray[np.float32]:
-            block: NDArray[np.float32] = source.read(n, dtype="float32", always_2d=True).T
-            return np.ascontiguousarray(block)
-
+    found = examine_audio(path) if examination is None else examination
+    seconds = found.frames / found.rate
+    _compare_lengths(path, seconds, contours)
+    check_space(folder, 4 * found.frames * found.channels * (contours.n_singers + 1))
+    with stage(folder, path.stem) as place, open_audio(path) as source:
         pieces: Iterable[Piece] = separate_chunks(
-            read,
-            source.samplerate,
+            source.read,
+            source.rate,
             contours,
             separator,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
             chunk_seconds=chunk_seconds,
             seed=seed,
+            mix=found.mix,
+            covered=find_covered(contours, seconds),
         )
         if progress:
             total = Grid.of(window_seconds, overlap_seconds, chunk_seconds).count(seconds)
             pieces = track(pieces, f"separating {path.name}", total=total, transient=True)
-        temporary = {name: Path(scratch) / p.name for name, p in paths.items()}
-        _write(pieces, temporary, contours, source, separator)
-        if with_f0:
-            write_f0(temporary["f0"], contours)
-        for name, target in paths.items():
-            os.replace(temporary[name], target)
+        temporary = {name: place.place(target) for name, target in paths.items()}
+        with name_failed_file(folder / path.stem):
+            _write(pieces, temporary, contours, found, separator)
+            if with_f0:
+                write_f0(temporary["f0"], contours)
+            place.publish(paths.values(), remove=_find_former(folder, path.stem, paths, keep))
     return paths
+
+
+def _find_former(
+    folder: Path, stem: str, paths: Mapping[str, Path], keep: Iterable[Path]
+) -> list[Path]:
+    """Find the files of an earlier separation that the new one does not replace."""
+    former = find_outputs(folder, stem) - set(paths.values())
+    kept = [path for path in keep if path.exists()]
+    removed = [path for path in sorted(former) if not any(path.samefile(other) for other in kept)]
+    for path in removed:
+        log.info("removing %s, a file of the earlier result", path)
+    return removed
 
 
 def _write(
     pieces: Iterable[Piece],
     paths: dict[str, Path],
     contours: F0Contours,
-    source: sf.SoundFile,
+    found: Examination,
     separator: Separator,
 ) -> None:
     """Write the pieces of all singers, the residual and the parameters."""
     labels = [*contours.names, "residual"]
-    outputs = [
-        sf.SoundFile(
-            paths[label], "w", source.samplerate, source.channels, subtype="FLOAT", format="WAV"
-        )
-        for label in labels
-    ]
+    outputs: list[WavWriter] = []
     spool = _Spool(paths["parameters"].parent)
     try:
+        for label in labels:
+            outputs.append(WavWriter(paths[label], found.rate, found.channels, found.frames))
         for piece in pieces:
             for output, signal in zip(outputs, [*piece.stems, piece.residual], strict=True):
-                output.write(signal.T)
+                output.write(signal)
             spool.append({**piece.parameters, "f0": piece.f0})
-    finally:
         for output in outputs:
             output.close()
+    finally:
+        for output in outputs:
+            output.abandon()
     write_parameters(
         paths["parameters"],
         contours.names,
@@ -154,22 +176,37 @@ class _Spool:
 
 
 def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:
-    if contours.times[0] > seconds:
+    first, last = contours.times[0], contours.duration
+    if first > seconds:
         raise ContourError(
-            f"the F0 starts at {contours.times[0]:.1f} s, after the end of {path} "
+            f"the F0 starts at {first:.1f} s, after the end of {path} "
             f"({seconds:.1f} s); does it belong to this recording?"
         )
-    if abs(contours.duration - seconds) > 1.0:
+    if last > seconds + 1.0:
         log.warning(
-            "the F0 ends at %.1f s, %s at %.1f s; singers are silent where F0 is missing",
-            contours.duration,
+            "warning: the F0 goes on to %.1f s, %s ends at %.1f s; does it belong to this "
+            "recording?",
+            last,
+            path.name,
+            seconds,
+        )
+    begin, end = find_covered(contours, seconds)
+    if begin > 0 or end < seconds:
+        log.warning(
+            "warning: there is F0 from %.1f to %.1f s only, %s lasts %.1f s; singers are silent "
+            "where F0 is missing, the residual has all that sounds there",
+            first,
+            last,
             path.name,
             seconds,
         )
 
 
-def estimate_contours(cfg: DictConfig) -> F0Contours:
+def estimate_contours(cfg: DictConfig) -> tuple[F0Contours, Examination]:
     """Estimate the F0 tracks of the recording; if `cfg.f0` is a score, it guides the estimation.
+
+    Returns:
+        The tracks, and what was found in the file.
 
     Raises:
         UmssError: unusable recording, settings or score, or no singing in the recording.
@@ -184,15 +221,21 @@ def estimate_contours(cfg: DictConfig) -> F0Contours:
     # Estimation is slow, so problems that would stop the separation are reported first.
     paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True)
     check_existing(paths.values(), overwrite=cfg.overwrite)
-    open_audio(path).close()
+    examination = examine_audio(path)
     estimator: F0Estimator = instantiate(cfg.multif0)
     log.info("estimating the F0 of %d singers", cfg.n_singers)
     estimate = estimate_file(
-        path, estimator, cfg.n_singers, names, score=score, alignment=cfg.score_alignment
+        path,
+        estimator,
+        cfg.n_singers,
+        names,
+        score=score,
+        alignment=cfg.score_alignment,
+        mix=examination.mix,
     )
     for warning in estimate.warnings:
         log.warning("warning: %s", warning)
-    return estimate.contours
+    return estimate.contours, examination
 
 
 def main(cfg: DictConfig) -> None:
@@ -205,7 +248,10 @@ def main(cfg: DictConfig) -> None:
             "separator=fit or separator=umss"
         )
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
-    contours = read_contours(Path(cfg.f0), cfg.n_singers) if given else estimate_contours(cfg)
+    if given:
+        contours, examination = read_contours(Path(cfg.f0), cfg.n_singers), None
+    else:
+        contours, examination = estimate_contours(cfg)
     paths = separate_file(
         Path(cfg.input),
         contours,
@@ -217,6 +263,8 @@ def main(cfg: DictConfig) -> None:
         seed=cfg.seed,
         overwrite=cfg.overwrite,
         with_f0=not given,
+        examination=examination,
+        keep=() if cfg.f0 is None else (Path(cfg.f0),),
     )
     for written in paths.values():
         log.info("wrote %s", written)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..audio import load_mono
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
+from ..hearing import Mix
 from .contours import F0Contours
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
@@ -138,15 +139,22 @@ def estimate_file(
     *,
     score: F0Contours | None = None,
     alignment: Alignment = "dtw",
+    mix: Mix | None = None,
 ) -> F0Estimate:
-    """Estimate the F0 of a file of any sample rate; several channels are averaged.
+    """Estimate the F0 of a file of any sample rate and number of channels.
+
+    Args:
+        path: the recording.
+        estimator: the method.
+        n_singers, names, score, alignment: see `F0Estimator`.
+        mix: how the channels are mixed for listening; None = as is found in the file.
 
     Raises:
         AudioError: the file is missing, unreadable or empty.
         UmssError: see `F0Estimator`.
     """
     choose_singer_names(n_singers, names, score)  # report wrong settings before the slow part
-    audio = load_mono(path, RATE)
+    audio = load_mono(path, RATE, mix=mix)
     return estimator(audio, n_singers, names, score=score, alignment=alignment)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...audio import AudioError, load_audio, resample
+from ...audio import AudioError, load_audio, mix_for_listening, resample
 from ...errors import UmssError
 
 RATE = 16_000
@@ -200,12 +200,12 @@ class FileReader(Reader):
         return str(self.root)
 
     def read_stem(self, song: Song, stem: Stem) -> StemAudio:
-        """Decode, average the channels and resample one file."""
+        """Decode one file, mix its channels and resample it."""
         if stem.path is None:
             raise DataError(f"{self.name}: {song.name} {stem.part} has no file")
         channels, rate = load_audio(stem.path)
         clipped = count_clipped(channels)
-        mono = resample(channels.mean(axis=0), rate, RATE)
+        mono = resample(mix_for_listening(channels, rate, stem.path), rate, RATE)
         if mono.size == 0:
             raise AudioError(f"{stem.path}: the audio is too short to resample to {RATE} Hz")
         return StemAudio(mono, rate, clipped)
