@@ -17,4 +17,8 @@ if __name__ == "src":
 
     use_one_package()
 
+from .caches import provide_caches
+
+provide_caches()
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -152,7 +152,7 @@ def open_audio(path: str | Path) -> AudioFile:
     """
     path = Path(path)
     if path.is_dir():
-        raise AudioError(f"{path}: this is a folder; give an audio file")
+        raise AudioError(f"{path.resolve()}: this is a folder; give an audio file")
     if not path.is_file():
         raise AudioError(f"{path}: no such audio file")
     try:

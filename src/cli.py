@@ -6,22 +6,32 @@ module is imported when its work begins.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
+import io
 import os
+import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import hydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from .configuration import FOLDER
+from .arguments import Kinds, prepare_arguments
+from .configuration import FOLDER, list_choices
 from .errors import UmssError
+from .settings import check_settings, find_kinds
 from .sweeps import is_sweep, run_job
 
 PACKAGE = __name__.rpartition(".")[0]
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 @dataclass(frozen=True)
@@ -112,24 +122,72 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
     """
     command = COMMANDS[name]
     whole = list(sys.argv)
+    kinds = find_kinds(FOLDER, command.config)
+    shows_all = os.environ.get(FULL_ERROR)
 
     def task(cfg: DictConfig) -> Any:
+        _set_variable(FULL_ERROR, shows_all)
         # Lightning starts further processes of a training by the whole command line.
         sys.argv = whole
         module = importlib.import_module(f"{PACKAGE}.{command.module}")
-        return entry_point(module.main)(cfg)
+
+        def run(cfg: DictConfig) -> Any:
+            check_settings(cfg, kinds)
+            return module.main(cfg)
+
+        return entry_point(run)(cfg)
 
     # Hydra names the job, and its log file, after the module of the task.
     task.__module__ = f"{PACKAGE}.{command.module}"
     given = whole[1:] if overrides is None else list(overrides)
     check_launcher(given)
-    sys.argv = [whole[0], *given]
+    _accept_all_names()
+    leave_on_signals()
     try:
+        sys.argv = [whole[0], *prepare_arguments(given, kinds)]
+        # Hydra would print its errors itself, in words about its grammar.
+        os.environ[FULL_ERROR] = "1"
         return hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=command.config)(
             task
         )()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        message = explain_composition(error, kinds) if shows_all != "1" else None
+        if message is None:
+            raise
+        sys.exit(f"error: {message}")
     finally:
+        _set_variable(FULL_ERROR, shows_all)
         sys.argv = whole
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def _accept_all_names() -> None:
+    """Let names of files be printed whatever bytes they have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def leave_on_signals() -> None:
+    """Leave in good order when told to end: by `kill`, a job scheduler or a closed terminal."""
+    for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")):
+        # `nohup` has SIGHUP ignored, and that is what its user wants.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            with suppress(ValueError):  # not the main thread
+                signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: Any) -> None:
+    print(f"stopped by {signal.Signals(number).name}", file=sys.stderr, flush=True)
+    sys.exit(128 + number)
 
 
 def check_launcher(overrides: Sequence[str]) -> None:
@@ -163,7 +221,7 @@ def entry_point(main: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
             return main(cfg)
         except Exception as error:
             message = user_message(error)
-            if message is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            if message is None or os.environ.get(FULL_ERROR) == "1":
                 raise
             sys.exit(f"error: {message}")
 
@@ -172,13 +230,43 @@ def entry_point(main: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
 
 def user_message(error: BaseException) -> str | None:
     """What to tell the user about an error; None if it is a fault of the program."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
     cause = error.__cause__ if isinstance(error, HydraException) and error.__cause__ else error
     if isinstance(cause, MissingMandatoryValue):
         return f"{cause.full_key} is not set; give it as {cause.full_key}=VALUE, or see --help"
-    # Mistakes in the configuration, and what the system refuses: a full disk, a missing right.
-    if isinstance(cause, (UmssError, OmegaConfBaseException, OSError)):
+    if isinstance(cause, OmegaConfBaseException):
+        where = f" ({cause.full_key})" if cause.full_key else ""
+        return str(cause).splitlines()[0] + where
+    if isinstance(cause, OSError) and not isinstance(cause, UmssError) and cause.filename:
+        return f"{os.fsdecode(cause.filename)}: {cause.strerror}"
+    if isinstance(cause, (UmssError, OSError)):
         return str(cause)
+    if isinstance(cause, MemoryError) or "can't allocate memory" in str(cause):
+        reason = (str(cause) or "out of memory").splitlines()[0]
+        return (
+            "there is not enough memory; take less at a time (data.batch_size, chunk_seconds, "
+            f"workers) or a larger machine ({reason})"
+        )
+    if type(cause).__name__ == "OutOfMemoryError":
+        return (
+            "the GPU has not enough memory; set data.batch_size or chunk_seconds lower, or "
+            f"device=cpu ({str(cause).splitlines()[0]})"
+        )
+    return None
+
+
+def explain_composition(error: BaseException, kinds: Kinds) -> str | None:
+    """What to tell the user about a command line that gives no configuration; None = a bug."""
+    text = " ".join(str(error).split())
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        near = difflib.get_close_matches(unknown[1], kinds, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"there is no setting {unknown[1]!r}{hint} (see --help for all)"
+    choice = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if choice:
+        known = list_choices(choice[1])
+        offers = f"choose from {', '.join(known)}" if known else "see --help"
+        return f"{choice[1]}={choice[2]}: there is none of this name; {offers}"
+    if isinstance(error, HydraException) or user_message(error) is not None:
+        return user_message(error) or text
     return None

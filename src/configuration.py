@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from .errors import UmssError
+from .settings import check_settings, find_kinds
 
 # Inside the package where it is installed; beside `src` in a checkout.
 _HERE = Path(__file__).resolve().parent
@@ -59,4 +60,5 @@ def compose_config(
             OmegaConf.update(config, key, value, merge=True)
         except OmegaConfBaseException as error:
             raise UmssError(f"{key}={value!r}: {error}") from error
+    check_settings(config, find_kinds(FOLDER, name))
     return config

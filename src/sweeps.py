@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,10 @@ class SweepSummary(Callback):
         overrides: further overrides for the command.
         instead_of: prefixes of the overrides that `overrides` replace; if `overrides` is None, they
             are passed on like `forward`.
+        rows: which rows the command takes if this sweep was not the whole grid: {setting of the
+            command: {"from": setting of this sweep whose choices they are, "and": further rows}}.
+        keep: leave the job files. If not, they go when all jobs are listed, with folders that hold
+            nothing else, unless `then` is set or the user has chosen hydra.sweep.dir.
     """
 
     def __init__(
@@ -98,7 +102,11 @@ class SweepSummary(Callback):
         forward: Sequence[str] = (),
         overrides: Sequence[str] | None = None,
         instead_of: Sequence[str] = (),
+        rows: Mapping[str, Mapping[str, Any]] | None = None,
+        keep: bool = True,
     ) -> None:
+        self.rows = dict(rows or {})
+        self.keep = keep
         self.then = list(then or [])
         self.forward = (*forward, *(instead_of if overrides is None else ()))
         self.overrides = list(overrides or [])
@@ -113,15 +121,40 @@ class SweepSummary(Callback):
         folder = Path(config.hydra.sweep.dir)
         jobs = {path.parent: read_job(path) for path in _find_job_files(folder)}
         show_jobs(jobs, folder)
+        chosen = any(text.startswith("hydra.sweep.dir=") for text in config.hydra.overrides.hydra)
+        if not (self.keep or self.then or chosen):
+            _remove_job_files(jobs)
         failed = sum(job["status"] != "done" for job in jobs.values())
         if self.then:
             given = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
             passed = [text for text in given if text.lstrip("+~").startswith(self.forward)]
-            command = [sys.executable, "-m", *self.then, *passed, *self.overrides]
+            rows = _choose_rows(self.rows, given)
+            command = [sys.executable, "-m", *self.then, *passed, *rows, *self.overrides]
             log.info("next: %s", " ".join(["python", *command[1:]]))
             failed += subprocess.run(command, check=False).returncode != 0
         if failed:
             sys.exit(1)
+
+
+def _choose_rows(rows: Mapping[str, Mapping[str, Any]], given: Sequence[str]) -> list[str]:
+    """Overrides that restrict the next command to the rows of this sweep, see `SweepSummary`."""
+    chosen = []
+    for setting, row in rows.items():
+        choices = [text.partition("=")[2] for text in given if text.startswith(f"{row['from']}=")]
+        if choices:
+            trained = [choice.strip() for choice in choices[-1].split(",")]
+            chosen.append(f"{setting}={','.join([*trained, *row['and']])}")
+    return chosen
+
+
+def _remove_job_files(jobs: Iterable[Path]) -> None:
+    for job in jobs:
+        (job / JOB).unlink(missing_ok=True)
+        for path in (job, *job.parents):
+            try:
+                path.rmdir()
+            except OSError:  # somebody's: it holds something
+                break
 
 
 def _find_job_files(folder: Path) -> list[Path]:

@@ -113,8 +113,9 @@ def test_what_follows_gets_paths_data_and_launcher(
     SweepSummary(**settings).on_multirun_end(config)
     expected = ["-m", "umss.evaluate", "--multirun", "+sweep=paper_evaluation", "paths.grid_dir=G"]
     own = ["data=folder", "data.root=R"] if test_data is None else []
+    rows = "method=us_small,nmf1,nmf2,comb,hpss_comb,oracle,mixture"
     assert commands == [
-        [sys.executable, *expected, *own, "hydra/launcher=joblib", *(test_data or [])]
+        [sys.executable, *expected, *own, "hydra/launcher=joblib", rows, *(test_data or [])]
     ]
 
 
@@ -161,4 +162,5 @@ def test_the_sweeps_name_what_exists() -> None:
         assert len(rows) == len(set(rows)) and set(rows) <= there
     trained = OmegaConf.load(sweeps / "paper.yaml").hydra.sweeper.params.experiment.split(",")
     evaluated = OmegaConf.load(sweeps / "paper_evaluation.yaml").hydra.sweeper.params.method
-    assert set(trained) <= set(evaluated.split(","))
+    followed = OmegaConf.load(sweeps / "paper.yaml").hydra.callbacks.sweep.rows.method
+    assert {*trained, *followed["and"]} == set(evaluated.split(","))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from ..configuration import list_choices
 from ..errors import UmssError
 from .source_filter_model import SourceFilterModel
 
@@ -59,9 +60,12 @@ def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Mode
 def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
     """Hyper-parameters and weights of a checkpoint file, named by a field of the configuration."""
     if not path.is_file():
+        # The folder of a training begins with the name of its experiment.
+        trained = [name for name in list_choices("experiment") if f"{name}-j" in str(path)]
+        advised = max(trained, key=len, default=experiment)
         raise CheckpointError(
-            f"{path}: no such checkpoint; train one with `umss train "
-            f"experiment={experiment}` or set {field}"
+            f"{path}: no such checkpoint; train one with `umss train experiment={advised}`, or "
+            f"set {field} to the file"
         )
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

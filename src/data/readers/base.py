@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,16 @@ from ...errors import UmssError
 
 RATE = 16_000
 HOP = 256
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".w64", ".rf64", ".caf",
+    ".au",
+)  # fmt: skip
+# Sound all the same, but nothing here can decode it.
+UNREAD_SUFFIXES = (
+    ".m4a", ".aac", ".mp4", ".m4b", ".wma", ".amr", ".3gp", ".ape", ".wv", ".webm", ".mka", ".mov",
+)  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 StemKey = tuple[str, str]
 """(part, singer), e.g. ("soprano", "1")."""
@@ -244,15 +255,29 @@ def count_clipped(channels: NDArray[np.float32]) -> int:
     return total
 
 
+def is_audio_file(path: Path) -> bool:
+    """Whether a file is sound that can be read; hidden files are not, other sound is reported."""
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    suffix = path.suffix.lower()
+    if suffix in UNREAD_SUFFIXES:
+        _report_left_out(path)
+    return suffix in AUDIO_SUFFIXES
+
+
+@functools.cache
+def _report_left_out(path: Path) -> None:
+    """Once per file: folders are listed several times."""
+    log.warning(
+        "warning: %s: left out, %s cannot be read; convert it to WAV, FLAC, OGG or MP3",
+        path,
+        path.suffix,
+    )
+
+
 def list_audio_files(folder: Path) -> list[Path]:
     """List audio files directly in a folder, by name; hidden files are ignored."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
+    return sorted(path for path in folder.iterdir() if is_audio_file(path))
 
 
 def list_song_folders(folder: Path) -> list[Path]:

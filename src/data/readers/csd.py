@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import (
-    AUDIO_SUFFIXES,
     HOP,
     RATE,
     DataError,
@@ -33,6 +32,7 @@ from .base import (
     Stem,
     StemKey,
     check_song_names,
+    is_audio_file,
 )
 
 PARTS = ("soprano", "alto", "tenor", "bass")
@@ -116,7 +116,7 @@ class CsdReader(FileReader):
     def _find_songs(self) -> list[Song]:
         found: dict[str, dict[StemKey, Path]] = {}
         for path in sorted(self.root.rglob("*")):
-            if path.suffix.lower() not in AUDIO_SUFFIXES or path.name.startswith("."):
+            if not is_audio_file(path):
                 continue
             if match := _ZENODO.fullmatch(path.stem):
                 name, folder = SONG_CODES[match["code"].upper()], path.parent
