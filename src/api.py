@@ -24,9 +24,10 @@ from .errors import UmssError
 from .f0.contours import F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names
 from .f0.score.reading import SCORE_SUFFIXES, read_score
-from .files import check_existing, replace_when_complete
-from .outputs import name_outputs, write_parameters
+from .files import check_existing, name_failed_file
+from .outputs import find_outputs, name_outputs, write_parameters
 from .separator import Separator
+from .staging import stage
 
 Parameters = dict[str, NDArray[np.floating]]
 
@@ -65,12 +66,20 @@ class SeparatedRecording:
         """
         paths = name_outputs(Path(folder), self.name, tuple(self.stems), with_f0=True)
         check_existing(paths.values(), overwrite=overwrite)
-        for name, signal in {**self.stems, "residual": self.residual}.items():
-            write_wav_atomic(paths[name], np.asarray(signal), self.rate, overwrite=overwrite)
-        write_f0(paths["f0"], self.f0, overwrite=overwrite)
+        former = find_outputs(Path(folder), self.name) - set(paths.values())
         arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
-        with replace_when_complete(paths["parameters"]) as temporary:
-            write_parameters(temporary, tuple(self.stems), arrays, frames_per_second=RATE / HOP)
+        with stage(Path(folder), self.name) as place:
+            for name, signal in {**self.stems, "residual": self.residual}.items():
+                write_wav_atomic(place.place(paths[name]), np.asarray(signal), self.rate)
+            write_f0(place.place(paths["f0"]), self.f0)
+            with name_failed_file(paths["parameters"]):
+                write_parameters(
+                    place.place(paths["parameters"]),
+                    tuple(self.stems),
+                    arrays,
+                    frames_per_second=RATE / HOP,
+                )
+            place.publish(paths.values(), remove=former)
         return paths
 
 

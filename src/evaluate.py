@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import multiprocessing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from .metrics.sharding import Task, evaluate_sharded
 from .metrics.speed import Stopwatch
 from .metrics.tables import FRAMES, SUMMARY, find_difference
 from .separator import Separator
+from .staging import stage
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def find_existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict
                 f"{output}: holds an evaluation; set overwrite=true or choose another output"
             )
         return None
-    if not summary.exists():  # written last: an evaluation without it was interrupted
+    if not summary.exists():
         return None
     try:
         content = dict(json.loads(summary.read_text(encoding="utf-8")))
@@ -210,8 +211,22 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         if found is not None:
             log.info("%s: evaluated already; overwrite=true to evaluate again", output)
             return found
-    # An evaluation interrupted from here on must not leave a summary that belongs to old frames.
-    (output / SUMMARY).unlink(missing_ok=True)
+    with stage(output, "evaluation") as place:
+        summary = _evaluate(cfg, data, errors, identity, place.place)
+        place.publish([output / FRAMES, output / SUMMARY])
+    log.info("wrote %s and %s", output / FRAMES, output / SUMMARY)
+    return summary
+
+
+def _evaluate(
+    cfg: DictConfig,
+    data: MixtureDataModule,
+    errors: F0Errors,
+    identity: dict[str, Any],
+    place: Callable[[Path], Path],
+) -> dict[str, Any]:
+    """Evaluate, write the table and its summary where `place` says, and return the summary."""
+    output = Path(cfg.output)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     separator: Separator = instantiate(cfg.separator)
@@ -227,15 +242,14 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         "speed": speed,
         **summarise(frames),
     }
-    write_text(output / FRAMES, frames.to_csv(index=False))
-    write_json(output / SUMMARY, summary)
+    write_text(place(output / FRAMES), frames.to_csv(index=False))
+    write_json(place(output / SUMMARY), summary)
     kept = summary["frames"]
     show(
         summary,
         f"SI-SDR in dB: {cfg.name}, {separator.mask} masks, "
         f"{cfg.n_singers} singers, {kept['kept']} of {kept['total']} frames kept",
     )
-    log.info("wrote %s and %s", output / FRAMES, output / SUMMARY)
     return summary
 
 

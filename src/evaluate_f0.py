@@ -34,6 +34,7 @@ from .f0.estimate import F0Estimator
 from .files import write_json, write_text
 from .metrics.evaluation import evaluate, summarise
 from .metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, score_multipitch, score_voice
+from .staging import stage
 
 log = logging.getLogger(__name__)
 
@@ -283,9 +284,11 @@ def main(cfg: DictConfig) -> None:
         "comb": summarise_comb(combs) if cfg.comb else None,
         "warnings": warnings,
     }
-    write_text(paths[0], voice_table.to_csv(index=False))
-    write_text(paths[1], mixture_table.to_csv(index=False))
-    write_json(paths[2], summary)
+    with stage(output, "evaluation") as place:
+        write_text(place.place(paths[0]), voice_table.to_csv(index=False))
+        write_text(place.place(paths[1]), mixture_table.to_csv(index=False))
+        write_json(place.place(paths[2]), summary)
+        place.publish(paths)
     count = f"{len(tests)} mixture" + ("s" if len(tests) > 1 else "")
     show(summary, f"{output.name}: {count} of {cfg.n_singers} singers")
     for entry in warnings:

@@ -14,6 +14,7 @@ from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import read_score
 from .files import check_existing
 from .plots import draw_salience, save_figure
+from .staging import stage
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> None:
     path, folder = Path(cfg.input), Path(cfg.output)
     csv, png = folder / f"{path.stem}_f0.csv", folder / f"{path.stem}_f0.png"
-    check_existing([csv, png] if cfg.plot else [csv], overwrite=cfg.overwrite)
+    outputs = [csv, png] if cfg.plot else [csv]
+    check_existing(outputs, overwrite=cfg.overwrite)
     names = None if cfg.names is None else list(cfg.names)
     choose_singer_names(cfg.n_singers, names)
     score = None
@@ -35,12 +37,14 @@ def main(cfg: DictConfig) -> None:
     )
     for warning in estimate.warnings:
         log.warning("warning: %s", warning)
-    write_f0(csv, estimate.contours, overwrite=cfg.overwrite)
-    log.info("wrote %s", csv)
-    if cfg.plot:
-        figure = draw_salience(estimate.salience, estimate.contours, title=path.name)
-        save_figure(png, figure, overwrite=cfg.overwrite)
-        log.info("wrote %s", png)
+    with stage(folder, f"{path.stem}_f0") as place:
+        write_f0(place.place(csv), estimate.contours)
+        if cfg.plot:
+            figure = draw_salience(estimate.salience, estimate.contours, title=path.name)
+            save_figure(place.place(png), figure)
+        place.publish(outputs, remove=[] if cfg.plot or not png.exists() else [png])
+    for written in outputs:
+        log.info("wrote %s", written)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ class Stage:
         self.folder = folder
 
     def place(self, target: Path) -> Path:
-        """Where a file is written before it moves to `target`, which lies beside the folder."""
-        return self.folder / target.name
+        """Where a file is written before it moves to `target`, beside the folder or deeper."""
+        path = self.folder / target.relative_to(self.folder.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def publish(self, targets: Iterable[Path], *, remove: Iterable[Path] = ()) -> None:
         """Move the files to their places and remove what they replace.
@@ -43,12 +45,12 @@ class Stage:
             targets: places of the files; each was written at `place`.
             remove: files of an earlier result that the new one does not replace.
         """
-        names = [target.name for target in targets]
         beside = self.folder.parent
+        names = [str(target.relative_to(beside)) for target in targets]
         journal = {
             "move": names,
             "new": [name for name in names if not (beside / name).exists()],
-            "remove": [path.name for path in remove],
+            "remove": [str(path.relative_to(beside)) for path in remove],
         }
         write_json(self.folder / _JOURNAL, journal)
         _carry_out(self.folder, journal)
@@ -119,6 +121,7 @@ def _settle(scratch: Path) -> None:
 def _carry_out(scratch: Path, journal: Mapping[str, Any]) -> None:
     for name in journal["move"]:
         if (scratch / name).exists():
+            (scratch.parent / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(scratch / name, scratch.parent / name)
     for name in journal["remove"]:
         (scratch.parent / name).unlink(missing_ok=True)

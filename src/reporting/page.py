@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import jinja2
 import matplotlib
@@ -25,7 +26,12 @@ def render_svg(figure: Figure) -> str:
 
 
 def render_page(
-    sections: Sequence[Section], svgs: dict[str, str], *, title: str, summary: str
+    sections: Sequence[Section],
+    svgs: dict[str, str],
+    *,
+    title: str,
+    summary: str,
+    files: Sequence[str] = (),
 ) -> str:
     """Render a report as HTML that loads nothing from elsewhere.
 
@@ -34,9 +40,10 @@ def render_page(
         svgs: SVG text of every picture, by its stem.
         title: title of the page.
         summary: one sentence below the title.
+        files: what was written beside the page, listed in its head for the next report.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("src", "templates"),
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -48,4 +55,6 @@ def render_page(
         for stem, svg in svgs.items()
     }
     template = environment.get_template(TEMPLATE)
-    return template.render(title=title, summary=summary, sections=sections, images=images)
+    return template.render(
+        title=title, summary=summary, sections=sections, images=images, files="|".join(files)
+    )

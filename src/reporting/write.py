@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ..errors import UmssError
 from ..files import check_existing, write_text
 from ..metrics.tables import EvaluationTable, check_comparable
 from ..plots import save_figure
+from ..staging import stage
 from .content import Grid, Group, Picture, group_tables
 from .page import render_page, render_svg
 from .provenance import build_provenance_section, write_command
@@ -86,13 +89,31 @@ def write_report(
     }
     check_existing([*grids, *pictures], overwrite=overwrite)
     svgs = {p.stem: render_svg(p.figure) for part in parts for p in part.pictures}
-    for path, grid in grids.items():
-        write_text(path, _to_csv(grid))
-    for path, picture in pictures.items():
-        _write_picture(path, picture, svgs)
-    # Last, so that there is never a page without its tables and figures.
-    write_text(page, render_page(sections, svgs, title=title, summary=_summarise(groups)))
+    files = [*grids, *pictures]
+    former = _find_former(page) - set(files)
+    names = [path.relative_to(output).as_posix() for path in files]
+    with stage(output, "report") as place:
+        for path, grid in grids.items():
+            write_text(place.place(path), _to_csv(grid))
+        for path, picture in pictures.items():
+            _write_picture(place.place(path), picture, svgs)
+        text = render_page(sections, svgs, title=title, summary=_summarise(groups), files=names)
+        write_text(place.place(page), text)
+        place.publish([*files, page], remove=former)
     return page
+
+
+def _find_former(page: Path) -> set[Path]:
+    """Find the files of an earlier report, which its page lists."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return set()
+    listed = re.search(r'<meta name="umss-files" content="([^"]*)">', text)
+    names = html.unescape(listed[1]).split("|") if listed else []
+    # Only what a report writes, whatever the page says.
+    plain = [name for name in names if re.fullmatch(r"(tables|figures)/[\w.+-]+", name)]
+    return {path for name in plain if (path := page.parent / name).is_file()}
 
 
 def _to_csv(grid: Grid) -> str:
