@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -287,7 +288,7 @@ class WavWriter:
     def __init__(self, path: Path, rate: int, channels: int, n_samples: int) -> None:
         self.path = path
         large = 4 * channels * n_samples + (1 << 16) >= LARGEST_WAV
-        with _raise_system_errors():
+        with _raise_system_errors(path):
             self._file = sf.SoundFile(
                 name_for_soundfile(path),
                 "w",
@@ -299,12 +300,12 @@ class WavWriter:
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Write the next samples [C, n]."""
-        with _raise_system_errors():
+        with _raise_system_errors(self.path):
             self._file.write(samples.T)
 
     def close(self) -> None:
         """Complete the file."""
-        with _raise_system_errors():
+        with _raise_system_errors(self.path):
             self._file.close()
         # libsndfile writes the time of day beside the peak level.
         with self.path.open("r+b") as file:
@@ -320,12 +321,13 @@ class WavWriter:
 
 
 @contextmanager
-def _raise_system_errors() -> Iterator[None]:
+def _raise_system_errors(path: Path) -> Iterator[None]:
     """libsndfile does not pass on why the system refused to write."""
     try:
         yield
     except (sf.LibsndfileError, RuntimeError, AssertionError) as error:
-        raise OSError("the disk is full, or a limit on the size of files is reached") from error
+        reason = "the disk is full, or a limit on the size of files is reached"
+        raise OSError(errno.ENOSPC, reason, str(path)) from error
 
 
 def write_wav_atomic(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -26,9 +27,12 @@ def name_failed_file(path: Path) -> Iterator[None]:
     except UmssError:
         raise
     except OSError as error:
+        named = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else path
+        # Files are written beside their places, in a hidden folder (`staging`).
+        shown = re.sub(r"[^/]*\.part/", "", str(named))
         reason = error.strerror or str(error)
         raise WriteError(
-            f"{path}: could not be written ({reason}); earlier files are as they were"
+            f"{shown}: could not be written ({reason}); earlier files are as they were"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 They are written into a hidden folder beside their places, `.NAME.part`, and renamed when all are
 complete. Renaming several files is not one step, so what is going to be renamed is written down
-first: the next run finishes or undoes what a killed one had begun.
+first, and what it replaces is set aside: what a killed run had begun is undone by the next one.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from .claims import LOCK, ClaimedError, claim
 from .files import name_failed_file, write_json
 
 PART = ".part"
 _JOURNAL = "journal.json"
+_OLD = "old"
 
 
 class Stage:
@@ -39,7 +39,7 @@ class Stage:
         return path
 
     def publish(self, targets: Iterable[Path], *, remove: Iterable[Path] = ()) -> None:
-        """Move the files to their places and remove what they replace.
+        """Move the files to their places and remove what they replace: all of it, or nothing.
 
         Args:
             targets: places of the files; each was written at `place`.
@@ -47,13 +47,19 @@ class Stage:
         """
         beside = self.folder.parent
         names = [str(target.relative_to(beside)) for target in targets]
-        journal = {
-            "move": names,
-            "new": [name for name in names if not (beside / name).exists()],
-            "remove": [str(path.relative_to(beside)) for path in remove],
-        }
+        replaced = [name for name in names if (beside / name).exists()]
+        removed = [str(path.relative_to(beside)) for path in remove]
+        journal = {"move": names, "old": [*replaced, *removed]}
         write_json(self.folder / _JOURNAL, journal)
-        _carry_out(self.folder, journal)
+        try:
+            for name in journal["old"]:
+                _move(beside / name, self.folder / _OLD / name)
+            for name in names:
+                _move(self.folder / name, beside / name)
+        except BaseException:
+            _undo(self.folder)
+            raise
+        (self.folder / _JOURNAL).unlink()
 
 
 @contextmanager
@@ -89,11 +95,12 @@ def stage(folder: Path, name: str) -> Iterator[Stage]:
 
 @contextmanager
 def _occupy(scratch: Path, place: Path) -> Iterator[Path]:
-    """Claim a hidden folder, settle what a killed run left in it, and remove it at the end."""
+    """Claim a hidden folder, undo what a killed run began in it, and remove it at the end."""
     try:
         with claim(place, scratch / LOCK):
             try:
-                _settle(scratch)
+                _undo(scratch)
+                _empty(scratch)
                 yield scratch
             finally:
                 _empty(scratch)
@@ -102,29 +109,23 @@ def _occupy(scratch: Path, place: Path) -> Iterator[Path]:
             scratch.rmdir()
 
 
-def _settle(scratch: Path) -> None:
-    """Finish or undo what a killed run was about to publish, and empty the folder."""
+def _undo(scratch: Path) -> None:
+    """Undo what was published so far, if it was not completed."""
     try:
         journal = json.loads((scratch / _JOURNAL).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        journal = None  # it was killed before
-    if journal is not None:
-        if len(journal["new"]) < len(journal["move"]) or journal["remove"]:
-            _carry_out(scratch, journal)  # an earlier result is replaced in part already
-        else:
-            for name in journal["new"]:
-                if not (scratch / name).exists():
-                    (scratch.parent / name).unlink(missing_ok=True)
-    _empty(scratch)
-
-
-def _carry_out(scratch: Path, journal: Mapping[str, Any]) -> None:
+        return  # nothing was published, or all of it
     for name in journal["move"]:
-        if (scratch / name).exists():
-            (scratch.parent / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(scratch / name, scratch.parent / name)
-    for name in journal["remove"]:
-        (scratch.parent / name).unlink(missing_ok=True)
+        if not (scratch / name).exists():
+            (scratch.parent / name).unlink(missing_ok=True)
+    for name in journal["old"]:
+        if (scratch / _OLD / name).exists():
+            os.replace(scratch / _OLD / name, scratch.parent / name)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
 
 
 def _empty(scratch: Path) -> None:
