@@ -240,7 +240,7 @@ def _open_flac(path: Path, source: sf.SoundFile) -> Decoder:
         begin = file.read(1 << 20).find(b"fLaC")
         file.seek(begin + 21)
         first = file.read(1)
-    if promised is None or begin < 0 or not first:
+    if begin < 0 or not first:
         return Decoder(source, promised)
     patches = {begin + 21: first[0] & 0xF0} | dict.fromkeys(range(begin + 22, begin + 26), 0)
     source.close()
