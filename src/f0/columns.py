@@ -261,5 +261,6 @@ def _rises_with(values: NDArray[np.float64], times: NDArray[np.float64]) -> bool
     shifted = np.abs(steps - spacing).max() < 1e-6 * max(1.0, float(times[-1]))
     scale = steps.sum() / spacing.sum()
     # Frames and samples may be rounded to whole numbers.
-    proportional = scale > 0 and np.abs(values - scale * times).max() <= 0.51
-    return bool(counts or shifted or (proportional and values[-1] >= 10 * max(values[0], 1.0)))
+    slack = 0.51 if values[-1] > 1000 else 1e-3 * values[-1]
+    proportional = scale > 0 and np.abs(values - scale * times).max() <= slack
+    return bool(counts or shifted or proportional)

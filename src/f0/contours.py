@@ -8,7 +8,7 @@ A file has one row per time and one column per singer:
 
 Times are seconds and strictly increasing, values are Hz; 0, a negative value, nan or an empty
 field means silent. The header line is optional; without it the singers are named `singer1`,
-`singer2`, ... `singer2`, ... by column. Many dialects of such tables are read (`tables`), and columns that hold
+`singer2`, ... by column. Many dialects of such tables are read (`tables`), and columns that hold
 something else than F0, such as confidence, are left out (`columns`).
 """
 

@@ -172,8 +172,9 @@ def _bind_units(text: str) -> str:
 def _is_header(row: Sequence[str]) -> bool:
     if read_number(row[0]) is not None:
         return False
-    # A row without its time is a fault, no header.
-    return bool(row[0]) or any(cell and read_number(cell) is None for cell in row)
+    # A row whose time is missing or written as 0:01 is a fault, no header.
+    numbers = all(not cell or read_number(cell) is not None for cell in row[1:])
+    return not (numbers and any(row[1:]) and (not row[0] or row[0][0].isdigit()))
 
 
 def _trim(row: Sequence[str]) -> tuple[str, ...]:
