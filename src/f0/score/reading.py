@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...dsp.tracks import HOP, RATE
-from ..contours import MAX_SINGERS, F0Contours
+from ..contours import F0Contours
 from ..names import number_names, shorten
 from .lines import find_top_line, split_part
 from .midi import read_midi
@@ -29,6 +29,7 @@ from .parts import ScoreError as ScoreError
 MIDI_SUFFIXES = (".mid", ".midi")
 MUSICXML_SUFFIXES = (".musicxml", ".mxl", ".xml")
 SCORE_SUFFIXES = (*MIDI_SUFFIXES, *MUSICXML_SUFFIXES)
+MOST_SINGERS = 16  # whose F0 can be estimated, see src.f0.estimate
 LONGEST = 5 * 3600.0  # seconds, longest score that is accepted
 
 log = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ def _advise(path: Path, found: Sequence[Part], n_singers: int, chosen: list[Part
         listed = ",".join(map(str, numbers))  # no blanks, as a shell would split them
         return text + f"if all but the instruments sing, choose score_parts=[{listed}]"
     every = f"set n_singers={len(found)} if every part sings, or "
-    if len(sung) < len(found) or len(found) > MAX_SINGERS:
+    if len(sung) < len(found) or len(found) > MOST_SINGERS:
         every = ""
     if len(found) > n_singers:
         listed = f"choose the {n_singers} that sing by number or name: score_parts=[...]"
