@@ -13,7 +13,11 @@ from ..names import clean_name
 from .parts import DEFAULT_TEMPO, Note, Part, ScoreError, build_clock
 
 LARGEST = 64 * 2**20  # bytes of XML; choral scores have a few
-MOST_REPEATS = 100
+MOST_REPEATS = 300  # the sum of what repeats say of themselves
+_LIMITS = {
+    "fifths": 14, "chromatic": 127, "octave-change": 10, "diatonic": 127, "octave": 20,
+    "beats": 999, "beat-type": 999, "multiple-rest": 9999, "staves": 99, "alter": 9
+}  # fmt: skip
 _ENCODING = re.compile(rb"encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 
 
@@ -57,7 +61,7 @@ def read_musicxml(path: Path) -> list[Part]:
                 for pitch in pitches
             ]
         name = clean_name(part.partName or "")
-        parts.append(Part(name, tuple(notes), percussion=part.id in drums))
+        parts.append(Part(name, tuple(notes), percussion=not drums.isdisjoint(part.groups)))
     return parts
 
 
@@ -147,24 +151,28 @@ def _decode(data: bytes) -> str:
 
 def _check_numbers(path: Path, root: ElementTree.Element) -> None:
     """Refuse numbers that are typing errors at best, over which music21 would count for hours."""
-    limits = {"fifths": 14, "chromatic": 127, "octave-change": 10, "diatonic": 127, "octave": 20}
+    repeats = 0.0
     for element in root.iter():
-        limit = limits.get(element.tag) if isinstance(element.tag, str) else None
-        number = element.text if limit is not None else element.get("times")
-        limit = MOST_REPEATS if limit is None else limit
-        # Names of elements are enough: no other element with `times` is read.
-        if number and re.fullmatch(r"\s*[+-]?[0-9.]+\s*", number) and len(number) < 400:
-            try:
-                excess = abs(float(number)) > limit
-            except ValueError:
-                continue
-        else:
-            excess = bool(number) and len(number or "") >= 400
-        if excess:
+        if element.tag == "repeat":
+            repeats += max(_find_numbers(element.get("times")), default=0.0)
+        limit = _LIMITS.get(element.tag) if isinstance(element.tag, str) else None
+        if limit is not None and any(x > limit for x in _find_numbers(element.text)):
             raise ScoreError(
-                f"{path}: {(number or '')[:20]} is too large for <{element.tag}>; correct it in a "
-                "notation program"
+                f"{path}: {(element.text or '').strip()[:20]!r} is too large for <{element.tag}>; "
+                "correct it in a notation program"
             )
+    if repeats > MOST_REPEATS:
+        raise ScoreError(
+            f"{path}: {repeats:.0f} repetitions are written (times=), too many to be sung; correct "
+            "them in a notation program"
+        )
+
+
+def _find_numbers(text: str | None) -> list[float]:
+    """The numbers without sign in a text such as `3+2`; infinity in place of endless digits."""
+    if text is None or len(text) > 400:
+        return [] if text is None else [float("inf")]
+    return [float(number) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?(?:[eE][0-9]+)?", text)]
 
 
 def _find_percussion(root: ElementTree.Element) -> set[str]:
