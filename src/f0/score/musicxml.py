@@ -13,6 +13,7 @@ from ..names import clean_name
 from .parts import DEFAULT_TEMPO, Note, Part, ScoreError, build_clock
 
 LARGEST = 64 * 2**20  # bytes of XML; choral scores have a few
+MOST_OPEN_REPEATS = 8  # ends of repeats in one part with no start before them
 MOST_REPEATS = 300  # the sum of what repeats say of themselves
 _LIMITS = {
     "fifths": 14, "chromatic": 127, "octave-change": 10, "diatonic": 127, "octave": 20,
@@ -97,6 +98,8 @@ def _parse(path: Path) -> ElementTree.Element:
             "MusicXML from a notation program"
         )
     _check_numbers(path, root)
+    for part in root.findall("part"):
+        _write_starts(path, part)
     return root
 
 
@@ -147,6 +150,37 @@ def _decode(data: bytes) -> str:
         except (UnicodeDecodeError, LookupError):
             continue
     return data.decode("cp1252", errors="replace")
+
+
+def _write_starts(path: Path, part: ElementTree.Element) -> None:
+    """Write the starts of repeats that are left to the reader: after the repeat before.
+
+    music21 would go back to the beginning of the piece, at each repeat twice as long as before.
+    """
+    measures = part.findall("measure")
+    start: ElementTree.Element | None = None
+    open_ended = 0
+    for measure, following in zip(measures, [*measures[1:], None], strict=True):
+        ways = [repeat.get("direction") for repeat in measure.iterfind("barline/repeat")]
+        if "forward" in ways:
+            start = None
+        if "backward" not in ways:
+            continue
+        if start is not None:
+            barline = ElementTree.Element("barline", {"location": "left"})
+            barline.append(ElementTree.Element("repeat", {"direction": "forward"}))
+            start.insert(0, barline)
+        elif "forward" not in ways:
+            open_ended += 1
+        endings = [*measure.iterfind("barline/ending")]
+        if following is not None:
+            endings += following.iterfind("barline/ending")
+        start = None if endings else following
+    if open_ended > MOST_OPEN_REPEATS:
+        raise ScoreError(
+            f"{path}: its repeats have ends but no starts, so their order is unclear; write the "
+            "starts in a notation program, or write the repeats out"
+        )
 
 
 def _check_numbers(path: Path, root: ElementTree.Element) -> None:

@@ -201,6 +201,23 @@ def test_hostile_xml_neither_hangs_nor_fills_memory(
     assert time.process_time() - begun < 20  # hours, if the numbers were followed
 
 
+def test_repeats_begin_after_the_repeat_before(tmp_path: Path) -> None:
+    bar = "<note><pitch><step>{}</step><octave>4</octave></pitch><duration>4</duration></note>"
+    end = '<barline location="right"><repeat direction="backward"/></barline>'
+    bars = "".join(
+        f'</measure><measure number="{k}">{bar.format(step)}{end}'
+        for k, step in enumerate("CDE" * 8, start=2)
+    )
+    (tmp_path / "a.xml").write_text(musicxml(["S"], note=bars))
+    score = read_score(tmp_path / "a.xml", 1)
+    # A C twice, then every bar twice, 2 s each.
+    assert score.duration == pytest.approx((2 * 2 + 23 * 2) * 2, abs=0.05)
+    pitches = [float(score.f0[round((1 + 2 * k) / 0.016), 0]) for k in range(8)]
+    np.testing.assert_allclose(
+        pitches, np.float32([880, 261.63] * 2 + [293.66] * 2 + [329.63] * 2), 1e-4
+    )
+
+
 def test_doctypes_of_notation_programs_are_read(tmp_path: Path) -> None:
     doctype = (
         '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN" '
