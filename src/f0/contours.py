@@ -1,13 +1,15 @@
-"""F0 contours of several singers: their CSV format and their resampling.
+"""F0 contours of several singers: their files and their resampling.
 
-The CSV format has one row per time and one column per singer:
+A file has one row per time and one column per singer:
 
     time,soprano,alto,tenor,bass
     0.000,440.0,330.0,0,165.0
     0.016,441.2,,220.1,165.2
 
-Times are seconds and strictly increasing, values are Hz, 0 or an empty field means silent. The
-header line is optional; without it the singers are named `singer1`, `singer2`, ... by column.
+Times are seconds and strictly increasing, values are Hz; 0, a negative value, nan or an empty
+field means silent. The header line is optional; without it the singers are named `singer1`,
+`singer2`, ... by column. Many dialects of such tables are read (`tables`), and columns that hold
+something else than F0, such as confidence, are left out (`columns`).
 """
 
 from __future__ import annotations
@@ -22,16 +24,17 @@ import torch
 from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP, RATE, interpolate_tracks
-from ..errors import OutputExistsError, UmssError
+from ..errors import OutputExistsError
 from ..files import replace_when_complete
+from .columns import MAX_F0 as MAX_F0
+from .columns import find_tracks
+from .names import shorten
+from .tables import ContourError as ContourError
+from .tables import read_table
 
-MAX_F0 = 8_000.0
+MAX_SINGERS = 32
 
 log = logging.getLogger(__name__)
-
-
-class ContourError(UmssError):
-    """F0 contours that cannot be used; the message says where the fault is and how to fix it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,49 +117,12 @@ class F0Contours:
 
 
 def read_f0(path: str | Path) -> F0Contours:
-    """Read contours from a CSV file (format: see the module).
+    """Read contours from a file (see the module); a column that is no F0 is left out and warned of.
 
     Raises:
         ContourError: the file is missing, empty or malformed; the message names line and column.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ContourError(f"{path}: no such F0 file")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle)
-            # The physical line number, so that the message agrees with the user's editor.
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise ContourError(f"{path}: not a readable CSV file ({error})") from error
-    if not rows:
-        raise ContourError(f"{path}: the F0 file is empty; expected rows of time,f0,f0,...")
-    names = _read_header(rows[0][1])
-    if names is not None:
-        rows = rows[1:]
-    if not rows:
-        raise ContourError(f"{path}: the F0 file has a header but no rows")
-    width = len(rows[0][1]) if names is None else len(names) + 1
-    if width < 2:
-        raise ContourError(f"{path}, line {rows[0][0]}: expected time and at least one F0 column")
-    if names is None:
-        names = tuple(f"singer{j + 1}" for j in range(width - 1))
-    columns = ("time", *names)
-    table = np.zeros((len(rows), width))
-    for index, (line, row) in enumerate(rows):
-        if len(row) != width:
-            raise ContourError(f"{path}, line {line}: {len(row)} columns, expected {width}")
-        for column, cell in enumerate(row):
-            table[index, column] = _read_number(path, line, columns[column], cell, column == 0)
-        if index and table[index, 0] <= table[index - 1, 0]:
-            raise ContourError(
-                f"{path}, line {line}, column time: {table[index, 0]:g} s does not come after "
-                f"{table[index - 1, 0]:g} s; times must increase"
-            )
-    try:
-        return F0Contours(table[:, 0], table[:, 1:].astype(np.float32), names)
-    except ContourError as error:
-        raise ContourError(f"{path}: {error}") from error
+    return _read(Path(path))[0]
 
 
 def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
@@ -165,12 +131,9 @@ def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
     Raises:
         ContourError: malformed file, another number of singers, or no pitch at all.
     """
-    contours = read_f0(path)
+    contours, left_out = _read(Path(path))
     if n_singers is not None and contours.n_singers != n_singers:
-        raise ContourError(
-            f"{path}: holds {contours.n_singers} singers ({', '.join(contours.names)}), but "
-            f"n_singers={n_singers}; set n_singers={contours.n_singers} or give another file"
-        )
+        raise ContourError(_advise(path, contours, left_out, n_singers))
     if not contours.voiced.any():
         raise ContourError(f"{path}: every singer is silent throughout; nothing to separate")
     for name, voiced in zip(contours.names, contours.voiced.T, strict=True):
@@ -184,7 +147,7 @@ def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
 
 
 def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False) -> None:
-    """Write contours as a CSV file (format: see the module). A crash leaves no incomplete file.
+    """Write contours as a CSV file (form: see the module). A crash leaves no incomplete file.
 
     Raises:
         OutputExistsError: the file exists and `overwrite` is false.
@@ -203,31 +166,31 @@ def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False)
             writer.writerow((f"{time:.6f}", *(f"{v:.9g}" for v in row)))
 
 
-def _read_header(row: list[str]) -> tuple[str, ...] | None:
-    """Read voice names if the row is a header; None if its first cell is a number."""
+def _read(path: Path) -> tuple[F0Contours, tuple[str, ...]]:
+    """Read contours, and what the columns are that are no F0."""
+    tracks = find_tracks(path, read_table(path))
+    if tracks.left_out:
+        log.warning("%s: left out: %s", path, "; ".join(tracks.left_out))
+    for warning in tracks.warnings:
+        log.warning("%s", warning)
     try:
-        float(row[0])
-    except ValueError:
-        return tuple(cell.strip() for cell in row[1:])
-    return None
+        contours = F0Contours(tracks.times, tracks.f0.astype(np.float32), tracks.names)
+    except ContourError as error:
+        raise ContourError(f"{path}: {error}") from error
+    return contours, tracks.left_out
 
 
-def _read_number(path: Path, line: int, column: str, cell: str, is_time: bool) -> float:
-    text = cell.strip()
-    if not text and not is_time:
-        return 0.0
-    where = f"{path}, line {line}, column {column}"
-    try:
-        value = float(text)
-    except ValueError:
-        raise ContourError(f"{where}: {cell!r} is not a number") from None
-    if not np.isfinite(value):
-        raise ContourError(f"{where}: {cell!r} is not finite; write 0 where the singer is silent")
-    if value < 0:
-        raise ContourError(f"{where}: {value:g} is negative; write 0 where the singer is silent")
-    if not is_time and value > MAX_F0:
-        raise ContourError(f"{where}: {value:g} Hz is above {MAX_F0:g} Hz; F0 must be in Hz")
-    return value
+def _advise(path: Path, contours: F0Contours, left_out: tuple[str, ...], n_singers: int) -> str:
+    """Say what to do about a file with another number of singers."""
+    found = contours.n_singers
+    names = ", ".join(map(shorten, contours.names[:8])) + (", ..." if found > 8 else "")
+    held = f"{path}: holds {found} singer{'s' * (found > 1)} ({names}), but n_singers={n_singers}"
+    if found > MAX_SINGERS:
+        return f"{held}; at most {MAX_SINGERS} can be separated, so take other columns out"
+    without = f" ({'; '.join(left_out[:3])})" if left_out else ""
+    if found < n_singers:
+        return f"{held}{without}; set n_singers={found} or give a file with {n_singers} F0 columns"
+    return f"{held}{without}; set n_singers={found} or give another file"
 
 
 def _check(times: NDArray[np.float64], f0: NDArray[np.float32], names: tuple[str, ...]) -> None:

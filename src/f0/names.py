@@ -1,0 +1,38 @@
+"""Names of singers as others write them: made printable, filled in and told apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Control characters, lone surrogates and separators of lines or paragraphs.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]+")
+
+
+def clean_name(name: str) -> str:
+    """Turn line breaks and control characters into spaces, so that messages stay one line."""
+    return _UNPRINTABLE.sub(" ", name).strip()
+
+
+def number_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Make J names unique: `singerN` where there is none, numbers where they are repeated."""
+    named = [name or f"singer{k + 1}" for k, name in enumerate(names)]
+    seen: dict[str, int] = {}
+    result: list[str] = []
+    for name in named:
+        seen[name] = seen.get(name, 0) + 1
+        label = name if named.count(name) == 1 else f"{name} {seen[name]}"
+        while label in result:
+            label += "'"
+        result.append(label)
+    return tuple(result)
+
+
+def find_words(name: str) -> set[str]:
+    """The words of a name or header, in lower case: `F0_Hz` has f and hz, `voicedFlag` two."""
+    return set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
+
+
+def shorten(text: str, length: int = 40) -> str:
+    """The text, or its beginning and an ellipsis, for a message."""
+    return text if len(text) <= length else text[: length - 1] + "…"
