@@ -61,16 +61,16 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
                 prepared += [value for value in [next(rest, None)] if value is not None]
         elif not only_files and _is_setting(argument, kinds):
             prepared.append(_translate(argument, kinds, sweep=sweep))
+        elif argument.startswith("~") and argument[1:].split("@")[0].replace("/", ".") in kinds:
+            prepared.append(argument)  # removes a setting
         elif "input" in kinds:
             recordings.append(argument)
-        elif argument.startswith("~") and re.fullmatch(r"~[\w.@/-]+", argument):
-            prepared.append(argument)  # removes a setting
         else:
             raise UmssError(
                 f"{argument!r} is not of the form NAME=VALUE; see --help for the settings"
             )
     if recordings:
-        given = ",".join(_quote_path("input", name) for name in recordings)
+        given = ",".join(_quote_path(name) for name in recordings)
         prepared.append(f"input={given}")
         if len(recordings) > 1 and not sweep:
             prepared.append("--multirun")
@@ -120,18 +120,17 @@ def _is_finished(raw: str, *, sweep: bool) -> bool:
 
 def _quote_text(key: str, raw: str, *, sweep: bool) -> str:
     path = key.rpartition(".")[2] in PATHS
-    if path and "," in raw and not Path(raw).exists():
+    quote = _quote_path if path else _quote
+    if "," in raw and not (path and Path(raw).exists()):
         names = raw.split(",")
         if sweep:
-            return ",".join(_quote_path(key, name) for name in names)
-        if all(Path(name).exists() for name in names):
+            return ",".join(map(quote, names))
+        if path and all(Path(name).exists() for name in names):
             raise UmssError(f"{key}={raw}: these are several files; add -m to take one by one")
-    elif sweep and "," in raw:
-        return ",".join(map(_quote, raw.split(",")))
-    return _quote_path(key, raw) if path else _quote(raw)
+    return quote(raw)
 
 
-def _quote_path(key: str, raw: str) -> str:
+def _quote_path(raw: str) -> str:
     if raw.startswith("~") and not Path(raw).exists():
         raw = os.path.expanduser(raw)  # shells do so at the beginning of a word only
     if "${" in raw and Path(raw).exists():
