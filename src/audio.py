@@ -20,6 +20,7 @@ from .files import replace_when_complete
 from .hearing import ChannelMeter, Mix
 
 BLOCK = 1 << 20  # samples that are read at once
+LOUDEST = 1e10  # full scale is 1; some programs write samples of 32 bits as such
 LARGEST_WAV = 1 << 32  # bytes; sizes in a WAV file have 32 bits
 
 log = logging.getLogger(__name__)
@@ -99,12 +100,12 @@ class AudioFile:
             ) from error
         if len(block) < wanted:
             self._end(len(block))
-        finite = np.isfinite(block)
-        if not finite.all():
-            first = self.position + int(np.argmin(finite.all(axis=1)))
+        sound = np.abs(block) < LOUDEST  # NaN is not
+        if not sound.all():
+            first = self.position + int(np.argmin(sound.all(axis=1)))
             raise AudioError(
-                f"{self.path}: the sample at {first / self.rate:.1f} s is NaN or infinite; "
-                "export the file again"
+                f"{self.path}: the sample at {first / self.rate:.1f} s is NaN or infinite or "
+                f"beyond {LOUDEST:g}, so it is no sound; export the file again"
             )
         self.position += len(block)
         result: NDArray[np.float32] = block

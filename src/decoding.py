@@ -159,7 +159,7 @@ def _find_unfinished(path: Path) -> _Raw | None:
     """Find samples in a WAV, RF64 or AU file that lie behind the end that its header states."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        magic = file.read(12)
+        magic = file.read(12).ljust(12, b"\0")
         if magic[:4] in (b"RIFF", b"RF64") and magic[8:] == b"WAVE":
             return _find_unfinished_wav(file, size)
         if magic[:4] == b".snd":

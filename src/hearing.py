@@ -54,7 +54,7 @@ class ChannelMeter:
         self._size = 1 << max(4, round(np.log2(FRAME_SECONDS * rate)))
         frequencies = np.fft.rfftfreq(self._size, 1 / rate)
         self._band = (frequencies >= BAND[0]) & (frequencies <= BAND[1])
-        self._window = np.hanning(self._size).astype(np.float32)
+        self._window = np.hanning(self._size)
         self._products = np.zeros((channels, channels))
         self._geometric = np.zeros(channels)
 
