@@ -72,8 +72,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         best = path.with_name("best.ckpt")
         init = f" (with init={best} to begin with the best weights)" if best.is_file() else ""
         raise UmssError(
-            f"{path}: not a checkpoint to continue from ({type(error).__name__}); put an intact "
-            f"copy there, set overwrite=true to start afresh, or output=DIR to train elsewhere{init}"
+            f"{path}: not a checkpoint to continue from ({type(error).__name__}); put an "
+            f"intact copy there, set overwrite=true to start afresh, or output=DIR to train "
+            f"elsewhere{init}"
         ) from error
     return settle_paths(content, path)
 

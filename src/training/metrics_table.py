@@ -17,9 +17,9 @@ from ..files import replace_when_complete
 class MetricsTable(CSVLogger):
     """Lightning's CSVLogger, except that a run which continues keeps its file.
 
-    Lightning begins a new file for every process, whose lines overlap with those of a process that
-    was killed. Here `RunRecord` says which lines belong to the checkpoint that a run continues from.
-    The file is `save_dir`/`name`/version_N/metrics.csv.
+    Lightning begins a new file for every process, whose lines overlap with those of a process
+    that was killed. Here `RunRecord` says which lines belong to the checkpoint from which a run
+    continues. The file is `save_dir`/`name`/version_N/metrics.csv.
     """
 
     @property

@@ -162,7 +162,7 @@ def remove_products(output: Path, more: Iterable[str] = ()) -> None:
 
     Args:
         output: folder of the run.
-        more: names of further products in the folder.
+        more: patterns of further products in the folder.
     """
     _remove_matches(output, {**_PRODUCTS, ".": (*_PRODUCTS["."], *more)})
     remove_remains(output)
