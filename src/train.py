@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from .training.checkpoints import (
 )
 from .training.memory import keep_freed_memory
 from .training.metrics_table import MetricsTable
+from .training.quieten import quieten
 from .training.record import RunRecord
 from .training.run_folder import (
     BEST,
@@ -54,14 +54,6 @@ log = logging.getLogger(__name__)
 _IDENTITY = ("n_singers", "seed", "init", "data", "model")
 # Fields of `data` that do not change the result, only speed and location.
 _INCIDENTAL = ("cache_dir", "num_workers", "pin_memory", "progress")
-_NOISE = (
-    ".*LeafSpec.*",  # Lightning's own use of PyTorch
-    ".*does not have many workers.*",  # excerpts are memory-mapped, so loading is fast
-    "Checkpoint directory .* exists and is not empty.*",  # expected when a run continues
-    ".*smaller than the logging interval.*",
-    "Be aware that when using `ckpt_path`.*",  # a run continued without its time limit
-    ".*could not find the monitored key.*",  # a run that ends before its first validation
-)
 
 
 def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
@@ -74,7 +66,7 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
         TrainingDivergedError: the loss is no longer a number.
         UmssError: configuration or data that cannot be used.
     """
-    _quieten()
+    quieten()
     keep_freed_memory()
     precision_before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(cfg.matmul_precision)
@@ -251,20 +243,6 @@ def _save_settings(cfg: DictConfig, output: Path) -> None:
     write_text(output / ".hydra" / "config.yaml", OmegaConf.to_yaml(cfg))
     given = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     write_text(output / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(given))
-
-
-def _quieten() -> None:
-    """Hide messages of Lightning that users of this program cannot act on."""
-    for pattern in _NOISE:
-        warnings.filterwarnings("ignore", message=pattern)
-    messages = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    if _is_useful not in messages.filters:
-        messages.addFilter(_is_useful)
-
-
-def _is_useful(record: logging.LogRecord) -> bool:
-    message = record.getMessage()
-    return not any(noise in message for noise in ("Tip: For seamless cloud", "TPU available"))
 
 
 def main(cfg: DictConfig) -> float | None:

@@ -26,6 +26,7 @@ from .files import replace_when_complete
 from .training.averaging import WarmingAverage
 from .training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from .training.metrics_table import MetricsTable
+from .training.quieten import quieten
 from .training.record import RunRecord
 from .training.run_folder import (
     LAST,
@@ -95,6 +96,7 @@ def main(cfg: DictConfig) -> None:
         OutputExistsError: `output` holds weights, or a run that cannot continue.
         UmssError: a configuration, data or a checkpoint that cannot be used.
     """
+    quieten()
     output = Path(cfg.output)
     weights = output / "voice_salience.pt"
     with claim_folder(output):
