@@ -30,9 +30,10 @@ _PRODUCTS = {
 }
 # Temporary files of writers that were killed (see `replace_when_complete`).
 _REMAINS = {
-    "checkpoints": (".best.*", ".last.*"),
+    "checkpoints": (".best.*", ".last.*", f".{FIRST_EPOCH.name}.*"),
     "csv/version_*": (".metrics.*",),
     "wandb": (".run_id.*",),
+    ".hydra": (".config.*", ".overrides.*"),
     ".": (".config.*", ".result.*"),
 }
 
