@@ -1,4 +1,8 @@
-"""Trainings that are killed at any moment end as if they had never been."""
+"""Trainings that are killed at any moment end as if they had never been.
+
+Weights are compared bit by bit. Losses of validation are not: of 80 runs with equal weights two
+differed in the last digit of one, among them one that was never disturbed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,15 @@ import json
 import random
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from src.claims import LOCK
 from tests.processes import run_python
 from tests.tiny_training import write_choir
 
+ROUNDING = 1e-6
 # The third epoch is the best, so that best.ckpt and last.ckpt differ.
 CHANGES = ("trainer.max_epochs=5", "model.lr=0.1", "callbacks.averaging=null")
 
@@ -23,24 +30,28 @@ def assert_equal_when_killed(folder: Path, plan: list[list[float]]) -> None:
         "-m", "tests.killing", str(choir), str(folder), json.dumps(plan), *CHANGES, check=True
     )
     assert json.loads(done.stdout.splitlines()[-1])["killed"] > 0
-    whole = read_run(folder / "whole")
+    whole = folder / "whole"
     for i, moments in enumerate(plan):
         run = folder / f"killed_{i}"
-        assert read_run(run) == whole, (moments, run)
+        assert list_files(run) == list_files(whole), moments
+        results = [json.loads((place / "result.json").read_text()) for place in (run, whole)]
+        for result, place in zip(results, (run, whole), strict=True):
+            best = (place / "checkpoints" / "best.ckpt").resolve()
+            assert Path(result.pop("best_checkpoint")) == best
+        assert results[0] == pytest.approx(results[1], rel=ROUNDING), moments
+        tables = [pd.read_csv(place / "csv/version_0/metrics.csv") for place in (run, whole)]
+        pd.testing.assert_frame_equal(*tables, rtol=ROUNDING, obj=f"metrics, {moments}")
         for name in ("best.ckpt", "last.ckpt"):
-            assert_same_training(run / "checkpoints" / name, folder / "whole/checkpoints" / name)
+            assert_same_training(run / "checkpoints" / name, whole / "checkpoints" / name)
 
 
-def read_run(run: Path) -> tuple[list[str], dict[str, object], str]:
-    """Read the names of a run's files, its result, and its metrics."""
-    names = sorted(
+def list_files(run: Path) -> list[str]:
+    """List what a run holds; the lock of a claim outlives a killed process."""
+    return sorted(
         path.relative_to(run).as_posix()
         for path in run.rglob("*")
-        if path.is_file() and path.name != ".umss.lock"
+        if path.is_file() and path.name != LOCK
     )
-    result = json.loads((run / "result.json").read_text())
-    assert Path(result.pop("best_checkpoint")) == (run / "checkpoints" / "best.ckpt").resolve()
-    return names, result, (run / "csv" / "version_0" / "metrics.csv").read_text()
 
 
 def assert_same_training(found: Path, expected: Path) -> None:
@@ -62,7 +73,7 @@ def test_a_training_that_was_killed_twice_equals_one_that_was_not(tmp_path: Path
 @pytest.mark.slow
 def test_trainings_that_are_killed_anywhere_equal_one_that_was_not(tmp_path: Path) -> None:
     chance = random.Random(0)
-    operations: list[list[float]] = [[n] for n in range(1, 91, 2)]
+    operations: list[list[float]] = [[n] for n in range(1, 91, 3)]
     often: list[list[float]] = [[chance.randrange(1, 60) for _ in range(4)] for _ in range(5)]
     times: list[list[float]] = [[chance.uniform(0.05, 1.0)] for _ in range(30)]
     assert_equal_when_killed(tmp_path, [*operations, *often, *times])
