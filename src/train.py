@@ -46,6 +46,7 @@ from .training.run_folder import (
     remove_products,
     remove_remains,
 )
+from .training.step_limit import StepLimit
 from .training.wandb_logging import finish_runs
 
 log = logging.getLogger(__name__)
@@ -187,10 +188,17 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
     callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
     if cfg.trainer.fast_dev_run:  # Lightning would write last.ckpt even then
         callbacks = [entry for entry in callbacks if not isinstance(entry, ModelCheckpoint)]
+    max_steps = cfg.trainer.get("max_steps", -1)
+    max_steps = -1 if max_steps is None else max_steps
+    max_epochs = cfg.trainer.max_epochs
+    if max_epochs is None and max_steps >= 0:  # Lightning would stop after 1000 epochs
+        max_epochs = -1
     try:
         trainer: pl.Trainer = instantiate(
             cfg.trainer,
-            callbacks=[*callbacks, RunRecord()],
+            callbacks=[*callbacks, RunRecord(), StepLimit(max_steps)],
+            max_steps=-1,  # see StepLimit
+            max_epochs=max_epochs,
             logger=False,  # follow when the folder is ready
             plugins=[AtomicCheckpointIO()],
             enable_checkpointing=not cfg.trainer.fast_dev_run,

@@ -16,6 +16,7 @@ from ..errors import UmssError
 from ..files import replace_when_complete
 from .record import RunRecord
 from .run_folder import FIRST_EPOCH, LAST
+from .step_limit import StepLimit
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -181,10 +182,10 @@ def explain_finish(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | Non
     epochs, steps = checkpoint["epoch"] + 1, checkpoint["global_step"]
     if trainer.max_epochs not in (None, -1) and epochs >= trainer.max_epochs:
         return f"{epochs} epochs are done; set trainer.max_epochs higher to continue"
-    if trainer.max_steps != -1 and steps >= trainer.max_steps:
-        return f"{steps} steps are done; set trainer.max_steps higher to continue"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         state = states.get(callback.state_key, {})
+        if isinstance(callback, StepLimit) and callback.is_reached(steps):
+            return f"{steps} steps are done; set trainer.max_steps higher to continue"
         if isinstance(callback, EarlyStopping) and state:
             if state["wait_count"] >= callback.patience:
                 return (

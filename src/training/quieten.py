@@ -11,7 +11,7 @@ _NOISE = (
     "Checkpoint directory .* exists and is not empty.*",  # expected when a run continues
     ".*smaller than the logging interval.*",
     "Be aware that when using `ckpt_path`.*",  # a run continued without its time limit
-    ".*could not find the monitored key.*",  # a run that ends before its first validation
+    ".*could not find the monitored key.*",  # a run without validation
 )
 
 

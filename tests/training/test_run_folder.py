@@ -278,19 +278,34 @@ def test_further_processes_of_ddp_do_not_claim(
             pass
 
 
-@pytest.mark.parametrize("limit", ["trainer.max_steps=1", "trainer.max_time='00:00:00:00'"])
-def test_runs_that_end_before_their_first_validation(
-    choir: Path, tmp_path: Path, limit: str, caplog: pytest.LogCaptureFixture
+def test_a_limit_of_steps_within_an_epoch(
+    choir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An epoch has two steps; a run that was stopped within one continues with a fresh one."""
     caplog.set_level(logging.INFO)
     output = tmp_path / "run"
-    result = run(choir, output, limit, "trainer.max_epochs=9")
-    if "max_steps" in limit:
-        assert last(output).is_file() and result == read_result(output)
-        assert result["steps"] == 1 and result["val_loss"] is result["best_val_loss"] is None
-        assert run(choir, output, limit) == result
-        assert "finished already" in caplog.text
-    assert run(choir, output, "trainer.max_epochs=3")["best_epoch"] is not None
+    counts = ("epochs", "steps")
+    result = run(choir, output, "trainer.max_steps=1", "trainer.max_epochs=9")
+    assert result == read_result(output)
+    assert [result[name] for name in counts] == [1, 1]
+    assert result["val_loss"] == result["best_val_loss"] is not None
+    assert run(choir, output, "trainer.max_steps=1", "trainer.max_epochs=9") == result
+    assert "finished already: 1 steps are done" in caplog.text
+    for changes, wanted in (
+        (("trainer.max_steps=4", "trainer.max_epochs=9"), [3, 4]),
+        (("trainer.max_epochs=4",), [4, 6]),
+        (("trainer.max_steps=8", "trainer.max_epochs=null"), [5, 8]),
+        (("trainer.max_epochs=6",), [6, 10]),
+    ):
+        result = run(choir, output, *changes)
+        assert [result[name] for name in counts] == wanted
+        assert result["val_loss"] is not None
+
+
+@pytest.mark.parametrize("limit", ["trainer.max_steps=0", "trainer.max_time='00:00:00:00'"])
+def test_no_time_for_a_step(choir: Path, tmp_path: Path, limit: str) -> None:
+    run(choir, tmp_path / "run", limit, "trainer.max_epochs=9")
+    assert run(choir, tmp_path / "run")["epochs"] == 1
 
 
 def test_the_last_epoch_may_have_no_validation(choir: Path, tmp_path: Path) -> None:
@@ -300,6 +315,14 @@ def test_the_last_epoch_may_have_no_validation(choir: Path, tmp_path: Path) -> N
     validated = run(choir, tmp_path / "two", "trainer.max_epochs=2", every)
     assert result["val_loss"] == validated["val_loss"] is not None
     assert run(choir, output, "trainer.max_epochs=3", every)["val_loss"] == result["val_loss"]
+
+
+def test_a_run_without_validation_ends_well(choir: Path, tmp_path: Path) -> None:
+    result = run(choir, tmp_path / "run", "+trainer.limit_val_batches=0")
+    assert result["epochs"] == 1 and last(tmp_path / "run").is_file()
+    assert [value for name, value in result.items() if "val" in name or "best" in name] == [
+        None
+    ] * 4
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
