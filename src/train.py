@@ -14,7 +14,6 @@ from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from .cli import launch
@@ -32,7 +31,7 @@ from .training.checkpoints import (
 from .training.memory import keep_freed_memory
 from .training.metrics_table import MetricsTable
 from .training.quieten import quieten
-from .training.record import RunRecord
+from .training.record import RunRecord, complete_metrics
 from .training.run_folder import (
     BEST,
     FIRST_EPOCH,
@@ -108,6 +107,8 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any]) -> dict[str, A
             )
             result = read_result(content)
             _report_lost_best(output, result)
+            for table in _build_loggers(cfg, find_last_version(output), only_tables=True):
+                complete_metrics(table, content)
         else:
             if content is not None:
                 log.info("continuing from %s", checkpoint)
@@ -210,9 +211,13 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
     return trainer
 
 
-def _build_loggers(cfg: DictConfig, version: int) -> list[Logger]:
+def _build_loggers(cfg: DictConfig, version: int, *, only_tables: bool = False) -> list[Any]:
     """Build the loggers; the metrics go to `csv/version_N`."""
-    loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
+    loggers = [
+        instantiate(entry)
+        for entry in cfg.logger.values()
+        if entry and (not only_tables or entry["_target_"].endswith(f".{MetricsTable.__name__}"))
+    ]
     for logger in loggers:
         if isinstance(logger, MetricsTable):
             logger.open_version(version)

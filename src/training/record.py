@@ -55,6 +55,18 @@ class RunRecord(pl.Callback):
                     table.save()
 
 
+def complete_metrics(table: MetricsTable, checkpoint: dict[str, Any]) -> None:
+    """Write the last line of metrics of a finished run that was killed just before it did that."""
+    stored = checkpoint.get(_KEY)
+    if stored is None or stored["next"] is None:
+        return
+    rows = table.experiment.read()
+    if rows and len(rows) == stored["rows"]:
+        table.keep_rows(len(rows))
+        table.log_metrics(**stored["next"])
+        table.save()
+
+
 def _list_tables(trainer: pl.Trainer) -> list[MetricsTable]:
     return [
         logger

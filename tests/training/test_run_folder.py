@@ -203,6 +203,15 @@ def test_a_continued_run_goes_on_in_its_metrics(choir: Path, output: Path, tmp_p
     assert [path for path in tables if path.read_text() != wanted] == []
 
 
+def test_a_finished_run_gets_its_last_line_of_metrics(choir: Path, output: Path) -> None:
+    table = output / "csv" / "version_0" / "metrics.csv"
+    wanted = table.read_text()
+    for damage in (wanted.rsplit("\n", 2)[0] + "\n", wanted[:-9], wanted):
+        table.write_text(damage)
+        run(choir, output)
+        assert table.read_text() == wanted
+
+
 def test_remains_of_a_killed_run_disappear(choir: Path, output: Path) -> None:
     remains = [
         output / "checkpoints" / ".last.ckpt.tmp",
