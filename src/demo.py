@@ -194,7 +194,8 @@ def main(cfg: DictConfig) -> None:
         f"The singing of the chorales takes under a minute, the training {cfg.trainer.max_time} "
         "(days:hours:minutes:seconds). No stem is used in training."
     )
-    best = train(cfg, output)["best_checkpoint"]
+    # A very short training ends before there is a best one.
+    best = train(cfg, output)["best_checkpoint"] or output / "checkpoints" / "last.ckpt"
 
     console.rule("2/4  Evaluate on held-out chorales")
     data = build_data_module(cfg, cfg.data.f0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,35 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
 from .cli import launch
-from .errors import OutputExistsError, UmssError
+from .errors import UmssError
 from .files import write_json, write_text
 from .models.loading import load_weights
 from .sweeps import is_sweep
-from .training.checkpoints import AtomicCheckpointIO, explain_finish, read_checkpoint, read_result
+from .training.checkpoints import (
+    AtomicCheckpointIO,
+    explain_finish,
+    list_checkpoints,
+    read_checkpoint,
+    read_result,
+)
 from .training.memory import keep_freed_memory
+from .training.metrics_table import MetricsTable
+from .training.quieten import quieten
+from .training.record import RunRecord, complete_metrics
+from .training.run_folder import (
+    BEST,
+    FIRST_EPOCH,
+    LAST,
+    begin_run,
+    claim_folder,
+    find_last_checkpoint,
+    find_last_version,
+    find_next_version,
+    is_main_process,
+    remove_products,
+    remove_remains,
+)
+from .training.step_limit import StepLimit
 from .training.wandb_logging import finish_runs
 
 log = logging.getLogger(__name__)
@@ -33,53 +54,19 @@ log = logging.getLogger(__name__)
 _IDENTITY = ("n_singers", "seed", "init", "data", "model")
 # Fields of `data` that do not change the result, only speed and location.
 _INCIDENTAL = ("cache_dir", "num_workers", "pin_memory", "progress")
-# Files and folders that a run writes and `overwrite=true` removes.
-_PRODUCTS = ("checkpoints", "csv", "wandb", "config.yaml", "result.json")
-_NOISE = (
-    ".*LeafSpec.*",  # Lightning's own use of PyTorch
-    ".*does not have many workers.*",  # excerpts are memory-mapped, so loading is fast
-    "Checkpoint directory .* exists and is not empty.*",  # expected when a run continues
-    ".*smaller than the logging interval.*",
-    "Be aware that when using `ckpt_path`.*",  # a run continued without its time limit
-)
-
-
-def find_last_checkpoint(output: Path, config: dict[str, Any]) -> Path | None:
-    """Find the checkpoint to continue from; None if `output` holds no run.
-
-    Raises:
-        OutputExistsError: `output` holds a run of another configuration.
-        UmssError: its configuration cannot be read.
-    """
-    checkpoint = output / "checkpoints" / "last.ckpt"
-    if not checkpoint.is_file():
-        return None
-    try:
-        stored = OmegaConf.to_container(OmegaConf.load(output / "config.yaml"))
-        assert isinstance(stored, dict)
-    except Exception as error:  # YAML and OmegaConf have no common base class
-        raise UmssError(
-            f"{output / 'config.yaml'}: not readable ({type(error).__name__}), so it is unknown "
-            "what the checkpoint beside it was trained on; set overwrite=true to start afresh"
-        ) from error
-    changed = _list_differences(stored, config)
-    if changed:
-        raise OutputExistsError(
-            f"{output}: holds a run with another {', '.join(changed)}; set overwrite=true to "
-            "replace it, or output=DIR to train elsewhere"
-        )
-    return checkpoint
 
 
 def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
-    """Run or continue one training, and return the content of `result.json`.
+    """Run or continue one training, and return the content of `result.json` (see `read_result`).
 
     Raises:
-        OutputExistsError: `output` holds a run of another configuration.
+        ClaimedError: another process trains in `output`.
+        OutputExistsError: `output` holds a run of another configuration, or one that cannot
+            continue.
         TrainingDivergedError: the loss is no longer a number.
         UmssError: configuration or data that cannot be used.
     """
-    _quieten()
+    quieten()
     keep_freed_memory()
     precision_before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(cfg.matmul_precision)
@@ -88,45 +75,109 @@ def train(cfg: DictConfig, output: Path) -> dict[str, Any]:
     config = _describe_identity(cfg)
     # A dry run neither continues nor changes an earlier run.
     dry_run = bool(cfg.trainer.fast_dev_run)
-    if cfg.overwrite and not dry_run:
-        _remove_products(output)
-    checkpoint = None if dry_run or cfg.overwrite else find_last_checkpoint(output, config)
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    try:
+        with claim_folder(output, dry_run=dry_run):
+            result = _dry_run(cfg) if dry_run else _train(cfg, output, config)
+    finally:
+        torch.set_float32_matmul_precision(precision_before)
+    return result
 
+
+def _dry_run(cfg: DictConfig) -> dict[str, Any]:
+    data, model = _build_data_and_model(cfg, init=True)
+    _build_trainer(cfg).fit(model, datamodule=data)
+    return {}
+
+
+def _train(cfg: DictConfig, output: Path, config: dict[str, Any]) -> dict[str, Any]:
+    checkpoint = None if cfg.overwrite else find_last_checkpoint(output, config)
+    content = None if checkpoint is None else read_checkpoint(checkpoint)
+    if cfg.overwrite:
+        _check_init(cfg, output)
+    data, model = _build_data_and_model(cfg, init=checkpoint is None)
+    trainer = _build_trainer(cfg)
+    if cfg.overwrite:
+        _remove_former_run(data, output)
+    finished = None if content is None else explain_finish(content, trainer)
     failed = True
     try:
-        data = instantiate(cfg.data, _convert_="all")
-        model = instantiate(cfg.model)
-        if cfg.init is not None and checkpoint is None:
-            load_weights(model, cfg.init)
-        trainer = _build_trainer(cfg)
-        content = read_checkpoint(checkpoint) if checkpoint is not None else None
-        finished = explain_finish(content, trainer) if content is not None else None
         if content is not None and finished is not None:
             log.info(
                 "%s: finished already: %s, or overwrite=true to start afresh", output, finished
             )
             result = read_result(content)
+            _report_lost_best(output, result)
+            for table in _build_loggers(cfg, find_last_version(output), only_tables=True):
+                complete_metrics(table, content)
         else:
-            if checkpoint is not None:
+            if content is not None:
                 log.info("continuing from %s", checkpoint)
-            elif not dry_run:
-                _save_config(output, config)
+                _report_lost_best(output, read_result(content))
+                version = find_last_version(output)
+            else:
+                begin_run(output, config)
+                version = find_next_version(output)
+            remove_remains(output)
+            _save_settings(cfg, output)
+            trainer.loggers = _build_loggers(cfg, version)
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            last = output / "checkpoints" / "last.ckpt"
-            result = read_result(read_checkpoint(last)) if not dry_run and last.is_file() else {}
+            last = output / LAST
+            result = read_result(read_checkpoint(last)) if last.is_file() else {}
         failed = False
     finally:
-        torch.set_float32_matmul_precision(precision_before)
         finish_runs(failed=failed)
-    if trainer.is_global_zero and result:
-        write_json(output / "result.json", result)
-        log.info(
-            "best validation loss %s, checkpoint %s",
-            result["best_val_loss"],
-            result["best_checkpoint"],
-        )
+    if trainer.is_global_zero:
+        # Without callbacks.last, no checkpoint has done that.
+        (output / FIRST_EPOCH).unlink(missing_ok=True)
+        remove_remains(output)
+        if result:
+            write_json(output / "result.json", result)
+            log.info(
+                "best validation loss %s, checkpoint %s",
+                result["best_val_loss"],
+                result["best_checkpoint"],
+            )
     return result
+
+
+def _build_data_and_model(cfg: DictConfig, *, init: bool) -> tuple[Any, Any]:
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    data = instantiate(cfg.data, _convert_="all")
+    model = instantiate(cfg.model)
+    if cfg.init is not None and init:
+        load_weights(model, cfg.init)
+    return data, model
+
+
+def _check_init(cfg: DictConfig, output: Path) -> None:
+    """Refuse weights to begin with that `overwrite=true` would remove."""
+    inside = [(output / name).resolve() for name in (BEST, LAST)]
+    if cfg.init is not None and Path(cfg.init).resolve() in inside:
+        raise UmssError(
+            f"init={cfg.init}: overwrite=true would remove this file; copy it to another folder, "
+            "or set output=DIR to train elsewhere"
+        )
+
+
+def _remove_former_run(data: Any, output: Path) -> None:
+    """Remove what lies in the folder, but only if the data of the new run can be used."""
+    if not is_main_process():
+        return
+    state = torch.get_rng_state()
+    data.prepare("fit")
+    data.setup("fit")
+    torch.set_rng_state(state)
+    remove_products(output, list_checkpoints(output))
+
+
+def _report_lost_best(output: Path, result: dict[str, Any]) -> None:
+    if result["best_checkpoint"] is None and result["best_val_loss"] is not None:
+        log.warning(
+            "%s: missing or damaged, so the weights with the best validation loss, %s, are lost; "
+            "only an epoch with a lower loss will replace them, and last.ckpt holds the last epoch",
+            output / BEST,
+            result["best_val_loss"],
+        )
 
 
 def _build_trainer(cfg: DictConfig) -> pl.Trainer:
@@ -138,12 +189,18 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
     callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
     if cfg.trainer.fast_dev_run:  # Lightning would write last.ckpt even then
         callbacks = [entry for entry in callbacks if not isinstance(entry, ModelCheckpoint)]
-    loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
+    max_steps = cfg.trainer.get("max_steps", -1)
+    max_steps = -1 if max_steps is None else max_steps
+    max_epochs = cfg.trainer.max_epochs
+    if max_epochs is None and max_steps >= 0:  # Lightning would stop after 1000 epochs
+        max_epochs = -1
     try:
         trainer: pl.Trainer = instantiate(
             cfg.trainer,
-            callbacks=callbacks,
-            logger=loggers,
+            callbacks=[*callbacks, RunRecord(), StepLimit(max_steps)],
+            max_steps=-1,  # see StepLimit
+            max_epochs=max_epochs,
+            logger=False,  # follow when the folder is ready
             plugins=[AtomicCheckpointIO()],
             enable_checkpointing=not cfg.trainer.fast_dev_run,
         )
@@ -152,6 +209,19 @@ def _build_trainer(cfg: DictConfig) -> pl.Trainer:
             raise UmssError(f"trainer: {error.__cause__}") from error
         raise
     return trainer
+
+
+def _build_loggers(cfg: DictConfig, version: int, *, only_tables: bool = False) -> list[Any]:
+    """Build the loggers; the metrics go to `csv/version_N`."""
+    loggers = [
+        instantiate(entry)
+        for entry in cfg.logger.values()
+        if entry and (not only_tables or entry["_target_"].endswith(f".{MetricsTable.__name__}"))
+    ]
+    for logger in loggers:
+        if isinstance(logger, MetricsTable):
+            logger.open_version(version)
+    return loggers
 
 
 def _describe_identity(cfg: DictConfig) -> dict[str, Any]:
@@ -180,46 +250,12 @@ def _describe_identity(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
-def _list_differences(stored: Any, wanted: Any, name: str = "") -> list[str]:
-    """List the dotted names of the fields that differ."""
-    if not (isinstance(stored, dict) and isinstance(wanted, dict)):
-        return [] if stored == wanted else [name]
-    return [
-        field
-        for key in dict.fromkeys((*stored, *wanted))
-        for field in _list_differences(
-            stored.get(key), wanted.get(key), f"{name}.{key}" if name else str(key)
-        )
-    ]
-
-
 @rank_zero_only
-def _save_config(output: Path, config: dict[str, Any]) -> None:
-    write_text(output / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
-
-
-@rank_zero_only
-def _remove_products(output: Path) -> None:
-    for name in _PRODUCTS:
-        path = output / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _quieten() -> None:
-    """Hide messages of Lightning that users of this program cannot act on."""
-    for pattern in _NOISE:
-        warnings.filterwarnings("ignore", message=pattern)
-    messages = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    if _is_useful not in messages.filters:
-        messages.addFilter(_is_useful)
-
-
-def _is_useful(record: logging.LogRecord) -> bool:
-    message = record.getMessage()
-    return not any(noise in message for noise in ("Tip: For seamless cloud", "TPU available"))
+def _save_settings(cfg: DictConfig, output: Path) -> None:
+    """Write what Hydra would write, which it does even if the folder is another process's."""
+    write_text(output / ".hydra" / "config.yaml", OmegaConf.to_yaml(cfg))
+    given = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    write_text(output / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(given))
 
 
 def main(cfg: DictConfig) -> float | None:

@@ -22,10 +22,29 @@ from .data.splits import select_songs
 from .errors import OutputExistsError
 from .f0.network import VoiceSalience
 from .f0.training import SalienceTraining
-from .files import replace_when_complete, write_text
+from .files import replace_when_complete
 from .training.averaging import WarmingAverage
+from .training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from .training.metrics_table import MetricsTable
+from .training.quieten import quieten
+from .training.record import RunRecord
+from .training.run_folder import (
+    LAST,
+    begin_run,
+    claim_folder,
+    find_last_checkpoint,
+    find_last_version,
+    find_next_version,
+    remove_products,
+    remove_remains,
+)
 
 log = logging.getLogger(__name__)
+
+# Settings that do not change what is learned, only speed and location.
+_INCIDENTAL = ("output", "overwrite", "paths", "num_workers", "threads", "accelerator")
+# What a run writes besides what every training does; newest.ckpt and numbered ones did 0.1.0.
+_PRODUCTS = ("voice_salience.pt", "checkpoints/newest*.ckpt", "checkpoints/last-v*.ckpt")
 
 
 def open_pool(pool: dict[str, Any], cache_dir: str) -> Pool:
@@ -70,10 +89,40 @@ def _build_loader(
 
 
 def main(cfg: DictConfig) -> None:
+    """Train, or continue the training that lies in `output`, and write its weights.
+
+    Raises:
+        ClaimedError: another process trains in `output`.
+        OutputExistsError: `output` holds weights, or a run that cannot continue.
+        UmssError: a configuration, data or a checkpoint that cannot be used.
+    """
+    quieten()
     output = Path(cfg.output)
     weights = output / "voice_salience.pt"
-    if weights.exists() and not cfg.overwrite:
-        raise OutputExistsError(f"{weights}: exists; set overwrite=true or choose another output")
+    with claim_folder(output):
+        if weights.exists() and not cfg.overwrite:
+            raise OutputExistsError(
+                f"{weights}: exists; set overwrite=true or choose another output"
+            )
+        config = _describe_identity(cfg)
+        checkpoint = None if cfg.overwrite else find_last_checkpoint(output, config)
+        if checkpoint is not None:
+            read_checkpoint(checkpoint)  # Lightning does not explain what is wrong with it
+        _train(cfg, output, config, checkpoint)
+        averaged = _read_average(output / LAST)
+        state = {k: v.half() if v.is_floating_point() else v for k, v in averaged.items()}
+        with replace_when_complete(weights) as temporary:
+            torch.save(state, temporary)
+        log.info("wrote %s", weights)
+
+
+def _describe_identity(cfg: DictConfig) -> dict[str, Any]:
+    """Collect the settings that decide what is learned: a run continues only with the same."""
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {key: value for key, value in config.items() if key not in _INCIDENTAL}
+
+
+def _train(cfg: DictConfig, output: Path, config: dict[str, Any], checkpoint: Path | None) -> None:
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -87,7 +136,20 @@ def main(cfg: DictConfig) -> None:
     val_set = SalienceMixtures(
         held_out, n_items=cfg.validation_items, seed=1, fixed=True, **settings
     )
-    last = output / "checkpoints" / "last.ckpt"
+    module = SalienceTraining(total_steps=cfg.epochs * cfg.batches_per_epoch, lr=cfg.lr)
+    if cfg.init is not None and checkpoint is None:
+        module.network.load_state_dict(VoiceSalience(cfg.init).network.state_dict())
+    if cfg.overwrite:
+        remove_products(output, _PRODUCTS)
+    table = MetricsTable(output, name="csv")
+    if checkpoint is None:
+        begin_run(output, config)
+        table.open_version(find_next_version(output))
+    else:
+        log.info("continuing from %s", checkpoint)
+        table.open_version(find_last_version(output))
+    remove_remains(output)
+    last = output / LAST
     trainer = pl.Trainer(
         accelerator=cfg.accelerator,
         devices=1,
@@ -95,28 +157,22 @@ def main(cfg: DictConfig) -> None:
         max_epochs=cfg.epochs,
         gradient_clip_val=1.0,
         default_root_dir=output,
-        logger=pl.loggers.CSVLogger(output, name="csv"),
+        logger=table,
         callbacks=[
             WarmingAverage(0.995),
-            ModelCheckpoint(last.parent, filename="newest", save_last=True),
+            ModelCheckpoint(last.parent, filename=last.stem, enable_version_counter=False),
+            RunRecord(),
         ],
+        plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
     )
-    module = SalienceTraining(total_steps=cfg.epochs * cfg.batches_per_epoch, lr=cfg.lr)
-    if cfg.init is not None:
-        module.network.load_state_dict(VoiceSalience(cfg.init).network.state_dict())
     trainer.fit(
         module,
         _build_loader(train_set, cfg, shuffle=True),
         _build_loader(val_set, cfg, shuffle=False),
-        ckpt_path=str(last) if last.exists() and not cfg.overwrite else None,
+        ckpt_path=checkpoint,
         weights_only=True,
     )
-    state = {k: v.half() if v.is_floating_point() else v for k, v in _read_average(last).items()}
-    with replace_when_complete(weights) as temporary:
-        torch.save(state, temporary)
-    write_text(output / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    log.info("wrote %s", weights)
 
 
 def _read_average(checkpoint: Path) -> dict[str, torch.Tensor]:

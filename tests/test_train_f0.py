@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from src.claims import ClaimedError, claim
+from src.errors import OutputExistsError, UmssError
 from src.f0.network import VoiceSalience
+from src.f0.training import SalienceTraining
+from src.train_f0 import main
 from tests.processes import Done, assert_same_learning, run_python
-from tests.tiny_training import write_choir
+from tests.tiny_training import compose_config, write_choir
 
 
 def run(output: Path, *more: str) -> Done:
@@ -63,3 +68,74 @@ def test_a_missing_song_is_named(settings, tmp_path):
     result = run(tmp_path / "c", *settings, "+pools.own.songs=[three]")
     assert result.returncode == 1
     assert "'three'" in result.stderr and "Traceback" not in result.stderr
+
+
+def train_here(output: Path, settings: list[str], *more: str) -> None:
+    """Train for two epochs in this process."""
+    main(compose_config("train_f0", [*settings, "epochs=2", f"output={output}", *more]))
+
+
+def read_weights(output: Path) -> dict[str, torch.Tensor]:
+    return torch.load(output / "voice_salience.pt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def whole(settings, tmp_path_factory) -> Path:
+    """A training that was not disturbed."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    train_here(output, settings)
+    return output
+
+
+def interrupt(output: Path, settings: list[str]) -> None:
+    """Train until an error in the second epoch."""
+    step = SalienceTraining.training_step
+
+    def fail(self, *args):
+        if self.current_epoch == 1:
+            raise MemoryError
+        return step(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SalienceTraining, "training_step", fail)
+        with pytest.raises(MemoryError):
+            train_here(output, settings)
+
+
+def test_an_interrupted_training_ends_like_one_that_was_not(settings, whole, tmp_path):
+    output = tmp_path / "run"
+    interrupt(output, settings)
+    assert not (output / "voice_salience.pt").exists()
+    with pytest.raises(OutputExistsError, match=r"another lr; set overwrite=true"):
+        train_here(output, settings, "lr=1e-3")
+    moved = output.rename(tmp_path / "moved")
+    (moved / "checkpoints" / ".last.abc.ckpt").write_bytes(b"half")
+    train_here(moved, settings, "num_workers=0")
+    weights = read_weights(moved)
+    assert all(torch.equal(weights[k], w) for k, w in read_weights(whole).items())
+    tables = [o / "csv" / "version_0" / "metrics.csv" for o in (moved, whole)]
+    assert tables[0].read_text() == tables[1].read_text()
+    assert [path.name for path in (moved / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_f0_trainings_are_claimed_refused_and_replaced(settings, whole, tmp_path):
+    output = Path(shutil.copytree(whole, tmp_path / "run"))
+    with pytest.raises(OutputExistsError, match=r"voice_salience\.pt: exists"):
+        train_here(output, settings)
+    with claim(output), pytest.raises(ClaimedError, match="is writing here"):
+        train_here(output, settings, "overwrite=true")
+    last = output / "checkpoints" / "last.ckpt"
+    for name in ("newest.ckpt", "last-v1.ckpt", "mine.ckpt"):
+        last.with_name(name).write_bytes(b"")
+    train_here(output, settings, "overwrite=true", "lr=1e-3")
+    assert {path.name for path in last.parent.iterdir()} == {"last.ckpt", "mine.ckpt"}
+    old, new = read_weights(whole), read_weights(output)
+    assert any(not torch.equal(old[name], new[name]) for name in old)
+
+    (output / "voice_salience.pt").unlink()
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(UmssError, match=r"last\.ckpt: not a checkpoint to continue from"):
+        train_here(output, settings, "lr=1e-3")
+    (output / "config.yaml").unlink()
+    with pytest.raises(UmssError, match=r"config\.yaml: missing"):
+        train_here(output, settings, "lr=1e-3")
