@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .audio import load_audio, measure_mix, mix_for_listening, resample, write_wav_atomic
+from .audio import load_audio, measure_mix, mix_for_listening, resample
 from .chunks import find_covered, separate_chunks
 from .configuration import compose_config
 from .dsp.tracks import HOP, RATE
@@ -28,6 +28,7 @@ from .files import check_existing, name_failed_file
 from .outputs import find_outputs, name_outputs, write_parameters
 from .separator import Separator
 from .staging import stage
+from .wav_writing import write_wav_atomic
 
 Parameters = dict[str, NDArray[np.floating]]
 

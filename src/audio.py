@@ -1,11 +1,9 @@
-"""Reading, resampling and writing audio files."""
+"""Reading audio files and resampling."""
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +12,13 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from .decoding import BRIEF, Decoder, name_for_soundfile, open_decoder
-from .errors import OutputExistsError, UmssError
-from .files import replace_when_complete
+from .decoding import Decoder, open_decoder
+from .errors import UmssError
 from .hearing import ChannelMeter, Mix
+from .wav_headers import BRIEF
 
 BLOCK = 1 << 20  # samples that are read at once
 LOUDEST = 1e10  # full scale is 1; some programs write samples of 32 bits as such
-LARGEST_WAV = 1 << 32  # bytes; sizes in a WAV file have 32 bits
 
 log = logging.getLogger(__name__)
 
@@ -268,85 +265,3 @@ def measure_mix(channels: NDArray[np.float32], rate: int) -> Mix:
     for start in range(0, channels.shape[-1], BLOCK):
         meter.measure(channels[:, start : start + BLOCK])
     return meter.choose()
-
-
-class WavWriter:
-    """Writes a 32-bit float WAV file block by block.
-
-    The file is an RF64 file, which most programs read like WAV, where WAV cannot hold it (4 GiB).
-    The same samples give the same bytes.
-
-    Args:
-        path: the file; it is replaced.
-        rate: sample rate in Hz.
-        channels: number of channels C.
-        n_samples: samples per channel that will be written.
-
-    Raises:
-        OSError: the system does not write, here and in all methods.
-    """
-
-    def __init__(self, path: Path, rate: int, channels: int, n_samples: int) -> None:
-        self.path = path
-        large = 4 * channels * n_samples + (1 << 16) >= LARGEST_WAV
-        with _raise_system_errors(path):
-            self._file = sf.SoundFile(
-                name_for_soundfile(path),
-                "w",
-                rate,
-                channels,
-                subtype="FLOAT",
-                format="RF64" if large else "WAV",
-            )
-
-    def write(self, samples: NDArray[np.float32]) -> None:
-        """Write the next samples [C, n]."""
-        with _raise_system_errors(self.path):
-            self._file.write(samples.T)
-
-    def close(self) -> None:
-        """Complete the file."""
-        with _raise_system_errors(self.path):
-            self._file.close()
-        # libsndfile writes the time of day beside the peak level.
-        with self.path.open("r+b") as file:
-            place = file.read(1 << 12).find(b"PEAK")
-            if place >= 0:
-                file.seek(place + 12)
-                file.write(bytes(4))
-
-    def abandon(self) -> None:
-        """Close the file, whatever state it is in."""
-        with suppress(OSError, RuntimeError):
-            self._file.close()
-
-
-@contextmanager
-def _raise_system_errors(path: Path) -> Iterator[None]:
-    """libsndfile does not pass on why the system refused to write."""
-    try:
-        yield
-    except (sf.LibsndfileError, RuntimeError, AssertionError) as error:
-        reason = "the disk is full, or a limit on the size of files is reached"
-        raise OSError(errno.ENOSPC, reason, str(path)) from error
-
-
-def write_wav_atomic(
-    path: str | Path, audio: NDArray[np.float32], rate: int, *, overwrite: bool = False
-) -> None:
-    """Write [T] or [C, T] as a 32-bit float WAV file, complete or not at all.
-
-    Raises:
-        OutputExistsError: the file exists and `overwrite` is false.
-    """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path}: exists; choose another output or set overwrite=true")
-    samples = np.atleast_2d(np.asarray(audio))
-    with replace_when_complete(path) as temporary:
-        writer = WavWriter(temporary, rate, *samples.shape)
-        try:
-            writer.write(samples)
-            writer.close()
-        finally:
-            writer.abandon()

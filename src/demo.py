@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .audio import load_mono, write_wav_atomic
+from .audio import load_mono
 from .baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
 from .cli import launch
 from .data.datamodule import MixtureDataModule
@@ -33,6 +33,7 @@ from .plots import draw_salience, draw_spectrogram, save_figure
 from .separate_file import separate_file
 from .separator import Separator
 from .train import train
+from .wav_writing import write_wav_atomic
 
 # Peak below which a residual is rounding, not sound: -90 dB of full scale.
 INAUDIBLE = 10 ** (-90 / 20)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.progress import track
 
-from .audio import Examination, WavWriter, examine_audio, open_audio
+from .audio import Examination, examine_audio, open_audio
 from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
@@ -22,6 +22,7 @@ from .files import check_existing, check_space, name_failed_file
 from .outputs import find_outputs, name_outputs, write_parameters
 from .separator import Separator
 from .staging import stage
+from .wav_writing import WavWriter
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from src.audio import AudioError, load_audio, load_mono, resample, write_wav_atomic
+from src.audio import AudioError, load_audio, load_mono, resample
+from src.wav_writing import write_wav_atomic
 
 
 def test_round_trip_keeps_every_sample(tmp_path: Path) -> None:

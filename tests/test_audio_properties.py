@@ -72,10 +72,12 @@ def read_or_refuse(name: str, content: bytes) -> None:
             found = examine_audio(path)
             samples, rate = load_audio(path)
         except AudioError as error:
-            assert name in str(error) and "\n" not in str(error)
+            message = str(error)
         else:
+            message = name
             assert samples.shape == (found.channels, found.frames) and rate == found.rate > 0
             assert np.isfinite(samples).all() and samples.size
+        assert name in message and "\n" not in message
         assert path.read_bytes() == content
 
 
