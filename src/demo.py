@@ -82,7 +82,7 @@ def build_table(results: dict[str, Any]) -> Table:
         scores = result["si_sdr"]
         means = [scores["voices"][voice]["mean"] for voice in voices]
         row = [f"{v:.2f}" for v in (scores["mean"], scores["median"], *means)]
-        table.add_row(name, *row)
+        table.add_row(escape(name), *row)
     return table
 
 

@@ -17,6 +17,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -145,7 +146,7 @@ def show(summary: dict[str, Any], title: str) -> None:
     rows = {"all": summary["si_sdr"], **summary["si_sdr"]["voices"]}
     for voice, s in rows.items():
         numbers = ["-" if s[k] is None else f"{s[k]:.2f}" for k in ("mean", "median", "q25", "q75")]
-        table.add_row(voice, *numbers, str(s["n"]))
+        table.add_row(escape(voice), *numbers, str(s["n"]))
     Console().print(table)
 
 

@@ -17,6 +17,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -230,7 +231,7 @@ def show(summary: dict[str, Any], title: str) -> None:
         table.add_column(column, justify="right")
     for voice, scores in {"all": summary["overall"], **summary["voices"]}.items():
         numbers = [scores[name] for name in VOICE_SCORES]
-        table.add_row(voice, *("-" if v is None else f"{v:.3f}" for v in numbers[:-1]),
+        table.add_row(escape(voice), *("-" if v is None else f"{v:.3f}" for v in numbers[:-1]),
                       "-" if numbers[-1] is None else f"{numbers[-1]:.1f}")  # fmt: skip
     console = Console()
     console.print(table)

@@ -72,9 +72,12 @@ def _read_umask() -> int:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a UTF-8 text file with `replace_when_complete`."""
+    """Write a UTF-8 text file with `replace_when_complete`.
+
+    Names of files that are not UTF-8 are written with backslashes.
+    """
     with replace_when_complete(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+        temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -119,7 +119,7 @@ def draw_spectrogram(
     axes.set_xlim(0.0, duration)
     axes.set_xlabel("Time (s)" if duration < 60 else "Time (min:s)")
     axes.set_ylabel("Frequency (Hz)")
-    axes.set_title(title)
+    axes.set_title(_as_plain_text(title))
     times = FRAME_SECONDS * np.arange(tracks.shape[1], dtype=np.float64)
     _draw_tracks(
         axes, times, tracks.astype(np.float64), [f"F0 {name}" for name in names[: len(tracks)]]
@@ -190,7 +190,7 @@ def _draw_f0_axes(
     axes.set_xlim(0.0, max(float(end), FRAME_SECONDS))
     axes.set_xlabel("Time (s)")
     axes.set_ylabel("F0 (note, Hz)")
-    axes.set_title(title)
+    axes.set_title(_as_plain_text(title))
     stride = max(1, len(contours.times) // (4 * MAX_COLUMNS))
     tracks = contours.f0.T[:, ::stride].astype(np.float64)
     _draw_tracks(axes, contours.times[::stride], tracks, contours.names, 1.2, halo=0.3)
@@ -214,7 +214,7 @@ def _draw_tracks(
             color=COLOURS[j % len(COLOURS)],
             linestyle=DASHES[j // len(COLOURS) % len(DASHES)],
             linewidth=linewidth,
-            label=label,
+            label=_as_plain_text(label),
             path_effects=[Stroke(linewidth=linewidth + 2 * halo, foreground="white"), Normal()],
         )
 
@@ -237,3 +237,9 @@ def save_figure(path: str | Path, figure: Figure, overwrite: bool = False) -> No
         raise OutputExistsError(f"{path}: exists; choose another output or set overwrite=true")
     with replace_when_complete(path) as temporary:
         figure.savefig(temporary)
+
+
+def _as_plain_text(text: str) -> str:
+    """Draw a name as it is: `$` would begin a formula, bytes that are no text have no sign."""
+    drawable = text.encode("utf-8", errors="backslashreplace").decode()
+    return drawable.replace("$", r"\$")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .cli import launch
@@ -20,12 +21,12 @@ def tabulate_songs(prepared: PreparedSet) -> Table:
     """Build a table with one row per song: stems, minutes, F0 and number of warnings."""
     songs = prepared.songs
     minutes = sum(_measure_minutes(song) for song in songs)
-    table = Table(title=f"{prepared.name}: {len(songs)} songs, licence {prepared.license}")
+    table = Table(title=f"{escape(prepared.name)}: {len(songs)} songs, licence {prepared.license}")
     for column in ("song", "stems", "minutes", "F0", "warnings"):
         table.add_column(column, justify="left" if column in ("song", "F0") else "right")
     for song in songs:
         table.add_row(
-            song.name,
+            escape(song.name),
             str(len(song.keys)),
             f"{_measure_minutes(song):.2f}",
             _describe_f0(song),

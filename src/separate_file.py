@@ -10,6 +10,7 @@ import numpy as np
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from rich.markup import escape
 from rich.progress import track
 
 from .audio import Examination, examine_audio, open_audio
@@ -92,7 +93,7 @@ def separate_file(
         )
         if progress:
             total = Grid.of(window_seconds, overlap_seconds, chunk_seconds).count(seconds)
-            pieces = track(pieces, f"separating {path.name}", total=total, transient=True)
+            pieces = track(pieces, f"separating {escape(path.name)}", total=total, transient=True)
         temporary = {name: place.place(target) for name, target in paths.items()}
         with name_failed_file(folder / path.stem):
             _write(pieces, temporary, contours, found, separator)

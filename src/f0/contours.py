@@ -157,7 +157,7 @@ def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False)
         raise OutputExistsError(f"{path}: exists; choose another name or pass overwrite=True")
     with (
         replace_when_complete(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as stream,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
     ):
         writer = csv.writer(stream)
         writer.writerow(("time", *contours.names))
