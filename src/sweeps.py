@@ -123,7 +123,7 @@ class SweepSummary(Callback):
         show_jobs(jobs, folder)
         chosen = any(text.startswith("hydra.sweep.dir=") for text in config.hydra.overrides.hydra)
         if not (self.keep or self.then or chosen):
-            _remove_job_files(jobs)
+            _remove_job_files(folder, jobs)
         failed = sum(job["status"] != "done" for job in jobs.values())
         if self.then:
             given = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
@@ -147,13 +147,15 @@ def _choose_rows(rows: Mapping[str, Mapping[str, Any]], given: Sequence[str]) ->
     return chosen
 
 
-def _remove_job_files(jobs: Iterable[Path]) -> None:
-    for job in jobs:
+def _remove_job_files(folder: Path, jobs: Iterable[Path]) -> None:
+    """Remove what Hydra and this module wrote, and folders that are empty then."""
+    (folder / "multirun.yaml").unlink(missing_ok=True)
+    for job in (*jobs, folder):
         (job / JOB).unlink(missing_ok=True)
         for path in (job, *job.parents):
             try:
                 path.rmdir()
-            except OSError:  # somebody's: it holds something
+            except OSError:  # it holds something
                 break
 
 

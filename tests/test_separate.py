@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from hydra.utils import instantiate
 
 from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
@@ -14,6 +15,7 @@ from src.cli import entry_point
 from src.f0.contours import ContourError, F0Contours, read_contours, read_f0, write_f0
 from src.outputs import name_outputs
 from src.separate_file import main, separate_file
+from src.wav_writing import write_wav_atomic
 from tests.processes import ROOT, Done, assert_same_sound, run_python
 from tests.tiny_training import compose_config
 
@@ -250,3 +252,86 @@ def test_two_runs_write_the_same_samples(choir: Path, tmp_path: Path) -> None:
         for path in files:
             twin = tmp_path / method / "two" / path.relative_to(tmp_path / method / "one")
             assert_same_sound(load_audio(path)[0], load_audio(twin)[0], str(path))
+
+
+def test_overwriting_leaves_nothing_of_the_former_result(choir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    three = F0Contours.on_grid(
+        np.full((190, 3), (440, 330, 165), np.float32), ("soprano", "alto", "bass")
+    )
+    two = F0Contours.on_grid(np.full((190, 2), (440, 165), np.float32), ("high", "low"))
+    first = separate_file(choir, three, CombSeparator(), out, with_f0=True, progress=False)
+    (out / "choir_alto_my_mix.wav").write_text("mine")
+    (out / "choir2_alto.wav").write_text("of another recording")
+    second = separate_file(choir, two, CombSeparator(), out, overwrite=True, progress=False)
+    kept = {"choir_alto_my_mix.wav", "choir2_alto.wav"}
+    assert {p.name for p in out.iterdir()} == {p.name for p in second.values()} | kept
+    total = sum(load_audio(p)[0] for p in second.values() if p.suffix == ".wav")
+    np.testing.assert_allclose(total, load_audio(choir)[0], atol=1e-6)
+    assert first["f0"].name == "choir_f0.csv"
+
+
+def test_the_f0_file_that_was_given_is_never_removed(choir: Path, tmp_path: Path) -> None:
+    """Users correct the table that lies beside the stems and separate again with it."""
+    out = tmp_path / "out"
+    contours = read_f0(choir.with_suffix(".csv"))
+    table = separate_file(choir, contours, CombSeparator(), out, with_f0=True, progress=False)["f0"]
+    before = table.read_bytes()
+    separate_file(
+        choir, read_f0(table), CombSeparator(), out, overwrite=True, progress=False, keep=[table]
+    )
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("method", ["comb", "umss", "umss_fit", "nmf1"])
+def test_singers_are_silent_where_f0_is_missing(
+    choir: Path, tmp_path: Path, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    separator = instantiate(compose_config("separate", [f"separator={method}"]).separator)
+    f0 = np.full((60, 2), (440, 165), np.float32)
+    times = 1.1 + np.arange(60) * 0.008  # from 1.1 to 1.57 s of 3 s
+    with caplog.at_level("WARNING"):
+        files = separate_file(
+            choir, F0Contours(times, f0, ("high", "low")), separator, tmp_path / "out",
+            progress=False,
+        )  # fmt: skip
+    assert "F0 from 1.1 to 1.6 s only, choir.wav lasts 3.0 s" in caplog.text
+    for name in ("high", "low"):
+        stem, rate = load_audio(files[name])
+        assert not stem[:, : round(0.98 * rate)].any() and not stem[:, round(1.7 * rate) :].any()
+        assert np.abs(stem[:, round(1.2 * rate) : round(1.5 * rate)]).max() > 0.01
+    total = sum(load_audio(files[name])[0] for name in ("high", "low", "residual"))
+    np.testing.assert_allclose(total, load_audio(choir)[0], atol=1e-6)
+
+
+def test_equal_samples_are_equal_bytes(choir: Path, tmp_path: Path) -> None:
+    """libsndfile writes the time of day into float files."""
+    contours = read_f0(choir.with_suffix(".csv"))
+    written = []
+    for name in ("one", "two"):
+        files = separate_file(choir, contours, CombSeparator(), tmp_path / name, progress=False)
+        written.append([path.read_bytes() for path in files.values()])
+        content = files["residual"].read_bytes()
+        place = content.find(b"PEAK")
+        assert place > 0 and content[place + 12 : place + 16] == bytes(4)
+    assert written[0] == written[1]
+
+
+def test_large_files_are_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.wav_writing.LARGEST_WAV", 100_000)
+    audio = np.random.default_rng(0).normal(size=(2, 20_000)).astype(np.float32)
+    write_wav_atomic(tmp_path / "x.wav", audio, 44_100)
+    assert (tmp_path / "x.wav").read_bytes().startswith(b"RF64")
+    np.testing.assert_array_equal(load_audio(tmp_path / "x.wav")[0], audio)
+
+
+def test_several_recordings_and_one_that_is_missing(choir: Path, tmp_path: Path) -> None:
+    """The others are separated, the exit status tells, and nothing else is written."""
+    (tmp_path / "b (2).wav").write_bytes(choir.read_bytes())
+    done = run_python(
+        "-m", "umss", "separate", "choir.wav", "missing.wav", "b (2).wav", "f0=choir.csv",
+        "n_singers=2", "separator=comb", "output=o", cwd=tmp_path, COLUMNS="200",
+    )  # fmt: skip
+    assert done.returncode == 1 and "missing.wav: no such audio file" in done.stdout
+    assert (tmp_path / "o" / "b (2)_bass.wav").is_file()
+    assert {p.name for p in tmp_path.iterdir()} == {"choir.wav", "choir.csv", "b (2).wav", "o"}

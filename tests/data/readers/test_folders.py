@@ -157,3 +157,19 @@ def test_registry_messages(tmp_path: Path) -> None:
         build_reader("cantoria", tmp_path)
     with pytest.raises(DataError, match="unexpected keyword argument 'parts'"):
         build_reader("generated", parts=["a"])
+
+
+def test_sound_that_cannot_be_read_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Telephones record AAC; a voice must not be missing without a word."""
+    song = tmp_path / "data" / "song"
+    song.mkdir(parents=True)
+    for name in ("soprano.wav", "alto.wav", "bass.m4a", "._tenor.m4a", "notes.txt"):
+        (song / name).write_bytes(b"x")
+    with caplog.at_level("WARNING"):
+        reader = FolderReader(tmp_path / "data")
+        FolderReader(tmp_path / "data")
+    assert reader.songs()[0].parts == ("soprano", "alto")
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1 and "bass.m4a: left out" in messages[0]
