@@ -65,6 +65,9 @@ COMMANDS = {
 }
 
 
+# What PyTorch and the system's loader say when there is no memory.
+_NO_MEMORY = ("can't allocate memory", "failed to map segment", "Cannot allocate memory")
+
 # Launchers of sweeps that come with an extra: beginning of the name, plugin, extra.
 _LAUNCHERS = (
     ("joblib", "hydra_joblib_launcher", "sweeps"),
@@ -126,16 +129,18 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
     shows_all = os.environ.get(FULL_ERROR)
 
     def task(cfg: DictConfig) -> Any:
-        _set_variable(FULL_ERROR, shows_all)
         # Lightning starts further processes of a training by the whole command line.
         sys.argv = whole
-        module = importlib.import_module(f"{PACKAGE}.{command.module}")
+        _set_variable(FULL_ERROR, shows_all)
 
         def run(cfg: DictConfig) -> Any:
             check_settings(cfg, kinds)
-            return module.main(cfg)
+            return importlib.import_module(f"{PACKAGE}.{command.module}").main(cfg)
 
-        return entry_point(run)(cfg)
+        try:
+            return entry_point(run)(cfg)
+        finally:
+            os.environ[FULL_ERROR] = "1"
 
     # Hydra names the job, and its log file, after the module of the task.
     task.__module__ = f"{PACKAGE}.{command.module}"
@@ -240,7 +245,7 @@ def user_message(error: BaseException) -> str | None:
         return f"{os.fsdecode(cause.filename)}: {cause.strerror}"
     if isinstance(cause, (UmssError, OSError)):
         return str(cause)
-    if isinstance(cause, MemoryError) or "can't allocate memory" in str(cause):
+    if isinstance(cause, MemoryError) or any(words in str(cause) for words in _NO_MEMORY):
         reason = (str(cause) or "out of memory").splitlines()[0]
         return (
             "there is not enough memory; take less at a time (data.batch_size, chunk_seconds, "
