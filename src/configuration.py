@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from .errors import UmssError
 from .settings import check_settings, find_kinds
+from .targets import check_targets
 
 # Inside the package where it is installed; beside `src` in a checkout.
 _HERE = Path(__file__).resolve().parent
@@ -60,5 +61,6 @@ def compose_config(
             OmegaConf.update(config, key, value, merge=True)
         except OmegaConfBaseException as error:
             raise UmssError(f"{key}={value!r}: {error}") from error
+    check_targets(config)
     check_settings(config, find_kinds(FOLDER, name))
     return config
