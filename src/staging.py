@@ -106,8 +106,10 @@ def _settle(scratch: Path) -> None:
     """Finish or undo what a killed run was about to publish, and empty the folder."""
     try:
         journal = json.loads((scratch / _JOURNAL).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         journal = None  # it was killed before
+    if not _is_journal(journal):
+        journal = None
     if journal is not None:
         if len(journal["new"]) < len(journal["move"]) or journal["remove"]:
             _carry_out(scratch, journal)  # an earlier result is replaced in part already
@@ -116,6 +118,19 @@ def _settle(scratch: Path) -> None:
                 if not (scratch / name).exists():
                     (scratch.parent / name).unlink(missing_ok=True)
     _empty(scratch)
+
+
+def _is_journal(journal: Any) -> bool:
+    """Whether it names files of one result only: folders from elsewhere may hold anything."""
+    try:
+        lists = [journal[key] for key in ("move", "new", "remove")]
+    except (KeyError, TypeError):
+        return False
+    return all(isinstance(names, list) for names in lists) and all(
+        isinstance(name, str) and not Path(name).is_absolute() and ".." not in Path(name).parts
+        for names in lists
+        for name in names
+    )
 
 
 def _carry_out(scratch: Path, journal: Mapping[str, Any]) -> None:

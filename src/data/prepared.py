@@ -45,16 +45,9 @@ from .checks import (
     is_silent,
     locate_stem,
 )
+from .index import FORMAT, INDEX, read_index
 from .readers.base import HOP, DataError, Reader, Song, Stem, StemKey
-from .store import (
-    FORMAT,
-    INDEX,
-    PreparedSet,
-    PreparedSong,
-    check_kind,
-    name_stem,
-    read_index,
-)
+from .store import PreparedSet, PreparedSong, check_kind, name_stem
 
 __all__ = ["PreparedSet", "PreparedSong", "locate_prepared", "prepare"]
 
@@ -167,7 +160,11 @@ class _Preparation:
         if not fresh:
             return ["audio", "stems"] if self.f0 == "stems" else ["audio"]
         check_silence(entry["silent"], allow_silent=self.allow_silent)
-        return ["stems"] if self.f0 == "stems" and not entry["stems"] else []
+        wanted = ["stems"] if self.f0 == "stems" and not entry["stems"] else []
+        damage = PreparedSong(self.folder / entry["folder"], entry).find_damage()
+        if "audio" in damage and not (entry["stems"] or self.f0 == "stems"):
+            damage.remove("stems")
+        return damage or wanted
 
     def _write_song(self, song: Song, advance: Callable[[], None]) -> None:
         """Decode, check and store a song in a fresh folder; then point the index at it."""
