@@ -57,7 +57,7 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             only_files = True
         elif not only_files and _is_flag(argument) and not Path(argument).is_file():
             prepared.append(argument)
-            if argument == "--experimental-rerun":
+            if argument.split("=")[0] == "--experimental-rerun":
                 raise UmssError(
                     "--experimental-rerun reads a pickle, which can hold any code; give the "
                     "settings again instead"

@@ -25,7 +25,7 @@ from .data.datamodule import MixtureDataModule
 from .data.readers.base import RATE
 from .errors import OutputExistsError, UmssError, shorten_reason
 from .f0.errors import F0Errors, perturb_batches
-from .files import write_json, write_text
+from .files import check_folder, write_json, write_text
 from .metrics.bss import choose_bss_engine
 from .metrics.evaluation import evaluate, summarise
 from .metrics.sharding import Task, evaluate_sharded
@@ -203,6 +203,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """Evaluate, write the table and its summary, and return the summary."""
     check_processes(cfg)
     output = Path(cfg.output)
+    check_folder(output)
     if cfg.f0 is not None:
         cfg.data.f0 = cfg.f0
     errors: F0Errors = instantiate(cfg.f0_errors)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..archives import ArchiveError, find_bad_values, read_tensors
+from ..devices import choose_device
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError, shorten_reason
 from .features import HarmonicSpectrogram, bin_frequencies, measure_level
@@ -114,7 +115,7 @@ class VoiceSalience(SalienceModel):
         bad = find_bad_values(state)
         if bad is not None:
             raise UmssError(f"{path}: {bad} holds NaN or infinite numbers; train the network again")
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         self.network = network.eval().to(self.device)
         # Convolutions on the CPU are fastest with channels last.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

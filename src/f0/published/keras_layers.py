@@ -100,9 +100,10 @@ class Weights:
                 "converts them (UMSS_MODELS or paths.models_dir says where they lie)"
             )
         try:
-            self.arrays = {
-                name: values.astype(np.float32) for name, values in read_arrays(self.path).items()
-            }
+            arrays = read_arrays(self.path)
+            if any(values.dtype.kind not in "fiu" for values in arrays.values()):
+                raise ValueError("it holds more than numbers")
+            self.arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
         except (ArchiveError, ValueError, TypeError) as error:
             raise WeightsError(
                 f"{self.path}: not a file of weights ({shorten_reason(error)}); umss "
