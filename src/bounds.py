@@ -83,6 +83,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "matmul_precision": ("highest", "high", "medium"),
     "f0_edges": ("hold", "glide"),
 }
+# Lists, or null. Songs may also be one name or pattern.
+_LISTS = ("score_parts", "data.parts", "order", "data.val_singers")
+_SONGS = tuple(f"{size}.{use}" for size in ("full", "small") for use in ("train", "val", "test"))
 # Lists of whole numbers, never empty.
 _WHOLE_LISTS = ("seeds",)
 # Exponents of masks; infinite ones make them hard.
@@ -112,6 +115,11 @@ def check_value(key: str, value: Any) -> None:
         whole = isinstance(value, ListConfig) and all(type(entry) is int for entry in value)
         if not whole or not value:
             raise UmssError(f"{key}={value}: give a list of whole numbers, e.g. {key}=[0,1]")
+    songs = key.endswith(tuple(f"data.split.{end}" for end in _SONGS))
+    if (songs and not isinstance(value, str)) or key in _LISTS:
+        entries = value if isinstance(value, ListConfig) else [None]
+        if value is not None and not all(type(entry) in (str, int) for entry in entries):
+            raise UmssError(f"{key}={value}: give a list, e.g. {key}=[1,2], or null")
     bounds = find_by_end(BOUNDS, key)
     for number in value if isinstance(value, ListConfig) else [value]:
         if isinstance(number, bool) or not isinstance(number, int | float):

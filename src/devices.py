@@ -19,11 +19,12 @@ def choose_device(device: str | torch.device) -> torch.device:
             raise ValueError
     except (RuntimeError, TypeError, ValueError) as error:
         raise UmssError(f"device={device}: choose cpu, cuda, cuda:1, ... or mps") from error
-    there = {
-        "cpu": lambda: chosen.index in (None, 0),
-        "cuda": lambda: (chosen.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available,
-    }
-    if not there[chosen.type]():
+    if chosen.type == "cpu":
+        there = chosen.index in (None, 0)
+    elif chosen.type == "cuda":
+        there = (chosen.index or 0) < torch.cuda.device_count()
+    else:
+        there = torch.backends.mps.is_available()
+    if not there:
         raise UmssError(f"device={device}: this machine has no such device; set device=cpu")
     return chosen

@@ -12,15 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from src.cli import user_message
 
 # Files of a test's own folder may serve all examples: every example writes them anew.
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+# Failures are shown as they are found: making them smaller takes longer than finding them.
 SOME = settings(
-    max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=_CHECKS
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=_CHECKS,
 )
 MANY = settings(SOME, max_examples=300)
 

@@ -5,6 +5,7 @@ A command runs in this process up to its slow part, which is cut off.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from contextlib import suppress
 from pathlib import Path
@@ -124,9 +125,10 @@ def execute(command: str, overrides: list[str]) -> None:
         raise UmssError(message) from error
 
 
-def keys_of(command: str, overrides: list[str]) -> list[str]:
+@functools.cache
+def keys_of(command: str, overrides: tuple[str, ...]) -> list[str]:
     """The settings that a command has with these choices."""
-    config = compose_config(COMMANDS[command].config, overrides)
+    config = compose_config(COMMANDS[command].config, list(overrides))
     kinds = find_kinds(FOLDER, COMMANDS[command].config)
     found = []
     for key in sorted(kinds):
@@ -139,7 +141,7 @@ def keys_of(command: str, overrides: list[str]) -> list[str]:
 def check(command: str, place: Path, world: Path, data: st.DataObject, *choices: str) -> None:
     given = [*base(command, world), *choices]
     # Caches are written into, so they are no input.
-    kept = [key for key in keys_of(command, given) if key != "paths.cache_dir"]
+    kept = [key for key in keys_of(command, tuple(given)) if key != "paths.cache_dir"]
     key = data.draw(st.sampled_from(kept))
     value = data.draw(VALUES)
     inputs = {folder: snapshot(world / folder) for folder in ("choir", "tables")}
