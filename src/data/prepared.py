@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
 import tempfile
@@ -58,7 +59,7 @@ F0Kind = Literal["cached", "stems", "estimated"]
 
 def locate_prepared(reader: Reader, cache_dir: str | Path) -> Path:
     """Locate the folder below `cache_dir` for this reader, location and options."""
-    return Path(cache_dir).expanduser().resolve() / (
+    return Path(os.path.realpath(Path(cache_dir).expanduser())) / (
         f"{reader.name}-{_digest([reader.location(), reader.options()])}"
     )
 

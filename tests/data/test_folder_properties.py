@@ -193,6 +193,8 @@ def check_half_deleted_caches(whole: Path, tmp_path: Path, data: st.DataObject) 
         assert_one_sentence(error, str(cache), str(whole / "data"))
         return
     check_prepared(prepared)
+    if kind == "index":  # one that was changed into another well-formed one is believed
+        return
     expected = PreparedSet.open(next((whole / "cache").iterdir()))
     for song in expected.songs:
         again = prepared.song(song.name)
