@@ -106,7 +106,7 @@ def _report_misfit(
     hint = _suggest_separator(hyper_parameters, kind)
     remedy = hint or "; use a file written by `umss train` for this separator"
     return CheckpointError(
-        f"{path}: the checkpoint holds another kind of model, or is damaged "
+        f"{path}: the checkpoint holds another kind of model or is damaged "
         f"({shorten_reason(error)}){remedy}"
     )
 
