@@ -84,7 +84,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "f0_edges": ("hold", "glide"),
 }
 # Lists, or null. Songs may also be one name or pattern.
-_LISTS = ("score_parts", "data.parts", "order", "data.val_singers")
+_LISTS = (
+    "score_parts", "data.parts", "order", "data.val_singers", "formats", "models",
+    "data.mixing.n_singers",
+)  # fmt: skip
 _SONGS = tuple(f"{size}.{use}" for size in ("full", "small") for use in ("train", "val", "test"))
 # Lists of whole numbers, never empty.
 _WHOLE_LISTS = ("seeds",)
