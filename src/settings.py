@@ -39,6 +39,7 @@ DECLARED = {
     "score": Kind.TEXT,
     "init": Kind.TEXT,
     "root": Kind.TEXT,
+    "cache_dir": Kind.TEXT,
     "checkpoint": Kind.TEXT,
     "weights": Kind.TEXT,
     "source": Kind.TEXT,

@@ -203,7 +203,8 @@ BAD: list[tuple[str, str]] = [
         "multif0=foo", "overwrite=perhaps",
     )),
     *(("f0", text) for text in (
-        "n_singers=0", "n_singers=17", "score_parts=0.0", "names=[a]", "score=nothing.mid", "score_alignment=foo",
+        "n_singers=0", "n_singers=17", "score_parts=0.0",
+        "names=[a]", "score=nothing.mid", "score_alignment=foo",
         "multif0.assigner.threshold=nan", "multif0.assigner.threshold=2",
         "multif0.assigner.n_candidates=-1", "multif0.assigner.width=0",
         "multif0.assigner.width=-1", "multif0.assigner.leap=nan", "multif0.assigner.onset=-1",
@@ -222,14 +223,16 @@ BAD: list[tuple[str, str]] = [
         "data.split.full.test=[nothing]", "separator.device=tpu", "separator.checkpoint=file",
     )),
     *(("report", text) for text in (
-        "formats=[exe]", "formats=x", "formats=-0.5", "order=3", "seed=-1", "tables=[nothing]", "tables=[]", "tables=file",
+        "formats=[exe]", "formats=x", "formats=-0.5", "order=3",
+        "seed=-1", "tables=[nothing]", "tables=[]", "tables=file",
         "output=file/below", "output=/dev/null",
     )),
     *(("prepare", text) for text in (
         "data.root=nothing", "data.root=file", "data.root=folder", "data.f0=foo",
         "data.parts=[a,b]", "data.parts=x", "data.excerpt_seconds=0", "data.batch_size=0",
         "data.reader.name=foo", "data.reader.options={a:1}", "paths.cache_dir=file/below",
-        "paths.cache_dir=/dev/null", "data.mixing.gain_db=-1", "data.mixing.n_singers=0.5", "data.split.full.val=[9]",
+        "paths.cache_dir=/dev/null", "data.mixing.gain_db=-1",
+        "data.mixing.n_singers=0.5", "data.split.full.val=[9]",
         "data.allow_silent=perhaps",
     )),
 ]  # fmt: skip
