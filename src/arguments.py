@@ -57,6 +57,11 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             only_files = True
         elif not only_files and _is_flag(argument) and not Path(argument).is_file():
             prepared.append(argument)
+            if argument.split("=")[0] == "--experimental-rerun":
+                raise UmssError(
+                    "--experimental-rerun reads a pickle, which can hold any code; give the "
+                    "settings again instead"
+                )
             if argument in _WITH_VALUE:
                 prepared += [value for value in [next(rest, None)] if value is not None]
         elif not only_files and _is_setting(argument, kinds):

@@ -29,6 +29,7 @@ from .configuration import FOLDER, list_choices
 from .errors import UmssError
 from .settings import check_settings, find_kinds
 from .sweeps import is_sweep, run_job
+from .targets import check_targets, check_when_loaded
 
 PACKAGE = __name__.rpartition(".")[0]
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -134,6 +135,7 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
         _set_variable(FULL_ERROR, shows_all)
 
         def run(cfg: DictConfig) -> Any:
+            check_targets(cfg)
             check_settings(cfg, kinds)
             return importlib.import_module(f"{PACKAGE}.{command.module}").main(cfg)
 
@@ -152,9 +154,10 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
         sys.argv = [whole[0], *prepare_arguments(given, kinds)]
         # Hydra would print its errors itself, in words about its grammar.
         os.environ[FULL_ERROR] = "1"
-        return hydra.main(version_base="1.3", config_path=str(FOLDER), config_name=command.config)(
-            task
-        )()
+        with check_when_loaded():
+            return hydra.main(
+                version_base="1.3", config_path=str(FOLDER), config_name=command.config
+            )(task)()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -11,8 +11,9 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from .errors import UmssError
+from .errors import UmssError, shorten_reason
 from .settings import check_settings, find_kinds
+from .targets import check_targets
 
 # Inside the package where it is installed; beside `src` in a checkout.
 _HERE = Path(__file__).resolve().parent
@@ -59,6 +60,7 @@ def compose_config(
         try:
             OmegaConf.update(config, key, value, merge=True)
         except OmegaConfBaseException as error:
-            raise UmssError(f"{key}={value!r}: {error}") from error
+            raise UmssError(f"{key}={value!r}: {shorten_reason(error)}") from error
+    check_targets(config)
     check_settings(config, find_kinds(FOLDER, name))
     return config

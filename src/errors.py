@@ -20,3 +20,9 @@ class WriteError(UmssError, OSError):
 
 class TrainingDivergedError(UmssError, FloatingPointError):
     """The loss is no longer a finite number."""
+
+
+def shorten_reason(error: BaseException, *, length: int = 200) -> str:
+    """What an error says, in one line of bounded length, to be quoted in a message."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= length else f"{text[: length - 1]}…"

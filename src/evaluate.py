@@ -24,9 +24,9 @@ from rich.table import Table
 from .cli import launch
 from .data.datamodule import MixtureDataModule
 from .data.readers.base import RATE
-from .errors import OutputExistsError, UmssError
+from .errors import OutputExistsError, UmssError, shorten_reason
 from .f0.errors import F0Errors, perturb_batches
-from .files import write_json, write_text
+from .files import check_folder, write_json, write_text
 from .metrics.bss import choose_bss_engine
 from .metrics.evaluation import evaluate, summarise
 from .metrics.sharding import Task, evaluate_sharded
@@ -123,10 +123,12 @@ def find_existing(output: Path, identity: dict[str, Any], *, skip: bool) -> dict
     if not summary.exists():
         return None
     try:
-        content = dict(json.loads(summary.read_text(encoding="utf-8")))
-    except ValueError as error:
+        content = json.loads(summary.read_text(encoding="utf-8"))
+        content["si_sdr"]["mean"], content["name"]
+    except (ValueError, OSError, LookupError, TypeError, RecursionError) as error:
         raise OutputExistsError(
-            f"{summary}: not readable ({error}); set overwrite=true or choose another output"
+            f"{summary}: not readable ({shorten_reason(error)}); set overwrite=true or choose "
+            "another output"
         ) from error
     stored = {key: content[key] for key in IDENTITY if key in content}
     difference = find_difference(stored, identity, names=("that one", "this one"))
@@ -202,6 +204,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """Evaluate, write the table and its summary, and return the summary."""
     check_processes(cfg)
     output = Path(cfg.output)
+    check_folder(output)
     if cfg.f0 is not None:
         cfg.data.f0 = cfg.f0
     errors: F0Errors = instantiate(cfg.f0_errors)

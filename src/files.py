@@ -90,12 +90,28 @@ def check_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.
+        WriteError: there cannot be such a file, because its folder cannot be made.
     """
+    paths = list(paths)
+    for folder in {path.parent for path in paths}:
+        check_folder(folder)
     existing = [str(p) for p in paths if p.exists()]
     if existing and not overwrite:
         raise OutputExistsError(
             f"{', '.join(existing)}: exists; set overwrite=true or choose another output"
         )
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder for results that is a file, or lies below one, before the work begins.
+
+    Raises:
+        WriteError: names what is in the way.
+    """
+    with name_failed_file(folder):
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise WriteError(f"{there}: is no folder, so results cannot go there; set another output")
 
 
 def check_space(folder: Path, size: int) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .archives import read_arrays
+from .errors import UmssError
 from .f0.contours import ContourError
 
 
@@ -41,10 +42,9 @@ def find_outputs(folder: Path, stem: str) -> set[Path]:
     """Find the files of an earlier separation of a recording; its parameters say which they are."""
     parameters = folder / f"{stem}_parameters.npz"
     try:
-        with np.load(parameters, allow_pickle=False) as content:
-            names = [str(name) for name in content["names"]]
+        names = [str(name) for name in read_arrays(parameters)["names"].flat]
         paths = name_outputs(folder, stem, names, with_f0=True).values()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (UmssError, KeyError):
         return set()
     return {path for path in paths if path.exists()}
 

@@ -27,7 +27,7 @@ def run(cfg: DictConfig) -> Path:
         tables,
         cfg.output,
         title=cfg.title,
-        order=cfg.order,
+        order=None if cfg.order is None else [str(name) for name in cfg.order],
         formats=list(cfg.formats),
         overwrite=cfg.overwrite,
         seed=cfg.seed,

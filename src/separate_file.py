@@ -19,7 +19,7 @@ from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import SCORE_SUFFIXES, read_score
-from .files import check_existing, check_space, name_failed_file
+from .files import check_existing, check_folder, check_space, name_failed_file
 from .outputs import find_outputs, name_outputs, write_parameters
 from .separator import Separator
 from .staging import stage
@@ -243,6 +243,8 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Contours, Examination]:
 def main(cfg: DictConfig) -> None:
     if not 1 <= cfg.n_singers <= 32:
         raise UmssError(f"n_singers={cfg.n_singers}: give a number from 1 to 32")
+    Grid.of(cfg.window_seconds, cfg.overlap_seconds, cfg.chunk_seconds)  # before the slow part
+    check_folder(Path(cfg.output))
     separator: Separator = instantiate(cfg.separator)
     if separator.needs_sources:
         raise UmssError(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from .devices import choose_device
 from .dsp.stft import apply_masks, soft_masks, stft
 from .dsp.tracks import HOP, RATE
 from .errors import UmssError
@@ -84,7 +85,7 @@ class Separator:
         if mask not in self.mask_kinds:
             raise UmssError(f"mask must be one of {', '.join(self.mask_kinds)}; got {mask!r}")
         self.mask = mask
-        self.device = torch.device(device)
+        self.device = choose_device(device)
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from .bounds import check_value, find_by_end
 from .errors import UmssError
 
 
@@ -37,6 +39,7 @@ DECLARED = {
     "score": Kind.TEXT,
     "init": Kind.TEXT,
     "root": Kind.TEXT,
+    "cache_dir": Kind.TEXT,
     "checkpoint": Kind.TEXT,
     "weights": Kind.TEXT,
     "source": Kind.TEXT,
@@ -86,11 +89,7 @@ def read_switch(word: str) -> bool | None:
 
 def find_declared(key: str) -> Kind | None:
     """The declared kind of a setting, by its whole name or an end of it."""
-    parts = key.split(".")
-    return next(
-        (DECLARED[end] for k in range(len(parts)) if (end := ".".join(parts[k:])) in DECLARED),
-        None,
-    )
+    return find_by_end(DECLARED, key)
 
 
 @functools.cache
@@ -161,9 +160,12 @@ def check_settings(config: DictConfig, kinds: Mapping[str, tuple[Kind, bool]]) -
     for key, (kind, nullable) in kinds.items():
         parent_name, _, name = key.rpartition(".")
         parent = OmegaConf.select(config, parent_name) if parent_name else config
-        if kind is Kind.ANY or not isinstance(parent, DictConfig) or name not in parent:
+        if not isinstance(parent, DictConfig) or name not in parent:
             continue
         if OmegaConf.is_missing(parent, name) or OmegaConf.is_interpolation(parent, name):
+            continue
+        if kind is Kind.ANY:
+            check_value(key, parent[name])
             continue
         value = parent[name]
         if value is None:
@@ -173,6 +175,7 @@ def check_settings(config: DictConfig, kinds: Mapping[str, tuple[Kind, bool]]) -
         checked = _convert(key, value, kind)
         if checked is not value:
             parent[name] = checked
+        check_value(key, checked)
 
 
 def _convert(key: str, value: Any, kind: Kind) -> Any:
@@ -195,7 +198,7 @@ def _convert(key: str, value: Any, kind: Kind) -> Any:
             return read_switch(value)
         if not isinstance(value, bool):
             raise UmssError(f"{key}={value}: give {kind.value}")
-    elif not number or (kind is Kind.WHOLE and value != int(value)):
+    elif not number or (kind is Kind.WHOLE and (not math.isfinite(value) or value != int(value))):
         raise UmssError(f"{key}={value}: give {kind.value}")
     elif kind is Kind.WHOLE and isinstance(value, float):
         return int(value)

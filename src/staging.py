@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from .claims import LOCK, ClaimedError, claim
 from .files import name_failed_file, write_json
@@ -113,14 +114,29 @@ def _undo(scratch: Path) -> None:
     """Undo what was published so far, if it was not completed."""
     try:
         journal = json.loads((scratch / _JOURNAL).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return  # nothing was published, or all of it
+    if not _is_journal(journal):
+        return
     for name in journal["move"]:
         if not (scratch / name).exists():
             (scratch.parent / name).unlink(missing_ok=True)
     for name in journal["old"]:
         if (scratch / _OLD / name).exists():
             os.replace(scratch / _OLD / name, scratch.parent / name)
+
+
+def _is_journal(journal: Any) -> bool:
+    """Whether it names files of one result only: folders from elsewhere may hold anything."""
+    try:
+        lists = [journal[key] for key in ("move", "old")]
+    except (KeyError, TypeError):
+        return False
+    return all(isinstance(names, list) for names in lists) and all(
+        isinstance(name, str) and not Path(name).is_absolute() and ".." not in Path(name).parts
+        for names in lists
+        for name in names
+    )
 
 
 def _move(source: Path, target: Path) -> None:

@@ -26,7 +26,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .errors import UmssError
 from .files import write_json
+from .targets import is_own_module
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +110,12 @@ class SweepSummary(Callback):
         self.rows = dict(rows or {})
         self.keep = keep
         self.then = list(then or [])
+        # `python -m` runs any module of Python's own, some of them with code as arguments.
+        if self.then and not is_own_module(str(self.then[0])):
+            raise UmssError(
+                f"hydra.callbacks.sweep.then={self.then}: begin with a command of this program, "
+                "e.g. umss.report"
+            )
         self.forward = (*forward, *(instead_of if overrides is None else ()))
         self.overrides = list(overrides or [])
 

@@ -22,6 +22,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 ROOT = Path(__file__).parents[1]
+# Configurations of tests build classes of tests.
+os.environ["UMSS_TRUST"] = "tests"
 
 # The same examples in every run, whatever an earlier one found, and however long they take.
 hypothesis.settings.register_profile(

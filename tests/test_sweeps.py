@@ -133,7 +133,7 @@ def test_killed_jobs_and_failures_further_on_are_not_forgotten(tmp_path: Path) -
     assert not list(tmp_path.rglob(JOB))
     SweepSummary().on_multirun_end(config)  # nothing ran, nothing failed
     with pytest.raises(SystemExit):
-        SweepSummary(then=["no.such.module"]).on_multirun_end(config)
+        SweepSummary(then=["umss.report", "tables=[nowhere]"]).on_multirun_end(config)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,10 @@ class MixtureDataModule(pl.LightningDataModule):
         self.f0_augmentation = f0_augmentation or F0Augmentation()
         choice: Mapping[str, Any] = {"name": reader} if isinstance(reader, str) else reader
         self.reader_name = str(choice["name"])
-        self.reader_options = dict(choice.get("options") or {})
+        options = choice.get("options") or {}
+        if not isinstance(options, Mapping):
+            raise DataError(f"data.reader.options={options}: give settings, e.g. {{seed: 1}}")
+        self.reader_options = {str(name): value for name, value in options.items()}
         self.root = root
         if parts is not None:
             self.reader_options["parts"] = list(parts)

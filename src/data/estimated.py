@@ -40,9 +40,14 @@ class EstimatorRecipe:
 
     Args:
         config: configuration of the estimator with its `_target_`, as in conf/multif0.
+
+    Raises:
+        DataError: another kind of value.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        if not isinstance(config, Mapping):
+            raise DataError(f"data.estimator.config={config}: choose it by multif0=..., see --help")
         self.config = dict(config)
 
     @cached_property

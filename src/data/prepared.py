@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
 import tempfile
@@ -45,16 +46,9 @@ from .checks import (
     is_silent,
     locate_stem,
 )
+from .index import FORMAT, INDEX, read_index
 from .readers.base import HOP, DataError, Reader, Song, Stem, StemKey
-from .store import (
-    FORMAT,
-    INDEX,
-    PreparedSet,
-    PreparedSong,
-    check_kind,
-    name_stem,
-    read_index,
-)
+from .store import PreparedSet, PreparedSong, check_kind, name_stem
 
 __all__ = ["PreparedSet", "PreparedSong", "locate_prepared", "prepare"]
 
@@ -65,7 +59,7 @@ F0Kind = Literal["cached", "stems", "estimated"]
 
 def locate_prepared(reader: Reader, cache_dir: str | Path) -> Path:
     """Locate the folder below `cache_dir` for this reader, location and options."""
-    return Path(cache_dir).expanduser().resolve() / (
+    return Path(os.path.realpath(Path(cache_dir).expanduser())) / (
         f"{reader.name}-{_digest([reader.location(), reader.options()])}"
     )
 
@@ -167,7 +161,11 @@ class _Preparation:
         if not fresh:
             return ["audio", "stems"] if self.f0 == "stems" else ["audio"]
         check_silence(entry["silent"], allow_silent=self.allow_silent)
-        return ["stems"] if self.f0 == "stems" and not entry["stems"] else []
+        wanted = ["stems"] if self.f0 == "stems" and not entry["stems"] else []
+        damage = PreparedSong(self.folder / entry["folder"], entry).find_damage()
+        if "audio" in damage and not (entry["stems"] or self.f0 == "stems"):
+            damage.remove("stems")
+        return damage or wanted
 
     def _write_song(self, song: Song, advance: Callable[[], None]) -> None:
         """Decode, check and store a song in a fresh folder; then point the index at it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import shorten_reason
+from .index import as_keys, read_index
 from .readers.base import HOP, DataError, StemKey
 
-FORMAT = 1
 F0_KINDS = ("cached", "stems", "estimated")
-INDEX = "index.json"
 
 
 def name_stem(key: StemKey) -> str:
@@ -26,23 +25,6 @@ def name_stem(key: StemKey) -> str:
 def name_mixture(keys: Iterable[StemKey]) -> str:
     """Name a mixture by its stems, e.g. "soprano_1+alto_2"."""
     return "+".join(map(name_stem, keys))
-
-
-def read_index(folder: Path) -> dict[str, Any] | None:
-    """Read the folder's index; None if nothing is prepared, or only by an older version."""
-    try:
-        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        # Indices are replaced atomically, so the file was damaged from outside: prepare again.
-        return None
-    return index if index.get("format") == FORMAT else None
-
-
-def as_keys(pairs: Iterable[Sequence[str]]) -> tuple[StemKey, ...]:
-    """Convert lists from JSON to stem keys."""
-    return tuple((part, singer) for part, singer in pairs)
 
 
 def check_kind(kind: str) -> None:
@@ -122,7 +104,8 @@ class PreparedSong:
         if kind == "cached":
             return frozenset(keys) in self._mixtures or bool(self.entry["exact"])
         if kind == "estimated":
-            return self.estimator is not None and self.estimated_path(keys).is_file()
+            shape = (self.n_frames, len(keys))
+            return self.estimator is not None and has_array(self.estimated_path(keys), shape)
         return kind == "stems" and bool(self.entry["stems"])
 
     def estimated_path(self, keys: Sequence[StemKey]) -> Path:
@@ -176,16 +159,63 @@ class PreparedSong:
             [self._open_map(f"{prefix}_{name_stem(k)}")[start:stop] for k in keys], axis=1
         )
 
+    def find_damage(self) -> list[str]:
+        """What must be prepared again because files are gone or cut off: "audio", "stems"."""
+        singles = [name_stem(key) for key in self.keys]
+        n_frames = self.n_frames
+        arrays = {f"audio_{name}": (self.n_samples,) for name in singles}
+        if self.entry["exact"]:
+            arrays |= {f"f0_exact_{name}": (n_frames,) for name in singles}
+        sizes = self.cached_sizes
+        whole = all(
+            has_array(self.folder / f"{name}.npy", shape) for name, shape in arrays.items()
+        ) and all(
+            has_array(self.folder / f"f0_cached_{size}.npy", (n, n_frames, size))
+            for size, n in sizes.items()
+        )
+        if not whole:
+            return ["audio", "stems"]
+        stems = [self.folder / f"f0_stems_{name}.npy" for name in singles]
+        lost = self.entry["stems"] and not all(has_array(path, (n_frames,)) for path in stems)
+        return ["stems"] if lost else []
+
     def _open_map(self, name: str) -> NDArray[np.float32]:
         path = self.folder / f"{name}.npy"
-        return _map_file(path, path.stat().st_mtime_ns)
+        try:
+            return _map_file(path, path.stat().st_mtime_ns)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(
+                f"{path}: this file of the prepared data is missing or damaged "
+                f"({shorten_reason(error)}); run umss prepare again with the same data"
+            ) from error
 
 
 @functools.lru_cache(maxsize=256)
 def _map_file(path: Path, changed: int) -> NDArray[np.float32]:
     """Map an array into memory. Each map holds a file open, so only the latest are kept."""
-    array: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    # Not np.load, which also opens archives and, told to, pickles.
+    array: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="r")
     return array
+
+
+def has_array(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether a file holds a whole array of 32-bit floats of this shape, or more along axis 0."""
+    try:
+        stat = path.stat()
+        return _measure_array(path, stat.st_mtime_ns, stat.st_size, shape)
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+@functools.lru_cache(maxsize=100_000)
+def _measure_array(path: Path, changed: int, size: int, shape: tuple[int, ...]) -> bool:
+    array = np.lib.format.open_memmap(path, mode="r")
+    return (
+        array.dtype == np.float32
+        and len(array.shape) == len(shape)
+        and len(array) >= shape[0]
+        and array.shape[1:] == shape[1:]
+    )
 
 
 class PreparedSet:

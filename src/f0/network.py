@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..archives import ArchiveError, find_bad_values, read_tensors
+from ..devices import choose_device
 from ..dsp.tracks import HOP, RATE
-from ..errors import UmssError
+from ..errors import UmssError, shorten_reason
 from .features import HarmonicSpectrogram, bin_frequencies, measure_level
 from .salience import Salience, SalienceModel
 
@@ -102,12 +104,18 @@ class VoiceSalience(SalienceModel):
         if not path.is_file():
             raise UmssError(f"{path}: no such weights; make them with umss train-f0")
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = read_tensors(path)
             network = SalienceNetwork()
             network.load_state_dict({k: v.float() for k, v in state.items()})
-        except Exception as error:
-            raise UmssError(f"{path}: holds no weights of this network ({error})") from error
-        self.device = torch.device(device)
+        except (ArchiveError, AttributeError, RuntimeError, TypeError) as error:
+            raise UmssError(
+                f"{path}: holds no weights of this network ({shorten_reason(error)}); set weights "
+                "to a file written by umss train-f0, or to null for those of the package"
+            ) from error
+        bad = find_bad_values(state)
+        if bad is not None:
+            raise UmssError(f"{path}: {bad} holds NaN or infinite numbers; train the network again")
+        self.device = choose_device(device)
         self.network = network.eval().to(self.device)
         # Convolutions on the CPU are fastest with channels last.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

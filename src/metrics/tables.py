@@ -5,8 +5,10 @@ A table is a folder with `frames.csv` and `summary.json`, as `umss evaluate` wri
 
 from __future__ import annotations
 
+import csv
 import glob
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import UmssError
+from ..errors import UmssError, shorten_reason
 from .bss import BSS_METRICS
 
 FRAMES, SUMMARY = "frames.csv", "summary.json"
@@ -25,6 +27,7 @@ REQUIRED = [*ROW, "singer", "seed", "energy", "kept", "si_sdr", "spectral_snr"]
 """Columns without which a file is no evaluation table."""
 FIELDS = ("name", "n_singers", "protocol")
 """Fields without which a summary cannot be compared with others."""
+MOST_SINGERS = 32
 TEXT = ("song", "mixture", "voice", "singer")
 
 
@@ -159,15 +162,38 @@ def _read(folder: Path) -> EvaluationTable:
 def _read_summary(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UmssError(f"{path}: not readable as JSON ({error}); evaluate again") from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise UmssError(
+            f"{path}: not readable as JSON ({shorten_reason(error)}); evaluate again"
+        ) from error
     missing = [k for k in FIELDS if not isinstance(summary, dict) or k not in summary]
     if missing:
         raise UmssError(
             f"{path}: no field {', '.join(missing)}; written by another program or an older "
             "version, evaluate again"
         )
+    singers = summary["n_singers"]
+    errors, speed = summary.get("f0_errors") or {}, summary.get("speed") or {}
+    for field, good in (
+        ("name", isinstance(summary["name"], str) and summary["name"].strip() != ""),
+        ("n_singers", type(singers) is int and 1 <= singers <= MOST_SINGERS),
+        ("protocol", isinstance(summary["protocol"], dict)),
+        ("f0_errors", isinstance(errors, dict) and all(map(_is_number, errors.values()))),
+        ("speed", isinstance(speed, dict)),
+    ):
+        if not good:
+            raise UmssError(
+                f"{path}: {field}={summary.get(field)!r} is not what an evaluation writes; "
+                "evaluate again"
+            )
+    for field, value in speed.items():
+        if field != "device" and value is not None and not _is_number(value):
+            raise UmssError(f"{path}: speed.{field}={value!r} is not a number; evaluate again")
     return dict(summary)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _read_frames(path: Path) -> pd.DataFrame:
@@ -179,8 +205,10 @@ def _read_frames(path: Path) -> pd.DataFrame:
             keep_default_na=False,
             na_values={c: ["", "nan", "NaN"] for c in _list_numeric_columns(path)},
         )
-    except (ValueError, OSError) as error:
-        raise UmssError(f"{path}: not readable as a table ({error}); evaluate again") from error
+    except (ValueError, OSError, OverflowError, csv.Error) as error:
+        raise UmssError(
+            f"{path}: not readable as a table ({shorten_reason(error)}); evaluate again"
+        ) from error
     missing = [column for column in REQUIRED if column not in frames]
     if missing:
         raise UmssError(f"{path}: no column {', '.join(missing)}; evaluate again")
@@ -203,6 +231,16 @@ def _read_frames(path: Path) -> pd.DataFrame:
                 f"{path}: column {column} is NaN or infinite in {_describe_row(frames, bad)}, "
                 "which is kept; evaluate again"
             )
+    whole = [c for c in ("excerpt", "start", "source", "frame", "seed") if c in frames]
+    for column in whole:
+        values = frames[column]
+        bad = ~(np.isfinite(values) & (np.floor(values) == values) & (values.abs() < 2**53))
+        if bad.any():
+            raise UmssError(
+                f"{path}: column {column} is not a whole number in {_describe_row(frames, bad)}; "
+                "evaluate again"
+            )
+        frames[column] = values.astype(np.int64)
     twice = frames.duplicated([*ROW, "seed"])
     if twice.any():
         raise UmssError(f"{path}: {_describe_row(frames, twice)} is there twice; evaluate again")

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..dsp.stft import frame_stft
 from ..errors import UmssError
+from ..ranges import check_whole
 from .gru import SequenceGRU, SplitInputGRU
 from .mlp import NormalisedMLP
 from .source_filter import ControlSpec
@@ -110,6 +111,9 @@ class ParameterEstimator(nn.Module):
         decoder_width: units of the decoder.
         recompute: compute the decoder's inner values again in the backward pass instead of keeping
             them (activation checkpointing): less memory per source, a longer step.
+
+    Raises:
+        UmssError: a size out of range.
     """
 
     def __init__(
@@ -124,6 +128,14 @@ class ParameterEstimator(nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
+        check_whole("n_fft", n_fft, 16, 2**20)
+        check_whole("hop", hop, 1, n_fft)
+        for name, width in (
+            ("encoder_width", encoder_width),
+            ("latent", latent),
+            ("decoder_width", decoder_width),
+        ):
+            check_whole(name, width, 1, 65_536)
         self.controls = tuple(controls)
         self.n_fft = n_fft
         self.hop = hop

@@ -9,12 +9,21 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from ..archives import ArchiveError, find_bad_values, read_tensors
 from ..configuration import list_choices
-from ..errors import UmssError
+from ..errors import UmssError, shorten_reason
 from .source_filter_model import SourceFilterModel
 
 # A hyper-parameter that one kind of model alone has, and the separator that takes such models.
 _SEPARATORS = {"salience": "fd", "voice": "umss", "unet": "unet"}
+
+# What building a model from settings of any kind may raise.
+_MISFITS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+    RuntimeError,
+)  # fmt: skip
+# Sizes up to this are built without asking whether the file holds as many weights.
+_ORDINARY = 2048
 
 # Trained on singers that may be redistributed, see docs/model_card.md.
 SHIPPED = Path(__file__).parent / "voices.ckpt"
@@ -47,18 +56,68 @@ def load_module(path: str | Path, kind: type[Model], *, experiment: str) -> Mode
             raise UmssError("its settings are those of another one")
         # Those of the training (learning rate, ...) are left out.
         known = inspect.signature(kind).parameters.keys() & hyper_parameters.keys()
-        model = kind(**{name: hyper_parameters[name] for name in known})
-        model.load_state_dict(state)
-    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_suggest_separator(hyper_parameters, kind)}"
-        ) from error
+        model = _build(kind, {name: hyper_parameters[name] for name in known}, state)
+    except _MISFITS as error:
+        raise _report_misfit(path, error, hyper_parameters, kind) from error
     return model.eval().requires_grad_(False)
+
+
+def _build(kind: type[Model], settings: dict[str, Any], state: Any) -> Model:
+    """A model with the settings and the weights of a checkpoint."""
+    if _find_largest(settings) > _ORDINARY:
+        # Weights that the file does not hold must not take memory.
+        with torch.device("meta"):
+            sizes = {name: value.shape for name, value in kind(**settings).state_dict().items()}
+        if any(name not in state or state[name].shape != size for name, size in sizes.items()):
+            raise UmssError("its settings do not fit its weights")
+    model = kind(**settings)
+    _load_state(model, state)
+    return model
+
+
+def _load_state(model: nn.Module, state: Any) -> None:
+    """Give a model weights.
+
+    Raises:
+        UmssError: names the weights that are no numbers. Of other misfits, PyTorch's own errors.
+    """
+    bad = find_bad_values(state)
+    if bad is not None:
+        raise UmssError(f"{bad} holds NaN or infinite numbers")
+    for name, value in model.state_dict().items():
+        given = state.get(name, value)
+        if given.is_floating_point() != value.is_floating_point() or given.is_complex():
+            raise UmssError(f"{name} holds numbers of type {given.dtype}")
+    model.load_state_dict(state)
+
+
+def _find_largest(value: Any) -> float:
+    """The largest whole number in settings, but for sample rates."""
+    if isinstance(value, dict):
+        return max((_find_largest(v) for k, v in value.items() if k != "rate"), default=0)
+    if isinstance(value, (list, tuple)):
+        return max(map(_find_largest, value), default=0)
+    return value if isinstance(value, int) else 0
+
+
+def _report_misfit(
+    path: str | Path, error: Exception, hyper_parameters: Any, kind: type
+) -> CheckpointError:
+    hint = _suggest_separator(hyper_parameters, kind)
+    remedy = hint or "; use a file written by `umss train` for this separator"
+    return CheckpointError(
+        f"{path}: the checkpoint holds another kind of model or is damaged "
+        f"({shorten_reason(error)}){remedy}"
+    )
 
 
 def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
     """Hyper-parameters and weights of a checkpoint file, named by a field of the configuration."""
+    if path.is_dir():
+        raise CheckpointError(
+            f"{path}: no such checkpoint, but a folder; set {field} to a file in it, e.g. "
+            f"{path / 'best.ckpt'}"
+        )
     if not path.is_file():
         # The folder of a training begins with the name of its experiment.
         trained = [name for name in list_choices("experiment") if f"{name}-j" in str(path)]
@@ -68,12 +127,15 @@ def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
             f"set {field} to the file"
         )
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path)
+        if not isinstance(content, dict):
+            raise TypeError
         hyper_parameters = content["hyper_parameters"]
         state = content["state_dict"]
-    except Exception as error:  # torch.load raises half a dozen kinds for files it does not know
+    except (ArchiveError, LookupError, TypeError) as error:
+        reason = str(error) if isinstance(error, ArchiveError) else "it lacks what one holds"
         raise CheckpointError(
-            f"{path}: not a checkpoint of this program ({type(error).__name__}); "
+            f"{path}: not a checkpoint of this program ({reason}); "
             "use a .ckpt file written by `umss train`"
         ) from error
     return hyper_parameters, state
@@ -87,11 +149,11 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """
     _, state = _read(Path(path), "us_small", "init")
     try:
-        model.load_state_dict(state)
-    except (TypeError, RuntimeError) as error:
+        _load_state(model, state)
+    except _MISFITS as error:
         raise CheckpointError(
-            f"init={path}: holds the weights of another network ({error}); choose the model that "
-            "it was trained with (model=..., model.estimator, model.voice)"
+            f"init={path}: holds the weights of another network ({shorten_reason(error)}); choose "
+            "the model that it was trained with (model=..., model.estimator, model.voice)"
         ) from error
 
 
@@ -122,15 +184,8 @@ def load_model(path: str | Path | None = None) -> SourceFilterModel:
     try:
         if "voice" not in hyper_parameters or "salience" in hyper_parameters:
             raise UmssError("its settings have no voice, or F0 networks of their own")
-        model = SourceFilterModel(
-            voice=hyper_parameters["voice"],
-            estimator=hyper_parameters["estimator"],
-            fft_sizes=hyper_parameters["fft_sizes"],
-        )
-        model.load_state_dict(state)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint holds another kind of model ({error})"
-            f"{_suggest_separator(hyper_parameters, SourceFilterModel)}"
-        ) from error
+        settings = {name: hyper_parameters[name] for name in ("voice", "estimator", "fft_sizes")}
+        model = _build(SourceFilterModel, settings, state)
+    except _MISFITS as error:
+        raise _report_misfit(path, error, hyper_parameters, SourceFilterModel) from error
     return model.eval().requires_grad_(False)

@@ -15,6 +15,7 @@ from ..dsp.lattice import allpole_lattice
 from ..dsp.lpc import lpc_to_reflection, lsf_from_increments, lsf_to_lpc, reflection_to_lpc
 from ..dsp.noise import fir_filter, frequency_sampled_fir, rolloff_fir, uniform_noise
 from ..errors import UmssError
+from ..ranges import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class SourceFilterVoice(nn.Module):
             `minimum_gap` above zero with "samplewise".
 
     Raises:
-        ValueError: unknown parameterisation or filtering.
+        UmssError: an option that there is not, or a number out of range.
     """
 
     rolloff: Tensor
@@ -91,6 +92,14 @@ class SourceFilterVoice(nn.Module):
             )
         if filtering not in ("ola", "samplewise"):
             raise UmssError(f"filtering must be 'ola' or 'samplewise', got {filtering!r}")
+        if f0_edges not in ("hold", "glide"):
+            raise UmssError(f"f0_edges must be 'hold' or 'glide', got {f0_edges!r}")
+        check_whole("rate", rate, 1000, 400_000)
+        check_whole("hop", hop, 1, 65_536)
+        check_whole("order", order, 1, 1000)
+        check_whole("n_noise_magnitudes", n_noise_magnitudes, 2, 10_000)
+        check_whole("max_harmonics", max_harmonics, 1, 10_000)
+        check_number("minimum_gap", minimum_gap, 0.0, 1.0)
         self.rate = rate
         self.hop = hop
         self.max_harmonics = max_harmonics

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..dsp.spectral_loss import FFT_SIZES
+from ..errors import UmssError
+from ..ranges import check_whole
 from .estimator import ParameterEstimator
 from .source_filter import SourceFilterVoice
 
@@ -20,6 +22,9 @@ class SourceFilterModel(nn.Module):
         voice: keyword arguments of `SourceFilterVoice`, plain numbers and strings.
         estimator: keyword arguments of `ParameterEstimator`.
         fft_sizes: scales of the spectral loss that the network was trained with, in samples.
+
+    Raises:
+        UmssError: a setting out of range.
     """
 
     def __init__(
@@ -32,6 +37,10 @@ class SourceFilterModel(nn.Module):
         super().__init__()
         self.voice = SourceFilterVoice(**(voice or {}))
         self.estimator = ParameterEstimator(self.voice.controls, **(estimator or {}))
+        if isinstance(fft_sizes, str) or not 1 <= len(fft_sizes) <= 64:
+            raise UmssError(f"fft_sizes={fft_sizes!r}: give a list of numbers of samples")
+        for size in fft_sizes:
+            check_whole("fft_sizes", size, 4, 2**20)
         self.fft_sizes = tuple(fft_sizes)
 
     def forward(

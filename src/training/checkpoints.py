@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UmssError: not a checkpoint.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path)
         content["state_dict"], content["callbacks"], content["epoch"]
     except Exception as error:  # torch.load raises many kinds of errors for other files
         best = path.with_name("best.ckpt")

@@ -204,7 +204,7 @@ def test_nan(root: Path, write_stem: WriteStem) -> None:
     audio = tone("bass", 6)
     audio[100] = np.nan
     sf.write(root / "first" / "bass.wav", audio, 16_000, subtype="FLOAT")
-    with pytest.raises(AudioError, match="bass.wav: the audio holds NaN"):
+    with pytest.raises(AudioError, match=r"bass.wav: .* NaN"):
         run(root)
 
 

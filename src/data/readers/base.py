@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -184,7 +185,8 @@ class FileReader(Reader):
     """The expected layout, quoted in messages."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).expanduser().resolve()
+        # Not Path.resolve, which fails on links that lead to themselves.
+        self.root = Path(os.path.realpath(Path(root).expanduser()))
         if not self.root.exists():
             raise DataError(
                 f"{self.root}: no such folder; set data.root to the {self.name} data "

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...archives import ArchiveError, read_arrays
+from ...errors import shorten_reason
 from .base import (
     HOP,
     RATE,
@@ -187,10 +188,11 @@ def _name_song(folder: Path) -> str:
 
 def _read_npz(path: Path) -> dict[frozenset[StemKey], NDArray[np.float32]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            tracks = {key: np.asarray(archive[key]) for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz file ({error}); copy it again") from error
+        tracks = read_arrays(path)
+    except ArchiveError as error:
+        raise DataError(
+            f"{path}: not a readable .npz file ({shorten_reason(error)}); copy it again"
+        ) from error
     if not tracks:
         raise DataError(f"{path}: the F0 file holds no mixtures")
     result: dict[frozenset[StemKey], NDArray[np.float32]] = {}
@@ -201,6 +203,8 @@ def _read_npz(path: Path) -> dict[frozenset[StemKey], NDArray[np.float32]]:
         keys = [(PART_ALIASES[m["part"].lower()], str(int(m["singer"]))) for m in matches if m]
         if track.ndim != 2 or track.shape[1] != len(keys) or len(track) == 0:
             raise DataError(f"{path}: {key!r} has shape {track.shape}, expected [N, {len(keys)}]")
+        if track.dtype.kind not in "fiu":
+            raise DataError(f"{path}: {key!r} holds {track.dtype}, expected numbers in Hz")
         if not np.isfinite(track).all() or (track < 0).any() or (track > RATE / 2).any():
             raise DataError(f"{path}: {key!r} holds F0 that is NaN, negative or above 8000 Hz")
         result[frozenset(keys)] = track.astype(np.float32)

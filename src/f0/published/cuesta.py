@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...audio import resample
+from ...devices import choose_device
 from ...dsp.tracks import RATE as PROJECT_RATE
 from ...errors import UmssError
 from ..salience import Salience, SalienceModel
@@ -113,7 +114,7 @@ class CuestaLateDeep(SalienceModel):
         if chunk_frames < 1:
             raise UmssError(f"chunk_frames must be positive, got {chunk_frames}")
         self.chunk_frames = chunk_frames
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         self.network = LateDeep.load(weights).to(self.device)
         self.cqt = HarmonicCqt().to(self.device)
 

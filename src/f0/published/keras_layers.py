@@ -6,14 +6,14 @@ Fourier domain of the frequency axis: the same result in float32 for a sixth of 
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import UmssError
+from ...archives import ArchiveError, read_arrays
+from ...errors import UmssError, shorten_reason
 
 EPSILON = 1e-3  # default of Keras's batch normalisation
 
@@ -100,22 +100,32 @@ class Weights:
                 "converts them (UMSS_MODELS or paths.models_dir says where they lie)"
             )
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                self.arrays = {name: np.asarray(file[name], np.float32) for name in file.files}
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise WeightsError(f"{self.path}: not a file of weights ({error})") from error
+            arrays = read_arrays(self.path)
+            if any(values.dtype.kind not in "fiu" for values in arrays.values()):
+                raise ValueError("it holds more than numbers")
+            self.arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
+        except (ArchiveError, ValueError, TypeError) as error:
+            raise WeightsError(
+                f"{self.path}: not a file of weights ({shorten_reason(error)}); umss "
+                "published-weights overwrite=true makes it anew"
+            ) from error
 
     def array(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """One array as a tensor.
 
         Raises:
-            WeightsError: it is missing or has another shape.
+            WeightsError: it is missing, has another shape or holds NaN.
         """
         value = self.arrays.get(name)
         if value is None:
             raise WeightsError(f"{self.path}: lacks {name}; convert the published weights again")
         if value.shape != shape:
             raise WeightsError(f"{self.path}: {name} has shape {value.shape}, expected {shape}")
+        if not np.isfinite(value).all():
+            raise WeightsError(
+                f"{self.path}: {name} holds NaN or infinite numbers; umss published-weights "
+                "overwrite=true makes it anew"
+            )
         return torch.from_numpy(value.copy())
 
     def conv(self, name: str, shape: tuple[int, int, int, int], suffix: str = "") -> nn.Conv2d:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...devices import choose_device
 from ...errors import UmssError
 from ..salience import Assigner, Salience
 from .hcqt import N_BINS, bin_frequencies
@@ -111,7 +112,7 @@ class VoasAssigner(Assigner):
             raise UmssError(f"chunk_frames must be positive, got {chunk_frames}")
         self.thresholds = np.array([float(value) for value in thresholds], dtype=np.float32)
         self.chunk_frames = chunk_frames
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         self.network = VoasCnn.load(weights).to(self.device)
 
     def __call__(

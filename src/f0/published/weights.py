@@ -22,8 +22,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UmssError
+from ...archives import ArchiveError, read_arrays
+from ...errors import UmssError, shorten_reason
 from ...files import replace_when_complete
+
+# HDF5 files of weights are hardly compressed at all.
+_COMPRESSION = 20
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -128,14 +132,27 @@ def read_keras(path: Path) -> Arrays:
     def collect(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             parts = name.split("/")
+            if item.dtype.kind not in "fiu" or item.external or item.is_virtual:
+                return  # no weights: names, or numbers that lie in other files
+            total.append(item.size * item.dtype.itemsize)
+            if sum(total) > _COMPRESSION * path.stat().st_size + 2**20:
+                raise ConversionError(
+                    f"{path}: claims to hold more than its size allows; download it again"
+                )
             arrays[f"{parts[0]}/{parts[-1].removesuffix(':0')}"] = np.asarray(item, np.float32)
 
+    total: list[int] = []
     try:
         with h5py.File(path, "r") as file:
             # A whole model keeps its weights in a group, beside the optimiser's state.
             file.get("model_weights", file).visititems(collect)
-    except OSError as error:
-        raise ConversionError(f"{path}: not an HDF5 file ({error})") from error
+    except ConversionError:
+        raise
+    except (OSError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ConversionError(
+            f"{path}: not an HDF5 file, or a damaged one ({shorten_reason(error)}); download it "
+            "again"
+        ) from error
     return arrays
 
 
@@ -200,7 +217,7 @@ def install(
             path = fetch(model, Path(temporary))
         else:
             path = source / Path(model.file).name if source.is_dir() else source
-        arrays = model.convert(read_keras(path))
+        arrays = _convert(path, model)
     found = digest(arrays)
     if found != model.digest:
         raise ConversionError(
@@ -211,11 +228,17 @@ def install(
     return target, True
 
 
+def _convert(path: Path, model: PublishedModel) -> Arrays:
+    arrays = read_keras(path)
+    if not all(name.count("/") == 1 for name in arrays):
+        raise ConversionError(f"{path}: holds arrays that belong to no layer; get {model.url}")
+    return model.convert(arrays)
+
+
 def _is_published(path: Path, model: PublishedModel) -> bool:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return digest({name: file[name] for name in file.files}) == model.digest
-    except (OSError, ValueError):
+        return digest(read_arrays(path)) == model.digest
+    except (ArchiveError, ValueError, TypeError):
         return False
 
 
