@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from ..archives import read_tensors
 from ..errors import UmssError
 from ..files import replace_when_complete
 from .record import RunRecord

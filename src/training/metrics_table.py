@@ -22,6 +22,9 @@ class MetricsTable(CSVLogger):
     continues. The file is `save_dir`/`name`/version_N/metrics.csv.
     """
 
+    def __init__(self, save_dir: str | Path, name: str = "csv", **options: Any) -> None:
+        super().__init__(save_dir, name=name, **options)
+
     @property
     @rank_zero_experiment
     def experiment(self) -> TableWriter:  # type: ignore[override]
