@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..dsp.stft import istft, stft
 from ..dsp.tracks import resample_f0
 from ..errors import UmssError
-from ..ranges import check_number, check_whole
+from ..ranges import check_whole
 
 # Grid of the control input: the constant-Q bins in which Petermann et al. give F0 tracks.
 LOWEST_HZ = 32.7
@@ -136,7 +136,7 @@ class ConditionedUnet(nn.Module):
         if film not in ("input", "encoder", "both"):
             raise UmssError(f"model.unet.film must be input, encoder or both; got {film!r}")
         check_whole("model.unet.n_fft", n_fft, 16, 2**20)
-        check_whole("model.unet.hop", hop, 1, n_fft)
+        check_whole("model.unet.hop", hop, 1, 2**20)
         for name, widths in (("channels", channels), ("control_channels", control_channels)):
             if isinstance(widths, str) or len(widths) > 32:
                 raise UmssError(f"model.unet.{name}={widths!r}: give a list of up to 32 numbers")
@@ -144,7 +144,6 @@ class ConditionedUnet(nn.Module):
                 check_whole(f"model.unet.{name}", width, 1, 65_536)
         if not channels or not control_channels:
             raise UmssError("model.unet: channels and control_channels need at least one number")
-        check_number("model.unet.dropout", dropout, 0.0, 1.0)
         if not 0.0 <= dropout < 1.0:
             raise UmssError(f"model.unet.dropout must be at least 0 and below 1; got {dropout}")
         self.n_fft = n_fft
