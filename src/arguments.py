@@ -48,6 +48,7 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             recording.
     """
     sweep = any(argument in SWEEP for argument in arguments)
+    flags: list[str] = []
     prepared: list[str] = []
     recordings: list[str] = []
     rest = iter(arguments)
@@ -56,14 +57,14 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
         if not only_files and argument == "--":
             only_files = True
         elif not only_files and _is_flag(argument) and not Path(argument).is_file():
-            prepared.append(argument)
+            flags.append(argument)
             if argument.split("=")[0] == "--experimental-rerun":
                 raise UmssError(
                     "--experimental-rerun reads a pickle, which can hold any code; give the "
                     "settings again instead"
                 )
             if argument in _WITH_VALUE:
-                prepared += [value for value in [next(rest, None)] if value is not None]
+                flags += [value for value in [next(rest, None)] if value is not None]
         elif not only_files and _is_setting(argument, kinds):
             prepared.append(_translate(argument, kinds, sweep=sweep))
         elif argument.startswith("~") and argument[1:].split("@")[0].replace("/", ".") in kinds:
@@ -78,8 +79,9 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
         given = ",".join(_quote_path(name) for name in recordings)
         prepared.append(f"input={given}")
         if len(recordings) > 1 and not sweep:
-            prepared.append("--multirun")
-    return prepared
+            flags.append("--multirun")
+    # Hydra does not take settings on both sides of a flag.
+    return [*flags, *prepared]
 
 
 def _is_flag(argument: str) -> bool:

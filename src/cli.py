@@ -12,8 +12,10 @@ import importlib.util
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,11 +26,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from .arguments import Kinds, prepare_arguments
+from .arguments import SWEEP, Kinds, prepare_arguments
 from .configuration import FOLDER, list_choices
 from .errors import UmssError
 from .settings import check_settings, find_kinds
-from .sweeps import is_sweep, run_job
+from .sweeps import JOBS, is_sweep, run_job
 from .targets import check_targets, check_when_loaded
 
 PACKAGE = __name__.rpartition(".")[0]
@@ -150,8 +152,13 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
     check_launcher(given)
     _accept_all_names()
     leave_on_signals()
+    jobs = None
     try:
-        sys.argv = [whole[0], *prepare_arguments(given, kinds)]
+        prepared = prepare_arguments(given, kinds)
+        if keeps_no_jobs(name, prepared):
+            jobs = tempfile.mkdtemp(prefix=JOBS)
+            prepared.append(f"hydra.sweep.dir={jobs}")
+        sys.argv = [whole[0], *prepared]
         # Hydra would print its errors itself, in words about its grammar.
         os.environ[FULL_ERROR] = "1"
         with check_when_loaded():
@@ -168,6 +175,22 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
     finally:
         _set_variable(FULL_ERROR, shows_all)
         sys.argv = whole
+        if jobs is not None:
+            shutil.rmtree(jobs, ignore_errors=True)
+
+
+def keeps_no_jobs(name: str, overrides: Sequence[str]) -> bool:
+    """Whether a multirun writes nothing but what its jobs write, so that Hydra's own files and the
+    records of the jobs belong among temporary files.
+
+    Not for trainings, which live in the jobs' folders; not where the user or a sweep's file says
+    where jobs go; not on a cluster, whose machines share no temporary files.
+    """
+    if name in ("train", "demo") or not any(text in SWEEP for text in overrides):
+        return False
+    given = dict(text.lstrip("+").partition("=")[::2] for text in overrides)
+    shared = given.get("hydra/launcher", "").startswith(("slurm", "submitit"))
+    return not shared and not given.keys() & {"sweep", "hydra.sweep.dir"}
 
 
 def _set_variable(name: str, value: str | None) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from .targets import is_own_module
 log = logging.getLogger(__name__)
 
 JOB = "job.json"
+JOBS = "umss-jobs-"  # beginning of a temporary folder of jobs
 
 
 def is_sweep() -> bool:
@@ -93,8 +94,6 @@ class SweepSummary(Callback):
             are passed on like `forward`.
         rows: which rows the command takes if this sweep was not the whole grid: {setting of the
             command: {"from": setting of this sweep whose choices they are, "and": further rows}}.
-        keep: leave the job files. If not, they go when all jobs are listed, with folders that hold
-            nothing else, unless `then` is set or the user has chosen hydra.sweep.dir.
     """
 
     def __init__(
@@ -105,10 +104,8 @@ class SweepSummary(Callback):
         overrides: Sequence[str] | None = None,
         instead_of: Sequence[str] = (),
         rows: Mapping[str, Mapping[str, Any]] | None = None,
-        keep: bool = True,
     ) -> None:
         self.rows = dict(rows or {})
-        self.keep = keep
         self.then = list(then or [])
         # `python -m` runs any module of Python's own, some of them with code as arguments.
         if self.then and not is_own_module(str(self.then[0])):
@@ -129,9 +126,6 @@ class SweepSummary(Callback):
         folder = Path(config.hydra.sweep.dir)
         jobs = {path.parent: read_job(path) for path in _find_job_files(folder)}
         show_jobs(jobs, folder)
-        chosen = any(text.startswith("hydra.sweep.dir=") for text in config.hydra.overrides.hydra)
-        if not (self.keep or self.then or chosen):
-            _remove_job_files(folder, jobs)
         failed = sum(job["status"] != "done" for job in jobs.values())
         if self.then:
             given = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
@@ -155,18 +149,6 @@ def _choose_rows(rows: Mapping[str, Mapping[str, Any]], given: Sequence[str]) ->
     return chosen
 
 
-def _remove_job_files(folder: Path, jobs: Iterable[Path]) -> None:
-    """Remove what Hydra and this module wrote, and folders that are empty then."""
-    (folder / "multirun.yaml").unlink(missing_ok=True)
-    for job in (*jobs, folder):
-        (job / JOB).unlink(missing_ok=True)
-        for path in (job, *job.parents):
-            try:
-                path.rmdir()
-            except OSError:  # it holds something
-                break
-
-
 def _find_job_files(folder: Path) -> list[Path]:
     return sorted(folder.rglob(JOB))
 
@@ -184,7 +166,8 @@ def read_job(path: Path) -> dict[str, Any]:
 
 def show_jobs(jobs: dict[Path, dict[str, Any]], folder: Path) -> None:
     """Print one line per job, the failed ones last with their error messages."""
-    table = Table(title=f"{len(jobs)} jobs in {folder}")
+    where = "" if JOBS in folder.name else f" in {folder}"
+    table = Table(title=escape(f"{len(jobs)} jobs{where}"))
     for column in ("job", "status", "minutes", "value", "error"):
         right = column in ("minutes", "value")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
