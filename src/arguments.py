@@ -69,6 +69,8 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             prepared.append(_translate(argument, kinds, sweep=sweep))
         elif argument.startswith("~") and argument[1:].split("@")[0].replace("/", ".") in kinds:
             prepared.append(argument)  # removes a setting
+        elif not only_files and argument.startswith("-") and not Path(argument).exists():
+            raise UmssError(f"{argument}: neither an option (see --help) nor a file")
         elif "input" in kinds:
             recordings.append(argument)
         else:

@@ -110,6 +110,8 @@ def test_no_word_is_a_switch_by_accident() -> None:
 def test_arguments_that_are_no_settings() -> None:
     with pytest.raises(UmssError, match="'foo' is not of the form NAME=VALUE"):
         read("foo", command="train")
+    with pytest.raises(UmssError, match="--bla: neither an option"):
+        read("--bla", "a.wav")
     assert read("+foo=a (b)")["foo"] == "a (b)"
     ordered = ["--config-dir", "a b", "-m", "~f0", "seed=1"]  # flags first: Hydra insists
     assert prepare_arguments(["~f0", "--config-dir", "a b", "seed=1", "-m"], KINDS) == ordered
