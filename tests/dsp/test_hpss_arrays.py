@@ -36,7 +36,7 @@ COMBINATIONS = [
 
 def draw(shape: Sequence[int], kind: str, type_: str, rng: np.random.Generator) -> NDArray[Any]:
     """Non-negative numbers, or complex ones."""
-    values = np.abs(rng.normal(size=shape)) * 30 + 1
+    values = np.minimum(np.abs(rng.normal(size=shape)) * 30 + 1, 120 + rng.random(shape))
     if kind == "sparse":
         values *= rng.random(shape) < 0.2
     values *= {"silent": 0.0, "small": 1e-30}.get(kind, 1.0)
