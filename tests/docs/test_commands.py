@@ -13,6 +13,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from src.arguments import prepare_arguments
+from src.configuration import FOLDER
+from src.settings import find_kinds
 from tests.docs.documents import EXEMPT, PAGES, ROOT, blocks, commands, commands_of
 from tests.tiny_training import compose_config
 
@@ -60,12 +63,13 @@ def check(command: str) -> None:
         name, rest = SUBCOMMANDS[words[1]], words[2:]
     folders = [rest[k + 1] for k, w in enumerate(rest) if w == "--config-dir"]
     in_repository = ["conf"] if Path("conf").is_dir() else []  # files of the page for this folder
-    overrides = [w for k, w in enumerate(rest) if "=" in w or w.startswith("~")]
+    rest = prepare_arguments(rest, find_kinds(FOLDER, name))
+    overrides = [w for w in rest if "=" in w or w.startswith("~")]
     flags = [w for w in rest if w not in overrides and w not in folders]
-    assert set(flags) <= {"-m", "--help", "--config-dir"}, flags
+    assert set(flags) <= {"-m", "--multirun", "--help", "--config-dir"}, flags
     places = ",".join(f"file://{Path(f).resolve()}" for f in folders + in_repository)
     overrides += [f"hydra.searchpath=[{places}]"] if places else []
-    if "-m" not in flags:
+    if not {"-m", "--multirun"} & set(flags):
         parsed = OverridesParser.create().parse_overrides(overrides)
         assert not any(o.is_sweep_override() for o in parsed), "a sweep needs -m"
     compose(name, tuple(overrides))
