@@ -168,7 +168,7 @@ def test_nothing_is_left_of_a_failed_run(tmp_path: Path, monkeypatch: pytest.Mon
         ({"kernel_size": 0}, "kernel_size=0 must be whole"),
         ({"kernel_size": (3, 4, 5)}, "kernel_size=.* must be one number or two"),
         ({"power": 0}, "power=0 must be positive"),
-        ({"margin": 0.5}, "margin=0.5 must be numbers of at least 1"),
+        ({"margin": 0.5}, "margin=0.5 must be at least 1"),
         ({"margin": "wide"}, "margin=wide must be"),
     ],
 )

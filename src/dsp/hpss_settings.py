@@ -44,9 +44,7 @@ def check_margins(margin: float | Sequence[float]) -> tuple[float, float]:
         except (TypeError, ValueError):
             factors.append(math.nan)
     if not all(m >= 1.0 for m in factors):
-        raise UmssError(
-            f"margin={margin} must be numbers of at least 1; a typical range is 1 to 10"
-        )
+        raise UmssError(f"margin={margin} must be at least 1; a typical range is 1 to 10")
     return factors[0], factors[1]
 
 
