@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     ),
     (r"py:.*", r"(Tensor|NDArray|ArrayLike|Path|Any|Callable|Mapping|Sequence|Iterable|Iterator)"),
     # Private aliases of types, and type variables.
-    (r"py:.*", r"(.*\.)?(_\w+|Model|Trained)"),
+    (r"py:.*", r"(.*\.)?(_\w+|Model|Trained|Spectrogram)"),
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]

@@ -194,8 +194,12 @@ def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
     return samples, source.rate
 
 
-def examine_audio(path: str | Path) -> Examination:
+def examine_audio(path: str | Path, *, listened: bool = True) -> Examination:
     """Decode a file once, to know its length and what to listen to, and to find its faults early.
+
+    Args:
+        path: the file.
+        listened: warn of channels that are not listened to as they are.
 
     Raises:
         AudioError: the file is missing, not readable to its end, empty, or holds NaN or infinity.
@@ -206,7 +210,7 @@ def examine_audio(path: str | Path) -> Examination:
             meter.measure(block)
         _check_length(source)
         mix = meter.choose()
-        _warn(source.path, [*source.notes, *mix.notes])
+        _warn(source.path, [*source.notes, *(mix.notes if listened else ())])
         return Examination(source.position, source.rate, source.channels, mix)
 
 

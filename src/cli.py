@@ -55,6 +55,7 @@ class Command:
 COMMANDS = {
     "separate": Command("separate_file", "separate", "separate one recording into its singers"),
     "f0": Command("find_f0", "f0", "estimate the F0 of every singer of a recording"),
+    "hpss": Command("hpss_file", "hpss", "split a recording into tones, clicks and the rest"),
     "train": Command("train", "train", "train a separator on mixtures"),
     "evaluate": Command("evaluate", "evaluate", "separate held-out mixtures and score them"),
     "evaluate-f0": Command("evaluate_f0", "evaluate_f0", "score F0 estimates of held-out mixtures"),

@@ -72,6 +72,8 @@ DECLARED = {
     "averaging": Kind.ANY,
     "then": Kind.ANY,
     "overrides": Kind.ANY,
+    "kernel_size": Kind.ANY,
+    "margin": Kind.ANY,
 }
 # Text that names a file or a folder.
 PATHS = frozenset(

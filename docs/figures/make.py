@@ -2,7 +2,8 @@
 
     python docs/figures/make.py [NAME ...]
 
-writes docs/figures/NAME.png: overview, voice, comb, salience, partials. A minute on two cores.
+writes docs/figures/NAME.png: overview, voice, comb, salience, partials, hpss. A minute on two
+cores.
 """
 
 from __future__ import annotations
@@ -22,19 +23,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 from PIL import Image
+from umss.api import separate_array
 from umss.baselines.masks import CombSeparator
 from umss.data.readers import build_reader
 from umss.dsp.allpole import allpole_ola
 from umss.dsp.harmonic import harmonic_source
+from umss.dsp.hpss import hpss as split_spectrogram
 from umss.dsp.lpc import lpc_response, lsf_from_increments, lsf_to_lpc
 from umss.dsp.noise import fir_filter, rolloff_fir
+from umss.dsp.stft import istft, stft
 from umss.f0.contours import F0Contours
 from umss.f0.estimate import F0Estimate, F0Estimator
 from umss.f0.network import VoiceSalience
 from umss.f0.tracker import VoiceTracker
 from umss.fit.separator import FitSeparator
-from umss.plots import COLOURS, decibel_spectrogram, draw_salience
-from umss.separator import separate
+from umss.plots import COLOURS, compute_decibels, draw_salience
 
 FOLDER = Path(__file__).parent
 RATE = 16_000
@@ -70,7 +73,7 @@ def figure_of(width: float, height: float) -> Figure:
 
 def spectrogram(axes: Axes, audio: NDArray[np.float32], *, high: float = 4000.0) -> None:
     """A spectrogram in greys over logarithmic frequency."""
-    levels, hop = decibel_spectrogram(audio, RATE)
+    levels, hop = compute_decibels(audio, RATE)
     bins = np.arange(len(levels)) * RATE / 2 / (len(levels) - 1)
     times = np.arange(levels.shape[1]) * hop / RATE
     low = int(np.searchsorted(bins, 60.0))
@@ -101,7 +104,7 @@ def overview() -> Figure:
     """A mixture with estimated tracks above, what is separated from it below."""
     mixture = choir()[0].sum(axis=0)
     contours = estimate().contours
-    result = separate(mixture, RATE, contours, FitSeparator())
+    result = separate_array(mixture, RATE, contours, FitSeparator())
     figure = figure_of(9.0, 5.6)
     rows = figure.add_gridspec(2, 4, height_ratios=[1.5, 1.0])
     top = figure.add_subplot(rows[0, :])
@@ -113,7 +116,7 @@ def overview() -> Figure:
     top.legend(loc="upper right", ncols=4, fontsize=9, framealpha=0.9)
     for j, name in enumerate(NAMES):
         axes = figure.add_subplot(rows[1, j])
-        spectrogram(axes, result.stems[j])
+        spectrogram(axes, result.stems[name])
         axes.set_title(name, color=COLOURS[j], fontsize=11)
         axes.set_xlabel("time (s)")
         if j:
@@ -237,8 +240,35 @@ def partials() -> Figure:
     return figure
 
 
+def clap(n_samples: int) -> NDArray[np.float32]:
+    """Bursts of noise of 20 ms, every half second."""
+    rng = np.random.default_rng(0)
+    burst = rng.normal(size=RATE // 10) * np.exp(-np.arange(RATE // 10) / (0.02 * RATE))
+    claps = np.zeros(n_samples)
+    for start in range(RATE // 4, n_samples - len(burst), RATE // 2):
+        claps[start : start + len(burst)] += 0.5 * burst
+    return claps.astype(np.float32)
+
+
+def hpss() -> Figure:
+    """A choir and clapping, and what the decomposition makes of them."""
+    voices = choir()[0].sum(axis=0)[: 4 * RATE]
+    mixture = torch.from_numpy(voices + clap(len(voices)))
+    parts = split_spectrogram(stft(mixture, hop=512), margin=(1.0, 5.0), residual=True)
+    figure = figure_of(9.0, 3.2)
+    axes = figure.subplots(1, 4, sharey=True)
+    sounds = [mixture, *(istft(part, len(mixture), hop=512) for part in parts)]
+    titles = ("choir and clapping", "harmonic", "percussive", "residual")
+    for one, sound, title in zip(axes, sounds, titles, strict=True):
+        spectrogram(one, sound.numpy(), high=8000.0)
+        one.set_title(title, fontsize=11)
+        one.set_xlabel("time (s)")
+    axes[0].set_ylabel("frequency (Hz)")
+    return figure
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
-    f.__name__: f for f in (overview, voice, comb, salience, partials)
+    f.__name__: f for f in (overview, voice, comb, salience, partials, hpss)
 }
 
 

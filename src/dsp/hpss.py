@@ -4,38 +4,48 @@ Steady tones are lines along time in a spectrogram, clicks and bursts are lines 
 median along time keeps the first and removes the second, one along frequency the reverse; masks
 compare the two.
 
+Tensors in, tensors out, differentiable; NumPy arrays in, NumPy arrays out, of the types that
+librosa gives (`src.dsp.hpss_arrays`).
+
 References:
     Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010;
     Driedger, Müller, Disch, "Extending harmonic-percussive separation of audio", ISMIR 2014
-    (margins and the residual). Arguments and values are those of `librosa.decompose.hpss`.
+    (margins and the residual). Arguments and values are those of `librosa.decompose.hpss` 0.11;
+    what differs is listed at `hpss`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import UmssError
+from .hpss_arrays import split_array
+from .hpss_settings import check_kernel_sizes, check_margins, check_power
 from .median import median_filter
 from .stft import istft, stft
 
 BLOCK_ELEMENTS = 1 << 19  # bins that are masked at once
 BLOCK_SAMPLES = 1 << 19  # samples of a recording whose spectrogram is in memory at once
 
+Spectrogram = TypeVar("Spectrogram", Tensor, NDArray[Any])
+
 
 def hpss(
-    S: Tensor,  # noqa: N803 - librosa's name
+    S: Spectrogram,  # noqa: N803 - librosa's name
     *,
     kernel_size: int | Sequence[int] = 31,
     power: float = 2.0,
     mask: bool = False,
     margin: float | Sequence[float] = 1.0,
     residual: bool = False,
-) -> tuple[Tensor, ...]:
+) -> tuple[Spectrogram, ...]:
     """Split a spectrogram into harmonic, percussive and, if wanted, residual components.
 
     With H and P the medians of |S| along time and frequency, the harmonic mask is
@@ -43,28 +53,41 @@ def hpss(
     vanish, both masks are 1/2 if both margins are 1, else 0.
 
     Args:
-        S: [..., F, N] magnitudes or a complex spectrogram, whose phase is kept.
+        S: [..., F, N] magnitudes or a complex spectrogram, whose phase is kept; a tensor or a NumPy
+            array of any layout.
         kernel_size: length of the medians in frames and bins; one number for both, or
             (harmonic, percussive).
         power: exponent p > 0 of the masks; infinity gives masks of zeros and ones (and neither
             component a bin in which both are equally strong).
         mask: return the masks instead of the components.
         margin: factors m >= 1 by which one component must exceed the other; one number for both,
-            or (harmonic, percussive). Above 1, something remains for the residual.
+            or (harmonic, percussive). Above 1, something remains for the residual; infinity leaves
+            this component nothing.
         residual: also return what belongs to neither component.
 
     Returns:
         (harmonic, percussive) or (harmonic, percussive, residual), shaped like S. With
-        `residual=True` they sum to S, the masks to 1. Differentiable in S; a median's gradient is
-        that of the sample it was taken from.
+        `residual=True` they sum to S, the masks to 1. Tensors are differentiable in S; a median's
+        gradient is that of the sample it was taken from.
 
     Raises:
-        ValueError: fewer than two dimensions, half precision, values that are not finite or whose
-            medians are negative, or unusable settings.
+        UmssError: fewer than two dimensions, a type that is no number of 1 to 64 bits (or half
+            precision), values that are not finite or whose medians are negative, or unusable
+            settings.
+
+    Differences from `librosa.decompose.hpss` 0.11, which this is for NumPy arrays otherwise:
+    nothing is cached (librosa keeps results at level 30 where its cache is switched on);
+    `residual`; NaN and infinite values are refused, where librosa hands them on; an infinite margin
+    at a finite power gives masks of 0, where librosa has NaN; whole margins do not overflow in
+    arrays of small integers; a kernel longer than eight spectrograms is mirrored on, where scipy
+    reads outside the array; two settings mean two, not the first of more.
 
     Shape:
         - S: [..., F, N]
-        - output: two or three times [..., F, N]; masks are real, of the precision of S
+        - output: two or three times [..., F, N]. Tensors: masks are real, of the precision of S.
+          Arrays: as librosa's types are; masks of float32 or float64, boolean if power is infinite;
+          components of integers are float32 (8 and 16 bits) or float64, integers again if power is
+          infinite
 
     Example:
         >>> import torch
@@ -74,10 +97,32 @@ def hpss(
         >>> H[20, 10].item(), P[40, 30].item(), H[40, 30].item()
         (1.0, 1.0, 0.0)
     """
-    kernels = _check_kernel_sizes(kernel_size)
-    margins = _check_margins(margin)
-    if not power > 0:
-        raise ValueError(f"power={power} must be positive; 2 gives Wiener masks, inf hard masks")
+    kernels = check_kernel_sizes(kernel_size)
+    margins = check_margins(margin)
+    exponent = check_power(power)
+    if isinstance(S, np.ndarray):
+        return split_array(
+            S,
+            lambda magnitude: _split(magnitude, kernels, exponent, margins, mask=True),
+            power=power,
+            mask=mask,
+            residual=residual,
+        )
+    if not isinstance(S, Tensor):
+        raise UmssError(f"S must be a tensor or a NumPy array, got {type(S).__name__}")
+    return _split(S, kernels, exponent, margins, mask=mask, residual=residual)
+
+
+def _split(
+    S: Tensor,  # noqa: N803
+    kernels: tuple[int, int],
+    power: float,
+    margins: tuple[float, float],
+    *,
+    mask: bool,
+    residual: bool = False,
+) -> tuple[Tensor, ...]:
+    """`hpss` of a tensor, settings checked: blocks of frames, so that memory stays small."""
     S = _check_spectrogram(S)
     magnitude = S.abs() if S.is_complex() else S
     n_parts = 2 + residual
@@ -114,15 +159,22 @@ def _compute_masks(
 ) -> tuple[Tensor, Tensor]:
     """Compute the masks from the two medians, and check that these are not negative."""
     if harmonic.amin() < 0 or percussive.amin() < 0:
-        raise ValueError(
+        raise UmssError(
             "S must not be negative: give magnitudes (S.abs()) or a complex spectrogram"
         )
     if margins == (1.0, 1.0):
         return soft_pair(harmonic, percussive, power, empty=0.5)
     return (
-        soft_pair(harmonic, percussive * margins[0], power, empty=0.0)[0],
-        soft_pair(percussive, harmonic * margins[1], power, empty=0.0)[0],
+        _compute_share(harmonic, percussive, power, margins[0]),
+        _compute_share(percussive, harmonic, power, margins[1]),
     )
+
+
+def _compute_share(x: Tensor, y: Tensor, power: float, margin: float) -> Tensor:
+    # Infinity times an empty bin is no number; nothing exceeds anything by an infinite factor.
+    if math.isinf(margin):
+        return torch.zeros_like(x)
+    return soft_pair(x, y * margin, power, empty=0.0)[0]
 
 
 def soft_pair(x: Tensor, y: Tensor, power: float, *, empty: float) -> tuple[Tensor, Tensor]:
@@ -175,16 +227,14 @@ def harmonic_part(
         [T] float32.
 
     Raises:
-        ValueError: audio that is not [T] or not finite, or unusable settings.
+        UmssError: audio that is not [T] or not finite, or unusable settings.
     """
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1 or not samples.size:
-        raise ValueError(f"audio must be samples [T] and not empty, got {list(samples.shape)}")
+        raise UmssError(f"audio must be samples [T] and not empty, got {list(samples.shape)}")
     if not np.isfinite(samples).all():
-        raise ValueError("the audio holds NaN or infinite samples; export it again")
-    # Context of a block on each side: the windows of the medians and the frames that overlap it.
-    context = (_check_kernel_sizes(kernel_size)[0] + 2 * -(-n_fft // hop)) * hop
-    block = max(4 * context, BLOCK_SAMPLES // hop * hop)
+        raise UmssError("the audio holds NaN or infinite samples; export it again")
+    block, context = choose_blocks(kernel_size, n_fft=n_fft, hop=hop)
     result = np.empty_like(samples)
     for start in range(0, len(samples), block):
         first, last = max(0, start - context), start + block + context
@@ -197,44 +247,29 @@ def harmonic_part(
     return result
 
 
-def _to_pair(value: object, name: str) -> tuple[object, object]:
-    """Expand one value for both filters to (harmonic, percussive)."""
-    if not isinstance(value, Sequence):
-        return value, value
-    if isinstance(value, str) or len(value) != 2:
-        raise ValueError(f"{name}={value} must be one number or two: (harmonic, percussive)")
-    return value[0], value[1]
+def choose_blocks(kernel_size: int | Sequence[int], *, n_fft: int, hop: int) -> tuple[int, int]:
+    """Choose the blocks in which a recording is split as if it were split at once.
 
+    Args:
+        kernel_size: see `hpss`.
+        n_fft, hop: FFT size and hop of the STFT, samples.
 
-def _check_kernel_sizes(kernel_size: int | Sequence[int]) -> tuple[int, int]:
-    sizes = []
-    for k in _to_pair(kernel_size, "kernel_size"):
-        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-            raise ValueError(
-                f"kernel_size={kernel_size} must be whole numbers of at least 1; a typical range "
-                "is 15 to 51 frames or bins"
-            )
-        sizes.append(int(k))
-    return sizes[0], sizes[1]
-
-
-def _check_margins(margin: float | Sequence[float]) -> tuple[float, float]:
-    factors = tuple(float(m) for m in _to_pair(margin, "margin"))  # type: ignore[arg-type]
-    if not all(1.0 <= m < math.inf for m in factors):
-        raise ValueError(
-            f"margin={margin} must be at least 1 and finite; a typical range is 1 to 10"
-        )
-    return factors[0], factors[1]
+    Returns:
+        Samples of a block and of its context on each side, multiples of the hop: the windows of the
+        medians and the frames that overlap the block.
+    """
+    context = (check_kernel_sizes(kernel_size)[0] + 2 * -(-n_fft // hop)) * hop
+    return max(4 * context, max(1, BLOCK_SAMPLES // hop) * hop), context
 
 
 def _check_spectrogram(spectrogram: Tensor) -> Tensor:
     if spectrogram.ndim < 2:
-        raise ValueError(f"S must be a spectrogram [..., F, N], got {list(spectrogram.shape)}")
+        raise UmssError(f"S must be a spectrogram [..., F, N], got {list(spectrogram.shape)}")
     if not spectrogram.is_floating_point() and not spectrogram.is_complex():
         spectrogram = spectrogram.to(torch.get_default_dtype())
     dtype = spectrogram.dtype
     if dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
-        raise ValueError(f"S must be of single or double precision, got {dtype}; use S.float()")
+        raise UmssError(f"S must be of single or double precision, got {dtype}; use S.float()")
     if not torch.isfinite(spectrogram).all():
-        raise ValueError("S holds NaN or infinite values; replace them before the decomposition")
+        raise UmssError("S holds NaN or infinite values; replace them before the decomposition")
     return spectrogram

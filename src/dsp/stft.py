@@ -5,6 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..errors import UmssError
+
+# Periodic windows by name.
+WINDOWS = {
+    "hann": torch.hann_window,
+    "hamming": torch.hamming_window,
+    "blackman": torch.blackman_window,
+    "bartlett": torch.bartlett_window,
+}
+
 
 def frame_stft(x: Tensor, *, n_fft: int = 512, hop: int = 256) -> Tensor:
     """STFT on the common time grid: frame n is centred on sample n * hop, N = ceil(T / hop).
@@ -24,19 +34,26 @@ def frame_stft(x: Tensor, *, n_fft: int = 512, hop: int = 256) -> Tensor:
     return spectrum.reshape(*lead, *spectrum.shape[-2:])
 
 
-def stft(x: Tensor, *, n_fft: int = 2048, hop: int = 256) -> Tensor:
-    """Invertible STFT (periodic Hann window, centred, zeros beyond both ends).
+def stft(x: Tensor, *, n_fft: int = 2048, hop: int = 256, window: str = "hann") -> Tensor:
+    """Invertible STFT (periodic window, centred, zeros beyond both ends).
+
+    Args:
+        x: [..., T].
+        n_fft, hop: size and distance of the frames, samples.
+        window: a key of `WINDOWS`.
+
+    Raises:
+        UmssError: there is no such window.
 
     Shape:
         - x: [..., T]
         - output: complex [..., n_fft // 2 + 1, 1 + T // hop]
     """
-    window = torch.hann_window(n_fft, dtype=x.dtype, device=x.device)
     spectrum = torch.stft(
         x.reshape(-1, x.shape[-1]),
         n_fft,
         hop,
-        window=window,
+        window=_make_window(window, n_fft, x),
         center=True,
         pad_mode="constant",
         return_complex=True,
@@ -44,12 +61,20 @@ def stft(x: Tensor, *, n_fft: int = 2048, hop: int = 256) -> Tensor:
     return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:])
 
 
-def istft(spectrum: Tensor, n_samples: int, *, n_fft: int = 2048, hop: int = 256) -> Tensor:
+def istft(
+    spectrum: Tensor, n_samples: int, *, n_fft: int = 2048, hop: int = 256, window: str = "hann"
+) -> Tensor:
     """Inverse of `stft`: complex [..., F, N] to [..., T]."""
-    window = torch.hann_window(n_fft, dtype=spectrum.real.dtype, device=spectrum.device)
+    shape = _make_window(window, n_fft, spectrum.real)
     flat = spectrum.reshape(-1, *spectrum.shape[-2:])
-    signal = torch.istft(flat, n_fft, hop, window=window, center=True, length=n_samples)
+    signal = torch.istft(flat, n_fft, hop, window=shape, center=True, length=n_samples)
     return signal.reshape(*spectrum.shape[:-2], n_samples)
+
+
+def _make_window(name: str, size: int, like: Tensor) -> Tensor:
+    if name not in WINDOWS:
+        raise UmssError(f"window={name} is unknown; choose from {', '.join(WINDOWS)}")
+    return WINDOWS[name](size, dtype=like.dtype, device=like.device)
 
 
 def overlap_add(frames: Tensor, *, hop: int) -> Tensor:

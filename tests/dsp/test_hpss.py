@@ -15,6 +15,7 @@ from torch.autograd import gradcheck, gradgradcheck
 import src.dsp.hpss as module
 from src.dsp.hpss import harmonic_part, hpss
 from src.dsp.stft import istft, stft
+from src.errors import UmssError
 
 KERNELS = [1, 2, 31, 6, (3, 8), (50, 60)]
 POWERS = [1, 2, 3.3, math.inf]
@@ -163,16 +164,18 @@ def test_any_real_type_list_or_numpy_setting(device: torch.device) -> None:
         ({"power": 0}, "power=0 must be positive"),
         ({"power": -1.0}, "power=-1.0 must be positive"),
         ({"power": math.nan}, "power=nan must be positive"),
-        ({"margin": 0.5}, "margin=0.5 must be at least 1 and finite; a typical range is 1 to 10"),
+        ({"power": "two"}, "power=two must be positive"),
+        ({"margin": 0.5}, "margin=0.5 must be at least 1; a typical range is 1 to 10"),
         ({"margin": (1, 0.9)}, r"margin=\(1, 0.9\) must be at least 1"),
         ({"margin": math.nan}, "margin=nan must be at least 1"),
-        ({"margin": math.inf}, "margin=inf must be at least 1 and finite"),
+        ({"margin": (1, "wide")}, r"margin=\(1, 'wide'\) must be at least 1"),
         ({"margin": (1.0,)}, "one number or two"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        hpss(torch.ones(4, 5), **settings)
+    for S in (torch.ones(4, 5), np.ones((4, 5))):
+        with pytest.raises(UmssError, match=message):
+            hpss(S, **settings)
 
 
 @pytest.mark.parametrize(
@@ -187,8 +190,21 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> N
     ],
 )
 def test_wrong_spectrograms_are_refused(S: torch.Tensor, message: str) -> None:  # noqa: N803
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UmssError, match=message):
         hpss(S)
+
+
+@pytest.mark.parametrize("power", [2.0, math.inf])
+def test_an_infinite_margin_leaves_nothing(power: float, device: torch.device) -> None:
+    S = torch.from_numpy(spectrogram((12, 15), "sparse")).to(device)
+    S.requires_grad_()
+    settings: dict[str, Any] = {"kernel_size": 3, "power": power, "residual": True}
+    harmonic, percussive, rest = hpss(S, margin=math.inf, **settings)
+    assert not harmonic.any() and not percussive.any() and torch.equal(rest, S)
+    harmonic, percussive, _ = hpss(S, margin=(2.0, math.inf), **settings)
+    assert torch.equal(harmonic, hpss(S, margin=2.0, **settings)[0]) and not percussive.any()
+    (harmonic.sum() + percussive.sum()).backward()
+    assert S.grad is not None and torch.isfinite(S.grad).all()
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 20_000, 33_333])
