@@ -40,6 +40,7 @@ DECLARED = {
     "checkpoint": Kind.TEXT,
     "weights": Kind.TEXT,
     "source": Kind.TEXT,
+    "reader.options.table": Kind.TEXT,
     "warm_start": Kind.TEXT,
     "reader.name": Kind.TEXT,
     "partition": Kind.TEXT,
@@ -72,7 +73,7 @@ DECLARED = {
 }
 # Text that names a file or a folder.
 PATHS = frozenset(
-    {"input", "f0", "score", "init", "root", "checkpoint", "weights", "source", "output"}
+    {"input", "f0", "score", "init", "root", "checkpoint", "weights", "source", "output", "table"}
 )
 _SWITCHES = {
     "true": True, "yes": True, "on": True, "false": False, "no": False, "off": False,
