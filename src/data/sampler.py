@@ -128,8 +128,7 @@ class EqualSizeBatches(Sampler[list[tuple[int, ...]]]):
     """Yields batches of items that have the same number of singers, in the order of a sampler.
 
     A batch is due when the sampler has yielded enough items of one size; what remains of each size
-    makes a smaller batch at the end. All ranks have as many batches, of equal lengths. If all items
-    have one size, batches are those that a loader makes of the sampler.
+    makes a smaller batch at the end. All ranks have as many batches, of equal lengths.
 
     Args:
         sampler: order of the items, and this process's share of them.

@@ -20,7 +20,7 @@ from ...f0.contours import MAX_SINGERS, F0Contours, read_contours
 from ...f0.score.reading import SCORE_SUFFIXES, ScoreError, read_score
 from ...outputs import find_outputs
 from .base import RATE, DataError, FileReader, Song, Stem, StemAudio
-from .listing import list_audio_files, list_folders_below, stamp_files
+from .listing import AUDIO_SUFFIXES, list_audio_files, list_folders_below, stamp_files
 from .singers_table import name_recording, read_singers
 
 TABLE = "singers.csv"
@@ -52,15 +52,17 @@ class MixturesReader(FileReader):
         self, root: str | Path, n_singers: int = 4, table: str | Path | None = None
     ) -> None:
         place = Path(root).expanduser()
-        if not place.exists():
+        if place.suffix.lower() in AUDIO_SUFFIXES and not place.exists():
             raise DataError(
-                f"{place.absolute()}: no such file or folder; set data.root to a recording or to a "
+                f"{place.absolute()}: no such recording; set data.root to a recording or to a "
                 "folder of recordings"
             )
+        alone = place.is_file()
+        if not alone:
+            super().__init__(root)
         whole = isinstance(n_singers, int) and not isinstance(n_singers, bool)
         if not whole or not 1 <= n_singers <= MAX_SINGERS:
             raise DataError(f"n_singers={n_singers}: give a whole number from 1 to {MAX_SINGERS}")
-        alone = place.is_file()
         # The name of a link counts, not that of the file to which it leads.
         self.root = place.parent.resolve() / place.name if alone else place.resolve()
         self.folder = self.root.parent if alone else self.root
@@ -70,7 +72,9 @@ class MixturesReader(FileReader):
         if not found:
             raise DataError(f"{self.root}: no recordings in it (expected {self.layout})")
         self._recordings = _name_recordings(found, self.folder)
-        self._singers = read_singers(self.table, self._recordings) if self.table else {}
+        self._singers = (
+            read_singers(self.table, self._recordings, self.folder) if self.table else {}
+        )
         self._neighbours = self._find_neighbours()
 
     def songs(self) -> list[Song]:

@@ -23,12 +23,13 @@ from .base import DataError
 _EXAMPLE = "write e.g. evening_song.wav,4"
 
 
-def read_singers(table: Path, recordings: Mapping[str, Path]) -> dict[str, int]:
+def read_singers(table: Path, recordings: Mapping[str, Path], folder: Path) -> dict[str, int]:
     """Read the numbers of singers.
 
     Args:
         table: the CSV file.
         recordings: all songs by name, see `name_recording`.
+        folder: below which they lie.
 
     Returns:
         {song: number of singers}, of the songs that the table names.
@@ -63,7 +64,7 @@ def read_singers(table: Path, recordings: Mapping[str, Path]) -> dict[str, int]:
         more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
         raise DataError(
             f"{table}: names recordings that are not there: {', '.join(absent[:3])}{more}; correct "
-            f"the names, which are paths below {table.parent}, or remove the lines"
+            f"the names, which are paths below {folder}, or remove the lines"
         )
     return found
 
