@@ -112,7 +112,13 @@ def test_f0_beside_a_recording_is_used(root: Path, calls: list[dict[str, Any]]) 
         first = item["start"] // 256
         np.testing.assert_array_equal(item["f0"].numpy(), tracks[first : first + 63].T)
     table = tabulate_songs(data.prepare("fit"))
-    assert [str(c.header) for c in table.columns] == ["song", "singers", "minutes", "F0", "warnings"]
+    assert [str(c.header) for c in table.columns] == [
+        "song",
+        "singers",
+        "minutes",
+        "F0",
+        "warnings",
+    ]
     cells = [list(column.cells) for column in table.columns]
     assert cells[1][:3] == ["2", "3", "2"]
     assert cells[3][:3] == ["estimated", "from a file", "estimated"]
@@ -130,7 +136,10 @@ def test_a_score_leads_the_estimation(root: Path, calls: list[dict[str, Any]]) -
     score = mido.MidiFile()
     for pitch in (60, 72):
         track = mido.MidiTrack()
-        track += [mido.Message("note_on", note=pitch), mido.Message("note_off", note=pitch, time=960)]
+        track += [
+            mido.Message("note_on", note=pitch),
+            mido.Message("note_off", note=pitch, time=960),
+        ]
         score.tracks.append(track)
     score.save(root / "a.mid")
     prepared = ready(root).prepare("fit")
@@ -209,14 +218,14 @@ def test_ranks_share_the_batches(world: int, sizes: list[int]) -> None:
     for together in zip(*ranks, strict=True):
         assert len({len(batch) for batch in together}) == 1
         assert len({sizes[index] for batch in together for _, index in batch}) == 1
-    heard = [index for batch in sum(ranks, []) for _, index in batch]
+    heard = [index for rank in ranks for batch in rank for _, index in batch]
     assert set(heard) == set(range(len(sizes)))
     unpadded = [index for rank in range(world) for b in batches(rank, pad=False) for _, index in b]
     assert sorted(unpadded) == list(range(len(sizes)))
     if len(set(sizes)) == world == 1:  # as a loader makes them
         plain = EpochSampler(len(sizes))
         plain.set_epoch(1)
-        assert sum(ranks[0], []) == list(plain)
+        assert [item for batch in ranks[0] for item in batch] == list(plain)
 
 
 def test_excerpts_of_an_accumulated_step_count_the_same(root: Path) -> None:
@@ -293,8 +302,8 @@ def test_recordings_without_f0_are_named(root: Path, calls: list[dict[str, Any]]
     with pytest.raises(DataError) as caught:
         data.prepare("fit")
     assert str(caught.value) == (
-        f"{root}/a.wav, {root}/sub/c.wav: no F0 was found (no singing?); remove what is no singing, "
-        "or lay a CSV file of the same name with the F0 beside it"
+        f"{root}/a.wav, {root}/sub/c.wav: no F0 was found (no singing?); remove what is no "
+        "singing, or lay a CSV file of the same name with the F0 beside it"
     )
     assert len(calls) == 3
     with pytest.raises(DataError, match="no F0 was found"):
@@ -314,7 +323,9 @@ def test_silence(root: Path) -> None:
     noise(root / "a.wav")
     late = F0Contours(np.arange(10) + 50.0, np.full((10, 2), 200, np.float32), ("x", "y"))
     write_f0(root / "a.csv", late)
-    with pytest.raises(DataError, match=r"a\.wav: the F0 beside it is silent throughout its 6\.0 s"):
+    with pytest.raises(
+        DataError, match=r"a\.wav: the F0 beside it is silent throughout its 6\.0 s"
+    ):
         module(root).prepare("fit")
     (root / "a.csv").write_text("this is no F0")
     with pytest.raises(UmssError, match=r"a\.csv"):

@@ -61,9 +61,9 @@ def read_singers(table: Path, recordings: Mapping[str, Path], folder: Path) -> d
         else:
             found[song] = int(count)
     if absent:
-        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
         raise DataError(
-            f"{table}: names recordings that are not there: {', '.join(absent[:3])}{more}; correct "
+            f"{table}: names recordings that are not there: {shown}; correct "
             f"the names, which are paths below {folder}, or remove the lines"
         )
     return found
