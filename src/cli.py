@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -272,6 +272,12 @@ def user_message(error: BaseException) -> str | None:
         return f"{os.fsdecode(cause.filename)}: {cause.strerror}"
     if isinstance(cause, (UmssError, OSError)):
         return str(cause)
+    if isinstance(error, InstantiationException) and isinstance(cause, (TypeError, ValueError)):
+        place = re.search(r"full_key: (\S+)", str(error))
+        return (
+            f"{place[1] if place else 'the configuration'}: cannot be built from these settings "
+            f"({str(cause).splitlines()[0]}); see --help for what they take"
+        )
     if isinstance(cause, MemoryError) or any(words in str(cause) for words in _NO_MEMORY):
         reason = (str(cause) or "out of memory").splitlines()[0]
         return (

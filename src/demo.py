@@ -66,6 +66,7 @@ def build_data_module(cfg: DictConfig, f0: str) -> MixtureDataModule:
     settings = copy.deepcopy(cfg.data)
     settings.f0 = f0
     data: MixtureDataModule = instantiate(settings, _convert_="all")
+    data.require_stems("evaluate")
     data.prepare("test")
     data.setup("test")
     return data

@@ -209,6 +209,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         cfg.data.f0 = cfg.f0
     errors: F0Errors = instantiate(cfg.f0_errors)
     data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
+    data.require_stems("evaluate")
     identity = describe_identity(cfg, describe_protocol(data, cfg.multif0), errors)
     if not cfg.overwrite:
         found = find_existing(output, identity, skip=cfg.skip_existing)

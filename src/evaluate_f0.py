@@ -25,7 +25,8 @@ from .baselines.masks import CombSeparator
 from .cli import launch
 from .data.datamodule import MixtureDataModule
 from .data.estimated import StoredTracks
-from .data.excerpts import Item, collate, list_excerpt_starts, load_item
+from .data.excerpts import list_excerpt_starts
+from .data.items import Item, collate, load_item
 from .data.mixtures import Mixture, mix
 from .data.prepared import F0Kind
 from .data.readers.base import HOP, RATE, DataError
@@ -99,6 +100,7 @@ def find_held_out(
     for name, limit in (("max_mixtures", max_mixtures), ("max_seconds", max_seconds)):
         if limit is not None and limit <= 0:
             raise DataError(f"{name}={limit}: give a positive number, or null for all")
+    data.require_stems("evaluate-f0")
     truth = choose_reference_kind(data.build_reader().f0_kinds)
     kinds: list[F0Kind] = [truth]
     if isinstance(estimator, StoredTracks) and estimator.kind != truth:

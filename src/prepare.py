@@ -18,11 +18,15 @@ from .data.prepared import PreparedSet, PreparedSong
 
 
 def tabulate_songs(prepared: PreparedSet) -> Table:
-    """Build a table with one row per song: stems, minutes, F0 and number of warnings."""
+    """Build a table with one row per song: stems, minutes, F0 and number of warnings.
+
+    Recordings without stems are counted by their singers.
+    """
     songs = prepared.songs
     minutes = sum(_measure_minutes(song) for song in songs)
     table = Table(title=f"{escape(prepared.name)}: {len(songs)} songs, licence {prepared.license}")
-    for column in ("song", "stems", "minutes", "F0", "warnings"):
+    counted = "stems" if any(song.has_stems for song in songs) else "singers"
+    for column in ("song", counted, "minutes", "F0", "warnings"):
         table.add_column(column, justify="left" if column in ("song", "F0") else "right")
     for song in songs:
         table.add_row(
@@ -42,6 +46,10 @@ def _measure_minutes(song: PreparedSong) -> float:
 
 
 def _describe_f0(song: PreparedSong) -> str:
+    if not song.has_stems and "cached" in song.f0_kinds:
+        return "from a file"
+    if not song.has_stems and song.score() is not None:
+        return ", ".join((*song.f0_kinds, "led by a score"))
     sizes = ", ".join(f"{n} of J={j}" for j, n in sorted(song.cached_sizes.items()))
     return ", ".join(f"cached ({sizes})" if kind == "cached" else kind for kind in song.f0_kinds)
 

@@ -43,6 +43,7 @@ DECLARED = {
     "checkpoint": Kind.TEXT,
     "weights": Kind.TEXT,
     "source": Kind.TEXT,
+    "reader.options.table": Kind.TEXT,
     "warm_start": Kind.TEXT,
     "reader.name": Kind.TEXT,
     "partition": Kind.TEXT,
@@ -68,7 +69,7 @@ DECLARED = {
     "val": Kind.ANY,
     "test": Kind.ANY,
     "monitor": Kind.ANY,
-    "learning_rate": Kind.ANY,
+    "callbacks.learning_rate": Kind.ANY,
     "averaging": Kind.ANY,
     "then": Kind.ANY,
     "overrides": Kind.ANY,
@@ -77,8 +78,9 @@ DECLARED = {
 }
 # Text that names a file or a folder.
 PATHS = frozenset(
-    {"input", "f0", "score", "init", "root", "checkpoint", "weights", "source", "output"}
+    {"input", "f0", "score", "init", "root", "checkpoint", "weights", "source", "output", "table"}
 )
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][\w.]*\}")
 _SWITCHES = {
     "true": True, "yes": True, "on": True, "false": False, "no": False, "off": False,
 }  # fmt: skip
@@ -117,7 +119,13 @@ def find_kinds(folder: Path, command: str) -> Mapping[str, tuple[Kind, bool]]:
             if key.rpartition(".")[2].startswith("_") or not key:
                 continue
             values.setdefault(key, []).append(value)
-    return {key: _judge(key, found) for key, found in values.items()}
+    kinds = {key: _judge(key, found) for key, found in values.items()}
+    for key, found in values.items():
+        # One that follows another setting is of the other's kind.
+        followed = {str(value)[2:-1] for value in found if _REFERENCE.fullmatch(str(value))}
+        if len(followed) == 1 == len(set(map(str, found))) and followed <= kinds.keys():
+            kinds[key] = kinds[followed.pop()]
+    return kinds
 
 
 def _walk(node: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -144,6 +144,8 @@ def _build_data_and_model(cfg: DictConfig, *, init: bool) -> tuple[Any, Any]:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = instantiate(cfg.data, _convert_="all")
     model = instantiate(cfg.model)
+    if model.needs_sources:
+        data.require_stems("model")
     if cfg.init is not None and init:
         load_weights(model, cfg.init)
     return data, model

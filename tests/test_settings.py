@@ -31,6 +31,7 @@ VARIANTS = {
     "data/csd": "the reference protocol cuts this data set's test excerpts elsewhere",
     "data/folder": "where the user's folder lies",
     "data/generated": "song lists of this data set",
+    "data/mixtures": "F0 is estimated, because there are no stems",
     "data/several": "song lists of these data sets",
     "multif0/harmonic": "multif0=default with another input",
     "multif0/published": "the published method, which does not tune tracks",

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader, Subset
 
 from src.data.datamodule import MixtureDataModule
-from src.data.excerpts import collate
+from src.data.items import collate
 from src.errors import UmssError
 from src.evaluate import describe_protocol, to_plain
 from src.separator import Separator

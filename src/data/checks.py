@@ -43,14 +43,18 @@ def is_silent(loaded: StemAudio) -> bool:
     return bool(np.abs(loaded.audio).max(initial=0.0) < SILENCE)
 
 
-def check_silence(silent: list[str], *, allow_silent: bool) -> list[Note]:
-    """Check for silent stems; returns notes for the user.
+def check_silence(song: Song, silent: list[str], *, allow_silent: bool) -> list[Note]:
+    """Check for silent stems of a song; returns notes for the user.
 
     Raises:
-        DataError: there are silent stems and they are not allowed.
+        DataError: there are silent stems and they are not allowed, or a whole recording is silent.
     """
     if not silent:
         return []
+    if not song.has_stems:
+        raise DataError(
+            f"{silent[0]}: silent (peak below {SILENCE:g}); remove it, or export it again"
+        )
     if not allow_silent:
         raise DataError(
             f"{', '.join(silent)}: silent (peak below {SILENCE:g}); remove the voice or set "
@@ -64,7 +68,7 @@ def check_parts(song: Song) -> list[Note]:
     sung: dict[str, set[str]] = {}
     for stem in song.stems:
         sung.setdefault(stem.singer, set()).add(stem.part)
-    if len(song.stems) == len(song.parts):
+    if not song.has_stems or len(song.stems) == len(song.parts):
         return []
     return [
         ("warning", f"{song.name}: singer {singer} has no {', '.join(missing)}")

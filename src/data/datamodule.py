@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from .estimated import EstimatorRecipe, estimate_mixtures
-from .excerpts import FixedExcerpts, Item, Regions, collate
+from .excerpts import FixedExcerpts, Regions
 from .f0_augmentation import F0Augmentation
+from .items import Item
 from .mixing import Mixing
 from .mixtures import Mixture, Singers, choose_mixtures, choose_training_singers, find_mixtures
 from .prepared import F0Kind, PreparedSet, PreparedSong, locate_prepared, prepare
-from .readers import build_reader
+from .readers import READERS, build_reader
 from .readers.base import HOP, RATE, DataError, Reader
+from .recordings import refuse_without_stems, require_length
 from .sampler import EpochSampler
-from .splits import STAGES, Split, Use, split_in_time, split_songs
-from .training import PER_PART, TrainingSet, build_training_sampler, build_training_set
+from .splits import STAGES, Split, Use, divide_songs, split_songs
+from .training import PER_PART, TrainingSet, build_loader, build_sampler, build_training_set
 
 Opened = TypeVar("Opened", bound=TrainingSet | FixedExcerpts)
 
@@ -28,14 +29,15 @@ Opened = TypeVar("Opened", bound=TrainingSet | FixedExcerpts)
 class MixtureDataModule(pl.LightningDataModule):
     """Mixtures of J singers for training, validation and test.
 
-    Batches are dicts (see `src.data.excerpts.Item`): mixture [B, T], sources [B, J, T], f0
-    [B, J, N] in Hz, seed [B], excerpt [B], start [B], full_mix_peak [B]; song, mixture_name,
-    parts and singers are lists of length B.
+    Batches are dicts (see `src.data.items.Item`): mixture [B, T], sources [B, J, T] (not of
+    recordings without stems), f0 [B, J, N] in Hz, seed [B], excerpt [B], start [B],
+    full_mix_peak [B]; song, mixture_name, parts and singers are lists of length B.
 
     Args:
         reader: {"name": ..., "options": {...}}: the reader (see `src.data.readers.READERS`) and
             its own options; or just its name.
-        n_singers: J.
+        n_singers: J; recordings without stems have their own, see
+            `src.data.readers.mixtures.MixturesReader`, and every batch has one J.
         cache_dir: folder of the prepared data.
         root: folder of the data; `generated` needs none, `several` has one per data set instead.
         parts: voice names from the highest to the lowest (reader `folder` only).
@@ -102,10 +104,12 @@ class MixtureDataModule(pl.LightningDataModule):
         if isinstance(val_singers, (str, int)):
             raise DataError(f"data.val_singers={val_singers}: expected a list, e.g. [3]")
         self.mixing = mixing or Mixing()
-        self.mixing.check(f0=f0, cross_singers=cross_singers)
-        self.f0_augmentation = f0_augmentation or F0Augmentation()
         choice: Mapping[str, Any] = {"name": reader} if isinstance(reader, str) else reader
         self.reader_name = str(choice["name"])
+        if self.mixing.n_singers and not READERS.get(self.reader_name, Reader).has_stems:
+            raise refuse_without_stems("mixing", str(root))
+        self.mixing.check(f0=f0, cross_singers=cross_singers)
+        self.f0_augmentation = f0_augmentation or F0Augmentation()
         options = choice.get("options") or {}
         if not isinstance(options, Mapping):
             raise DataError(f"data.reader.options={options}: give settings, e.g. {{seed: 1}}")
@@ -145,6 +149,16 @@ class MixtureDataModule(pl.LightningDataModule):
         """
         return build_reader(self.reader_name, self.root, **self.reader_options)
 
+    def require_stems(self, purpose: str) -> None:
+        """Refuse recordings without stems for a purpose that needs them.
+
+        Raises:
+            DataError: there are such recordings, or the data are missing or malformed.
+        """
+        reader = self.build_reader()
+        if not reader.has_stems:
+            raise refuse_without_stems(purpose, reader.location())
+
     def choose_split(self, reader: Reader) -> Split:
         """Choose the songs for training, validation and test."""
         names = [song.name for song in reader.songs()]
@@ -178,6 +192,8 @@ class MixtureDataModule(pl.LightningDataModule):
         wanted = []
         for use in uses:
             songs, singers, cross_singers = self._choose_cast(prepared, split, use)
+            regions = divide_songs(prepared, split, self.val_fraction, use)
+            require_length(songs, regions, self.excerpt_samples)
             for _, mixtures in find_mixtures(songs, self.n_singers, singers, cross_singers):
                 wanted += mixtures
         estimate_mixtures(prepared, wanted, recipe, progress=self.progress)
@@ -224,10 +240,6 @@ class MixtureDataModule(pl.LightningDataModule):
             estimator=self._require_recipe().fingerprint if self.f0 == "estimated" else None,
         )
         uses = STAGES[stage]
-        regions: tuple[Regions | None, Regions | None] = (None, None)  # training, validation
-        if split.in_time and "val" in uses:
-            in_time = [prepared.song(name) for name in split.val]
-            regions = split_in_time(in_time, self.val_fraction)
         if "train" in uses:
             songs, singers, cross_singers = self._choose_cast(prepared, split, "train")
             self.train_set = build_training_set(
@@ -240,11 +252,12 @@ class MixtureDataModule(pl.LightningDataModule):
                 f0_augmentation=self.f0_augmentation,
                 seed=self.seed,
                 singers=singers,
-                regions=regions[0],
+                regions=divide_songs(prepared, split, self.val_fraction, "train"),
                 excerpt_samples=self.excerpt_samples,
             )
         if "val" in uses:
-            self.val_set = self._build_fixed(prepared, split, "val", regions=regions[1])
+            regions = divide_songs(prepared, split, self.val_fraction, "val")
+            self.val_set = self._build_fixed(prepared, split, "val", regions=regions)
         if "test" in uses:
             self.test_set = self._build_fixed(
                 prepared,
@@ -282,7 +295,7 @@ class MixtureDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Item]:
         """Shuffled training excerpts, new ones in every epoch."""
         dataset = self._require_ready(self.train_set)
-        sampler = build_training_sampler(len(dataset), self.mixing, self.batch_size, seed=self.seed)
+        sampler = build_sampler(len(dataset), self.mixing, self.batch_size, seed=self.seed)
         return self._build_loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Item]:
@@ -305,14 +318,11 @@ class MixtureDataModule(pl.LightningDataModule):
         return dataset
 
     def _build_loader(self, dataset: Dataset[Item], sampler: EpochSampler) -> DataLoader[Item]:
-        return DataLoader(
+        return build_loader(
             dataset,
+            sampler,
             batch_size=self.batch_size,
-            sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=collate,
             pin_memory=self.pin_memory,
-            persistent_workers=self.num_workers > 0,
-            # Its own generator, so that worker seeds are not drawn from the global one.
-            generator=torch.Generator().manual_seed(self.seed),
+            seed=self.seed,
         )

@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 from hydra.utils import instantiate
 from numpy.typing import NDArray
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..f0.estimate import F0Estimator
+from ..f0.contours import F0Contours
+from ..f0.estimate import F0Estimate, F0Estimator
+from ..f0.score.reading import ScoreError
 from ..files import replace_when_complete
 from .mixtures import Mixture, mix
 from .prepared import F0Kind, hold_lock
@@ -111,8 +114,9 @@ def estimate_mixtures(
 ) -> None:
     """Estimate the F0 of mixtures that have no tracks of this estimator yet.
 
-    The estimator gets only the sum of the stems. Every mixture is written as soon as it is done, so
-    an interrupted call loses at most one mixture. A second process waits and finds the work done.
+    The estimator gets only the sum of the stems, or the recording of a song without stems and the
+    score beside it. Every mixture is written as soon as it is done, so an interrupted call loses at
+    most one mixture. A second process waits and finds the work done.
 
     Args:
         prepared: the songs, opened with the recipe's fingerprint.
@@ -121,7 +125,7 @@ def estimate_mixtures(
         progress: show a progress bar.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or recordings without any F0.
         UmssError: the estimator cannot be built or cannot do these mixtures.
     """
     if not _find_missing(prepared, mixtures):
@@ -133,10 +137,18 @@ def estimate_mixtures(
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             with Progress(*columns, TimeElapsedColumn(), disable=not progress) as bar:
                 task = bar.add_task("estimating F0", total=len(todo))
+                silent = []
                 for song, mixture in todo:
-                    bar.update(task, description=f"estimating F0: {song.name}")
-                    _estimate(song, mixture, estimator)
+                    bar.update(task, description=f"estimating F0: {escape(song.name)}")
+                    if not _estimate(song, mixture, estimator):
+                        silent.append(str(song.entry["recording"]))
                     bar.advance(task)
+            # At the end, so that all of them are named and the others are done.
+            if silent:
+                raise DataError(
+                    f"{', '.join(silent)}: no F0 was found (no singing?); remove what is no "
+                    "singing, or lay a CSV file of the same name with the F0 beside it"
+                )
     except FileNotFoundError:
         raise  # missing weights: the message says where they should be
     except OSError as error:
@@ -153,14 +165,35 @@ def _find_missing(
     return [(song, m) for song, m in pairs if not song.has_f0(m.keys, "estimated")]
 
 
-def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> None:
+def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> bool:
+    """Estimate and store; false for a recording in which nothing was found, which is not stored."""
     parts = [part for part, _ in mixture.keys]
-    estimate = estimator(mix(song, mixture), len(parts), parts)
+    estimate = _follow_score(song, mixture, estimator) or estimator(
+        mix(song, mixture), len(parts), parts
+    )
+    if not song.has_stems and not estimate.contours.voiced.any():
+        return False
     for warning in estimate.warnings:
         log.warning("%s, %s: %s", song.name, mixture.name, warning)
     path = song.estimated_path(mixture.keys)
     with replace_when_complete(path) as temporary:
         np.save(temporary, estimate.contours.to_frames(song.n_frames))
+    return True
+
+
+def _follow_score(
+    song: PreparedSong, mixture: Mixture, estimator: F0Estimator
+) -> F0Estimate | None:
+    """Estimate by the score that lies beside a recording; None if there is none."""
+    written = None if song.has_stems else song.score()
+    if written is None:
+        return None
+    parts = tuple(part for part, _ in mixture.keys)
+    score = F0Contours.on_grid(written, parts)
+    try:
+        return estimator(mix(song, mixture), len(parts), parts, score=score)
+    except ScoreError as error:
+        raise DataError(f"{song.entry['recording']}: {error}") from error
 
 
 def _read_contents(value: Any) -> Any:

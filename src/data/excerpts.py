@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from ..errors import UmssError
-from .mixtures import Mixture, Singers, choose_mixtures, find_full_mix_keys
+from .items import Item, load_item
+from .mixtures import Mixture, Singers, choose_mixtures
 from .readers.base import HOP, RATE, DataError
 from .store import PreparedSong
 
@@ -25,85 +24,6 @@ log = logging.getLogger(__name__)
 Regions = Mapping[str, tuple[int, int]]
 """{song: (first sample, end)}; songs not named are used as a whole."""
 PART_SAMPLES = 10 * RATE
-
-
-class Item(TypedDict):
-    """One excerpt of one mixture; T samples, J sources, N frames.
-
-    mixture [T] and sources [J, T] (highest first) are divided by max |mixture|, f0 is [J, N] in
-    Hz (0 = silent). `full_mix_peak` is the peak of all parts sung together, at the same scale.
-    """
-
-    mixture: torch.Tensor
-    sources: torch.Tensor
-    f0: torch.Tensor
-    seed: torch.Tensor
-    song: str
-    mixture_name: str
-    excerpt: int
-    start: int
-    parts: tuple[str, ...]
-    singers: tuple[str, ...]
-    full_mix_peak: float
-
-
-def load_item(
-    song: PreparedSong,
-    mixture: Mixture,
-    start: int,
-    length: int,
-    kind: str,
-    seed: int,
-    excerpt: int,
-) -> Item:
-    """Cut one excerpt out of the memory maps.
-
-    Args:
-        song, mixture: the song and the singers.
-        start: first sample, a multiple of 256.
-        length: T, samples.
-        kind: kind of F0, see `PreparedSong.f0`.
-        seed: seed of random numbers for this item.
-        excerpt: the excerpt's number.
-    """
-    stop = start + length
-    sources = np.stack([song.audio(key)[start:stop] for key in mixture.keys])
-    mix = sources.sum(axis=0)
-    everybody = mix + sum(
-        song.audio(key)[start:stop]
-        for key in find_full_mix_keys(song, mixture)
-        if key not in mixture.keys
-    )
-    scale = float(np.abs(mix).max()) or 1.0
-    first = start // HOP
-    f0 = song.f0(mixture.keys, kind, first, first - (-length // HOP))
-    return Item(
-        mixture=torch.from_numpy(mix / np.float32(scale)),
-        sources=torch.from_numpy(sources / np.float32(scale)),
-        f0=torch.from_numpy(np.ascontiguousarray(f0.T)),
-        seed=torch.tensor(seed, dtype=torch.int64),
-        song=song.name,
-        mixture_name=mixture.name,
-        excerpt=excerpt,
-        start=start,
-        parts=tuple(part for part, _ in mixture.keys),
-        singers=tuple(singer for _, singer in mixture.keys),
-        full_mix_peak=float(np.abs(everybody).max()) / scale,
-    )
-
-
-def collate(items: Sequence[Item]) -> dict[str, Any]:
-    """Stack items to a batch: tensors and numbers become tensors [B, ...], text becomes lists."""
-    batch: dict[str, Any] = {}
-    for key in items[0]:
-        values: list[Any] = [item[key] for item in items]  # type: ignore[literal-required]
-        if isinstance(values[0], torch.Tensor):
-            batch[key] = torch.stack(values)
-        elif isinstance(values[0], (int, float)):
-            batch[key] = torch.tensor(values)
-        else:
-            batch[key] = values
-    return batch
 
 
 def list_excerpt_starts(
@@ -166,10 +86,16 @@ class TrainExcerpts(Dataset[Item]):
             for first, last in split_parts(*find_usable_region(song, regions, excerpt_samples)):
                 self._parts.append((song, mixtures, first, last))
         if not self._parts:
-            raise DataError(explain_too_short(songs, excerpt_samples))
+            raise DataError(explain_too_short(songs, excerpt_samples, in_time=regions is not None))
 
     def __len__(self) -> int:
         return len(self._parts) * self.per_part
+
+    @property
+    def sizes(self) -> list[int]:
+        """J of every item; songs without stems may differ."""
+        counts = [len(mixtures[0].keys) for _, mixtures, _, _ in self._parts]
+        return [count for count in counts for _ in range(self.per_part)]
 
     def __getitem__(self, address: int | tuple[int, int]) -> Item:
         epoch, index = (0, address) if isinstance(address, int) else address
@@ -238,10 +164,16 @@ class FixedExcerpts(Dataset[Item]):
             for mixture in mixtures:
                 self._items += [(song, mixture, excerpt, start) for excerpt, start in starts]
         if not self._items:
-            raise DataError(explain_too_short(songs, (first_excerpt + 1) * excerpt_samples))
+            samples = (first_excerpt + 1) * excerpt_samples
+            raise DataError(explain_too_short(songs, samples, in_time=regions is not None))
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def sizes(self) -> list[int]:
+        """J of every item; songs without stems may differ."""
+        return [len(mixture.keys) for _, mixture, _, _ in self._items]
 
     def __getitem__(self, address: int | tuple[int, int]) -> Item:
         index = address if isinstance(address, int) else address[1]
@@ -282,7 +214,17 @@ def find_usable_region(
     return begin, end
 
 
-def explain_too_short(songs: Sequence[PreparedSong], samples: int) -> str:
-    """Explain that no song has a stretch of this many samples."""
-    names = ", ".join(song.name for song in songs)
-    return f"{names}: no stretch is as long as the {samples / RATE:g} s that are needed"
+def explain_too_short(songs: Sequence[PreparedSong], samples: int, *, in_time: bool = False) -> str:
+    """Explain that no song has a stretch of this many samples.
+
+    Args:
+        songs: all songs.
+        samples: length of the stretch that is needed.
+        in_time: the songs are divided into training and validation, `data.val_fraction`.
+    """
+    names = ", ".join(song.name for song in songs[:5]) + ", ..." * (len(songs) > 5)
+    divided = " (data.val_fraction divides every song for training and validation)"
+    return (
+        f"{names}: no stretch is as long as the {samples / RATE:g} s that are needed"
+        f"{divided * in_time}; set data.excerpt_seconds lower, or use longer recordings"
+    )

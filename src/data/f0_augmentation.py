@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ..f0.errors import F0Errors
-from .excerpts import Item
+from .items import Item
 from .readers.base import HOP, RATE, DataError
 
 

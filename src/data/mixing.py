@@ -17,13 +17,13 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from .excerpts import (
-    Item,
     Regions,
     draw_start,
     explain_too_short,
     find_usable_region,
     split_parts,
 )
+from .items import Item
 from .mixtures import Singers, check_singers, choose_singers
 from .readers.base import HOP, RATE, DataError, StemKey
 from .room import Room, reverberate

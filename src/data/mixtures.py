@@ -45,6 +45,8 @@ def list_mixtures(
 ) -> list[Mixture]:
     """List all mixtures of J singers of a song, one singer per part, parts from highest to lowest.
 
+    A recording without stems is one mixture, of as many singers as it has.
+
     Args:
         song: the song.
         n_singers: J.
@@ -52,6 +54,8 @@ def list_mixtures(
         cross_singers: combine any singer of one part with any of another; otherwise all parts of
             a mixture are sung by the same singer number (where a part has one singer only, by it).
     """
+    if not song.has_stems:
+        return [Mixture(song.name, song.keys)]
     allowed = None if singers is None else {str(singer) for singer in singers}
     by_part = {
         part: [
@@ -82,8 +86,14 @@ def find_full_mix_keys(song: PreparedSong, mixture: Mixture) -> tuple[StemKey, .
 
 
 def mix(song: PreparedSong, mixture: Mixture) -> NDArray[np.float32]:
-    """Mix the whole song from the stems of these singers, float32 [T], scaled to peak 1."""
-    audio = np.stack([song.audio(key) for key in mixture.keys]).sum(axis=0)
+    """Mix the whole song from the stems of these singers, float32 [T], scaled to peak 1.
+
+    Of a song without stems, the recording.
+    """
+    if song.has_stems:
+        audio = np.stack([song.audio(key) for key in mixture.keys]).sum(axis=0)
+    else:
+        audio = song.recording()
     scaled: NDArray[np.float32] = audio / np.float32(np.abs(audio).max(initial=0.0) or 1.0)
     return scaled
 
@@ -100,8 +110,9 @@ def find_mixtures(
         DataError: singers that no song has, or songs with fewer than J parts only.
     """
     check_singers(songs, singers)
-    most = max((len(song.parts) for song in songs), default=0)
-    if not 1 <= n_singers <= most:
+    with_stems = [song for song in songs if song.has_stems]
+    most = max((len(song.parts) for song in with_stems), default=0)
+    if (with_stems or not songs) and not 1 <= n_singers <= most:
         raise DataError(
             f"n_singers={n_singers}: the songs have at most {most} parts; choose 1 to {most}"
         )

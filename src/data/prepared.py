@@ -8,10 +8,13 @@
                                                   f0_exact_<part>_<singer>.npy   float32 [N]
                                                   f0_cached_<J>.npy              float32 [M, N, J]
                                                   f0_estimated_<digest>_<mixture>.npy    [N, J]
+                                                  score.npy                      float32 [N', J]
 
 so that training and evaluation never decode audio. A second call does nothing for songs whose
 sources (size, modification time, options) are unchanged. F0 frame n is at sample 256 n. Tracks
-estimated from mixtures are added by `src.data.estimated`, for the mixtures that are needed.
+estimated from mixtures are added by `src.data.estimated`, for the mixtures that are needed. A
+recording without stems is the only audio of its song, called mixture; the F0 that lies beside it is
+stored like cached tracks, a score on its own time.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from typing import Any, Literal
 import filelock
 import numpy as np
 from numpy.typing import NDArray
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..f0.stems import StemF0
@@ -48,6 +52,7 @@ from .checks import (
 )
 from .index import FORMAT, INDEX, read_index
 from .readers.base import HOP, DataError, Reader, Song, Stem, StemKey
+from .recordings import describe_recording, name_keys, refuse_without_stems, store_neighbours
 from .store import PreparedSet, PreparedSong, check_kind, name_stem
 
 __all__ = ["PreparedSet", "PreparedSong", "locate_prepared", "prepare"]
@@ -96,6 +101,8 @@ def prepare(
         AudioError: a file cannot be decoded.
     """
     check_kind(f0)
+    if f0 != "estimated" and not reader.has_stems:
+        raise refuse_without_stems("f0", reader.location(), f0)
     if f0 == "cached" and not {"cached", "exact"} & set(reader.f0_kinds):
         raise DataError(
             f"{reader.location()}: the {reader.name} data come without F0; set data.f0=stems to "
@@ -145,7 +152,7 @@ class _Preparation:
             for song in songs:
                 if not todo[song.name]:
                     continue
-                bar.update(task, description=f"preparing {self.reader.name}: {song.name}")
+                bar.update(task, description=f"preparing {self.reader.name}: {escape(song.name)}")
                 if "audio" in todo[song.name]:
                     self._write_song(song, lambda: bar.advance(task))
                 if "stems" in todo[song.name]:
@@ -160,7 +167,7 @@ class _Preparation:
         )
         if not fresh:
             return ["audio", "stems"] if self.f0 == "stems" else ["audio"]
-        check_silence(entry["silent"], allow_silent=self.allow_silent)
+        check_silence(song, entry["silent"], allow_silent=self.allow_silent)
         wanted = ["stems"] if self.f0 == "stems" and not entry["stems"] else []
         damage = PreparedSong(self.folder / entry["folder"], entry).find_damage()
         if "audio" in damage and not (entry["stems"] or self.f0 == "stems"):
@@ -175,17 +182,23 @@ class _Preparation:
         try:
             n_samples, silent, notes = self._write_audio(song, scratch, advance)
             n_frames = -(-n_samples // HOP)
+            if song.has_stems:
+                cached = self._write_cached_f0(song, scratch, n_frames)
+            else:
+                cached, remarks = store_neighbours(self.reader, song, scratch, n_samples)
+                notes += remarks
             entry = {
                 "name": song.name,
                 "position": [s.name for s in self.reader.songs()].index(song.name),
                 "fingerprint": fingerprint,
                 "folder": f"{_slug(song.name)}-{_digest([song.name, fingerprint])}",
                 "parts": song.parts,
-                "keys": [stem.key for stem in song.stems],
+                "keys": name_keys(song),
+                **describe_recording(song),
                 "n_samples": n_samples,
                 "stems": False,
                 "exact": self._write_exact_f0(song, scratch, n_frames),
-                "cached": self._write_cached_f0(song, scratch, n_frames),
+                "cached": cached,
                 "silent": silent,
                 "notes": notes,
             }
@@ -216,7 +229,7 @@ class _Preparation:
             np.save(scratch / f"audio_{name_stem(stem.key)}.npy", loaded.audio)
             advance()
         n_samples, cut = find_common_length(self.reader, song, lengths)
-        notes += check_silence(silent, allow_silent=self.allow_silent)
+        notes += check_silence(song, silent, allow_silent=self.allow_silent)
         notes += check_parts(song) + check_rates(song, rates) + cut
         for level, text in notes:
             log.log(logging.WARNING if level == "warning" else logging.INFO, text)

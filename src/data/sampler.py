@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch.distributed as dist
-from torch.utils.data import Dataset
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
 from torch.utils.data.distributed import DistributedSampler
 
 
@@ -59,14 +60,26 @@ class EpochSampler(DistributedSampler[tuple[int, ...]]):
             return dist.get_rank(), dist.get_world_size()
         return 0, 1
 
-    def __iter__(self) -> Iterator[tuple[int, ...]]:
-        rank, world = self._find_rank_and_world()
-        order = np.arange(self.n)
+    @property
+    def world(self) -> int:
+        """Number of ranks that share the items."""
+        return self._find_rank_and_world()[1]
+
+    def draw_order(self) -> NDArray[np.int64]:
+        """Draw the order of all items in this epoch, those of all ranks: [n]."""
         if self.shuffle:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+            return np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+        return np.arange(self.n)
+
+    def take_stripe(self, order: NDArray[np.int64]) -> list[tuple[int, ...]]:
+        """Take this rank's items out of an order [n]."""
+        rank, world = self._find_rank_and_world()
         if self.pad:
-            order = np.resize(order, -(-self.n // world) * world)
-        return iter([(self.epoch, int(index)) for index in order[rank::world]])
+            order = np.resize(order, -(-len(order) // world) * world)
+        return [(self.epoch, int(index)) for index in order[rank::world]]
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        return iter(self.take_stripe(self.draw_order()))
 
     def __len__(self) -> int:
         rank, world = self._find_rank_and_world()
@@ -109,3 +122,47 @@ class EnsembleSampler(EpochSampler):
         rng = np.random.default_rng([self.seed, self.epoch, 0, 1])
         sizes = rng.choice(self.n_singers, size=-(-len(items) // self.batch_size))
         return iter([(*item, int(sizes[i // self.batch_size])) for i, item in enumerate(items)])
+
+
+class EqualSizeBatches(Sampler[list[tuple[int, ...]]]):
+    """Yields batches of items that have the same number of singers, in the order of a sampler.
+
+    A batch is due when the sampler has yielded enough items of one size; what remains of each size
+    makes a smaller batch at the end. All ranks have as many batches, of equal lengths.
+
+    Args:
+        sampler: order of the items, and this process's share of them.
+        sizes: J of every item.
+        batch_size: items per batch and rank.
+    """
+
+    def __init__(self, sampler: EpochSampler, sizes: Sequence[int], batch_size: int) -> None:
+        self.sampler = sampler  # under this name, Lightning tells it the epoch
+        self.sizes = np.array(sizes)
+        self.batch_size = batch_size
+
+    def _list_batches(self) -> list[list[tuple[int, ...]]]:
+        order = self.sampler.draw_order()
+        size = self.sizes[order]
+        block = self.batch_size * self.sampler.world
+        cut: list[tuple[int, NDArray[np.int64]]] = []
+        for value in np.unique(size):
+            places = np.flatnonzero(size == value)
+            for i in range(0, len(places), block):
+                chosen = places[i : i + block]
+                # Incomplete blocks are due at the end of the order.
+                due = int(chosen[-1]) if len(chosen) == block else len(order)
+                cut.append((due, chosen))
+        blocks = [chosen for _, chosen in sorted(cut, key=lambda entry: entry[0])]
+        batches = [self.sampler.take_stripe(order[chosen]) for chosen in blocks]
+        return [batch for batch in batches if batch]
+
+    def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
+        return iter(self._list_batches())
+
+    def __len__(self) -> int:
+        return len(self._list_batches())
+
+    def list_lengths(self) -> list[int]:
+        """List how many items each batch of this epoch has."""
+        return [len(batch) for batch in self._list_batches()]

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from .readers.base import HOP, DataError
-from .store import PreparedSong
+from .store import PreparedSet, PreparedSong
 
 SongNames = Sequence[str | int] | None
 
@@ -87,6 +87,23 @@ def split_in_time(
         train[song.name] = (0, boundary)
         val[song.name] = (boundary, song.n_samples)
     return train, val
+
+
+def divide_songs(
+    prepared: PreparedSet, split: Split, val_fraction: float, use: Use
+) -> dict[str, tuple[int, int]] | None:
+    """Divide the songs of a use in time where no songs are kept for validation; None: no division.
+
+    Args:
+        prepared: the songs.
+        split: what they are used for.
+        val_fraction: see `split_in_time`.
+        use: whose stretches {song: (first sample, end)} are wanted.
+    """
+    if not split.in_time or use == "test":
+        return None
+    songs = [prepared.song(name) for name in split.val]
+    return split_in_time(songs, val_fraction)[use == "val"]
 
 
 def select_songs(names: Sequence[str], wanted: SongNames, label: str) -> tuple[str, ...] | None:

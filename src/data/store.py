@@ -15,6 +15,8 @@ from .index import as_keys, read_index
 from .readers.base import HOP, DataError, StemKey
 
 F0_KINDS = ("cached", "stems", "estimated")
+RECORDING: StemKey = ("mixture", "1")
+SCORE = "score.npy"
 
 
 def name_stem(key: StemKey) -> str:
@@ -50,7 +52,8 @@ class PreparedSong:
     Attributes:
         name: song name.
         parts: parts, highest to lowest.
-        keys: all stems as (part, singer).
+        keys: all stems as (part, singer); of a song without stems, its singers.
+        has_stems: whether the singers have stems; otherwise there is only `recording`.
         n_samples: common length of the stems, samples at 16 kHz.
     """
 
@@ -63,6 +66,7 @@ class PreparedSong:
         self.name: str = entry["name"]
         self.parts: tuple[str, ...] = tuple(entry["parts"])
         self.keys: tuple[StemKey, ...] = as_keys(entry["keys"])
+        self.has_stems: bool = "recording" not in entry
         self.n_samples: int = entry["n_samples"]
         self.notes: list[tuple[str, str]] = [(level, text) for level, text in entry["notes"]]
         self._mixtures = {
@@ -93,14 +97,35 @@ class PreparedSong:
         return {int(size): len(group) for size, group in self.entry["cached"].items()}
 
     def audio(self, key: StemKey) -> NDArray[np.float32]:
-        """One stem, read-only memory map float32 [n_samples]."""
+        """One stem, read-only memory map float32 [n_samples].
+
+        Raises:
+            DataError: there is no such stem.
+        """
+        if not self.has_stems:
+            raise DataError(f"{self.name}: a recording without stems; use data with stems")
         if key not in self.keys:
             there = ", ".join(map(name_stem, self.keys))
             raise DataError(f"{self.name}: no stem {name_stem(key)}; there are {there}")
         return self._open_map(f"audio_{name_stem(key)}")[: self.n_samples]
 
+    def recording(self) -> NDArray[np.float32]:
+        """The mixture of a song without stems, read-only memory map float32 [n_samples]."""
+        return self._open_map(f"audio_{name_stem(RECORDING)}")[: self.n_samples]
+
+    def score(self) -> NDArray[np.float32] | None:
+        """Score of a song without stems, [N, J] in Hz, 16-ms steps of its own time; or None."""
+        path = self.folder / SCORE
+        return np.load(path) if path.is_file() else None
+
+    def _choose_kind(self, kind: str) -> str:
+        """F0 that lies beside a recording takes the place of what would be estimated from it."""
+        given = kind == "estimated" and not self.has_stems and bool(self._mixtures)
+        return "cached" if given else kind
+
     def has_f0(self, keys: Sequence[StemKey], kind: str) -> bool:
         """Whether `f0(keys, kind)` would succeed."""
+        kind = self._choose_kind(kind)
         if kind == "cached":
             return frozenset(keys) in self._mixtures or bool(self.entry["exact"])
         if kind == "estimated":
@@ -126,7 +151,8 @@ class PreparedSong:
             kind: "cached": the tracks that the data set stores for this mixture, else (where the
                 F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
                 from the isolated stems; "estimated": by a multi-F0 method from the mixture alone,
-                the highest track for the highest part.
+                the highest track for the highest part, unless the song is a recording beside which
+                F0 lies.
             start, stop: frames to return, all by default.
 
         Returns:
@@ -136,6 +162,7 @@ class PreparedSong:
             DataError: there are no such tracks.
         """
         check_kind(kind)
+        kind = self._choose_kind(kind)
         stop = self.n_frames if stop is None else stop
         if kind == "cached" and frozenset(keys) in self._mixtures:
             stored, row = self._mixtures[frozenset(keys)]
@@ -161,7 +188,8 @@ class PreparedSong:
 
     def find_damage(self) -> list[str]:
         """What must be prepared again because files are gone or cut off: "audio", "stems"."""
-        singles = [name_stem(key) for key in self.keys]
+        # A recording without stems is one sound, whoever sings in it.
+        singles = [name_stem(key) for key in (self.keys if self.has_stems else [RECORDING])]
         n_frames = self.n_frames
         arrays = {f"audio_{name}": (self.n_samples,) for name in singles}
         if self.entry["exact"]:

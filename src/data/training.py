@@ -1,14 +1,22 @@
-"""Builds the training excerpts: the songs' own mixtures or dynamic mixing, maybe with F0 errors."""
+"""Builds the training excerpts and the loaders.
+
+Excerpts are of the songs' own mixtures or of dynamic mixing, maybe with F0 errors.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from .excerpts import Regions, TrainExcerpts
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from .excerpts import FixedExcerpts, Regions, TrainExcerpts
 from .f0_augmentation import F0Augmentation, WrongF0Excerpts
+from .items import Item, collate
 from .mixing import MixedExcerpts, Mixing
 from .mixtures import Singers
-from .sampler import EnsembleSampler, EpochSampler
+from .sampler import EnsembleSampler, EpochSampler, EqualSizeBatches
 from .store import PreparedSong
 
 # Random excerpts per 10-s part and epoch (paper: three times more for the small set).
@@ -71,9 +79,46 @@ def build_training_set(
     return excerpts
 
 
-def build_training_sampler(
-    n_items: int, mixing: Mixing, batch_size: int, *, seed: int
-) -> EpochSampler:
+def list_sizes(dataset: Dataset[Item]) -> list[int] | None:
+    """List J of every item; None where J is drawn for every batch, by dynamic mixing."""
+    inner = dataset.excerpts if isinstance(dataset, WrongF0Excerpts) else dataset
+    return inner.sizes if isinstance(inner, (TrainExcerpts, FixedExcerpts)) else None
+
+
+def build_loader(
+    dataset: Dataset[Item],
+    sampler: EpochSampler,
+    *,
+    batch_size: int,
+    num_workers: int,
+    pin_memory: bool,
+    seed: int,
+) -> DataLoader[Item]:
+    """Build the loader; every batch has mixtures of one number of singers.
+
+    Args:
+        dataset: excerpts.
+        sampler: their order.
+        batch_size, num_workers, pin_memory: see `torch.utils.data.DataLoader`.
+        seed: of the workers.
+    """
+    sizes = list_sizes(dataset)
+    batches: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
+    if sizes is not None and len(set(sizes)) > 1:
+        batches = {"batch_sampler": EqualSizeBatches(sampler, sizes, batch_size)}
+    return DataLoader(
+        dataset,
+        **batches,
+        num_workers=num_workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        persistent_workers=num_workers > 0,
+        # Its own generator, so that worker seeds are not drawn from the global one.
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def build_sampler(n_items: int, mixing: Mixing, batch_size: int, *, seed: int) -> EpochSampler:
     """Build the sampler, which draws a new order every epoch; with mixing, also J of each batch."""
     if mixing.n_singers:
         return EnsembleSampler(n_items, mixing.n_singers, batch_size, seed=seed)

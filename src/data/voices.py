@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..f0.contours import F0Contours
-from .excerpts import Item
+from .items import Item
 from .readers.base import HOP, RATE, StemKey
 from .store import PreparedSong, name_mixture
 

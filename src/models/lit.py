@@ -29,7 +29,12 @@ class SeparationTraining(pl.LightningModule):
 
     A subclass saves the hyper-parameters `lr`, `weight_decay`, `lr_decay` and `lr_decay_epochs`,
     and computes the loss of a batch in `_step`.
+
+    Attributes:
+        needs_sources: whether it learns from single voices, so that mixtures are not enough.
     """
+
+    needs_sources = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,6 +199,8 @@ class UnsupervisedTraining(SourceFilterTraining):
 
 class SupervisedTraining(SourceFilterTraining):
     """SV: every voice must sound like its own stem; the paper's upper reference for US."""
+
+    needs_sources = True
 
     def loss(self, sources: Tensor, batch: Batch) -> Tensor:
         loss = multi_scale_spectral_loss(

@@ -30,6 +30,8 @@ class UnetTraining(SeparationTraining):
         lr_decay_epochs: see above.
     """
 
+    needs_sources = True
+
     def __init__(
         self,
         *,

@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..data.sampler import EqualSizeBatches
+
 
 def compute_step_share(batch: int, *, accumulate: int, batch_size: int, n_items: int) -> float:
     """Compute the weight of a batch in its step: its excerpts divided by those of the step.
@@ -43,6 +45,12 @@ class EvenAccumulation(pl.Callback):
         loader = trainer.train_dataloader
         if accumulate == 1 or not isinstance(loader, DataLoader):
             self._weight = 1.0
+            return
+        if isinstance(loader.batch_sampler, EqualSizeBatches):
+            first = batch_idx - batch_idx % accumulate
+            until = min(first + accumulate, int(trainer.num_training_batches))
+            lengths = loader.batch_sampler.list_lengths()
+            self._weight = accumulate * lengths[batch_idx] / sum(lengths[first:until])
             return
         batch_size = loader.batch_size or 1
         # Batches beyond trainer.limit_train_batches belong to no step.

@@ -142,8 +142,9 @@ class MediaLogger(pl.Callback):
 
     Logs, every `every_n_epochs` epochs: spectrograms with F0 tracks (mixture, resynthesised
     mixture, every synthesised source), sounds (the same, and every masked estimate) and a table
-    with the SI-SDR of every masked estimate, beside that of the comb. Without a W&B logger it does
-    nothing. It draws no random numbers, so training is the same with and without it.
+    with the SI-SDR of every masked estimate, beside that of the comb, if there are stems. Without a
+    W&B logger it does nothing. It draws no random numbers, so training is the same with and without
+    it.
 
     Args:
         every_n_epochs: interval in epochs; the first epoch is always logged.
@@ -197,11 +198,10 @@ def build_media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> di
     mixture = batch["mixture"].float()
     estimates = apply_masks(mixture, soft_masks(stft(synthesised).abs()))
     comb = CombSeparator()(mixture.cpu(), batch["f0"].float().cpu(), seed=batch["seed"].cpu())
-    content: dict[str, Any] = {
-        "media/separation": wandb.Table(
-            columns=list(COLUMNS), data=tabulate_scores(batch, estimates, comb.sources, epoch)
-        )
-    }
+    content: dict[str, Any] = {}
+    if "sources" in batch:
+        table = tabulate_scores(batch, estimates, comb.sources, epoch)
+        content["media/separation"] = wandb.Table(columns=list(COLUMNS), data=table)
     for b, voices in enumerate(batch["parts"]):
         f0 = batch["f0"][b].float().cpu().numpy()
         where = f"{batch['song'][b]}, {batch['mixture_name'][b]}, epoch {epoch}"

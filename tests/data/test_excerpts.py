@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from src.data.excerpts import FixedExcerpts, Item, TrainExcerpts, collate
+from src.data.excerpts import FixedExcerpts, TrainExcerpts
+from src.data.items import Item, collate
 from src.data.prepared import PreparedSet, prepare
 from src.data.readers.base import DataError
 from src.data.readers.csd import CsdReader

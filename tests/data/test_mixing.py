@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.excerpts import Item
+from src.data.items import Item
 from src.data.mixing import MixedExcerpts, Mixing
 from src.data.readers.base import DataError
 from src.data.room import Room

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,10 +34,13 @@ def run(command: str, folder: Path, more: list[str] | None = None) -> str:
     words = shlex.split(command)
     # This checkout, before any other that may be installed.
     places = os.pathsep.join([str(folder), *map(str, filter(None, sys.path))])
+    variables = {}
     while "=" in words[0]:
-        words.pop(0)  # PYTHONPATH=. is set above
+        name, _, value = words.pop(0).partition("=")
+        variables[name] = value
+    variables["PYTHONPATH"] = places  # instead of PYTHONPATH=.
     assert words.pop(0) == "umss"
-    result = run_python(*UMSS, *words, *(more or []), cwd=folder, PYTHONPATH=places)
+    result = run_python(*UMSS, *words, *(more or []), cwd=folder, **variables)
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
     return result.stdout
 
@@ -50,7 +54,7 @@ def of_page(name: str, start: str) -> str:
 
 def test_a_separator_of_ones_own(playground: Path) -> None:
     write_files(ROOT / "CONTRIBUTING.md", playground)
-    run(of_page("CONTRIBUTING.md", "PYTHONPATH=. umss separate"), playground)
+    run(of_page("CONTRIBUTING.md", "UMSS_TRUST=mine PYTHONPATH=. umss separate"), playground)
     assert (playground / "even" / "choir_soprano.wav").is_file()
 
 
@@ -101,8 +105,9 @@ def test_own_recordings(playground: Path) -> None:
 @pytest.mark.slow
 def test_own_training_data(playground: Path) -> None:
     page = "docs/tutorials/own_training_data.md"
-    assert "evening_song" in run(of_page(page, "umss prepare"), playground)
-    first, second = (c for c in commands(ROOT / page) if c.startswith("umss train "))
+    assert "evening_song" in run(of_page(page, "umss prepare data=folder"), playground)
+    trainings = [c for c in commands(ROOT / page) if c.startswith("umss train ")]
+    first, second = (c for c in trainings if "data=folder" in c)
     run(first, playground, [*TINY_TRAINING, "model.voice.order=6", "overwrite=true"])
     assert (playground / "first" / "checkpoints" / "best.ckpt").is_file()
     assert (playground / "first" / "csv" / "version_0" / "metrics.csv").is_file()
@@ -112,5 +117,24 @@ def test_own_training_data(playground: Path) -> None:
         run(command, playground, TINY_EVALUATION)
     run(of_page(page, "umss report"), playground)
     assert (playground / "report" / "report.html").is_file()
-    run(of_page(page, "umss separate"), playground)
+    run(of_page(page, "umss separate input=choir.wav separator.checkpoint"), playground)
     assert (playground / "separated" / "choir_singer4.wav").is_file()
+
+
+@pytest.mark.slow
+def test_recordings_without_stems(playground: Path) -> None:
+    page = "docs/tutorials/own_training_data.md"
+    folder = playground / "recordings"
+    (folder / "concert").mkdir(parents=True)
+    for name in ("evening_song", "concert/last_song"):
+        shutil.copy(playground / "choir.wav", folder / f"{name}.wav")
+    shutil.copy(playground / "choir.csv", folder / "evening_song.csv")
+    (folder / "singers.csv").write_text("evening_song.wav,4\n")
+    short = ["data.excerpt_seconds=0.3", *TINY_TRAINING[1:], "model.voice.order=6"]
+    prepared = run(of_page(page, "umss prepare data=mixtures"), playground, short[:1])
+    assert "evening_song" in prepared and "from a file" in prepared
+    for command in (c for c in commands(ROOT / page) if "train" in c and "data=mixtures" in c):
+        run(command, playground, short)
+    assert (playground / "from_mixtures" / "checkpoints" / "best.ckpt").is_file()
+    run(of_page(page, "umss separate input=choir.wav n_singers=4 separator=umss"), playground)
+    assert (playground / "its_voices" / "choir_singer4.wav").is_file()

@@ -11,6 +11,7 @@ from .choralsynth import ChoralSynthReader
 from .csd import CsdReader
 from .folder import FolderReader
 from .generated import GeneratedReader
+from .mixtures import MixturesReader
 from .several import SeveralReader
 
 READERS: dict[str, type[Reader]] = {
@@ -21,6 +22,7 @@ READERS: dict[str, type[Reader]] = {
         BcbqReader,
         ChoralSynthReader,
         FolderReader,
+        MixturesReader,
         SeveralReader,
     )
 }

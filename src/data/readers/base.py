@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -17,19 +15,14 @@ from numpy.typing import NDArray
 
 from ...audio import AudioError, load_audio, mix_for_listening, resample
 from ...errors import UmssError
+from ...f0.contours import F0Contours
+from .listing import AUDIO_SUFFIXES as AUDIO_SUFFIXES
+from .listing import list_audio_files as list_audio_files
+from .listing import list_song_folders as list_song_folders
+from .listing import stamp_files as stamp_files
 
 RATE = 16_000
 HOP = 256
-AUDIO_SUFFIXES = (
-    ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".w64", ".rf64", ".caf",
-    ".au",
-)  # fmt: skip
-# Sound all the same, but nothing here can decode it.
-UNREAD_SUFFIXES = (
-    ".m4a", ".aac", ".mp4", ".m4b", ".wma", ".amr", ".3gp", ".ape", ".wv", ".webm", ".mka", ".mov",
-)  # fmt: skip
-
-log = logging.getLogger(__name__)
 
 StemKey = tuple[str, str]
 """(part, singer), e.g. ("soprano", "1")."""
@@ -67,11 +60,16 @@ class Stem:
 
 @dataclass(frozen=True)
 class Song:
-    """A piece: its parts from the highest to the lowest, and its stems in that order."""
+    """A piece: its parts from the highest to the lowest, and its stems in that order.
+
+    Without stems (`has_stems` false), `parts` name the singers of a recording, and the recording
+    itself is the only entry of `stems`.
+    """
 
     name: str
     parts: tuple[str, ...]
     stems: tuple[Stem, ...]
+    has_stems: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +94,15 @@ class Reader(ABC):
         name: short name, as in conf/data.
         license: licence of the data, shown by `src.prepare`.
         f0_kinds: kinds of F0 that the data set has: "cached" (tracks of mixtures, stored with it),
-            "exact" (known from synthesis), "stems" (estimated from the isolated stems).
+            "exact" (known from synthesis), "stems" (estimated from the isolated stems). Without
+            any, F0 can only be estimated from the mixtures.
+        has_stems: whether every song has a stem for every singer.
     """
 
     name: str
     license: str
     f0_kinds: tuple[str, ...] = ("stems",)
+    has_stems: bool = True
 
     @classmethod
     def root_options(cls, root: str | Path | None) -> dict[str, Any]:
@@ -170,6 +171,14 @@ class Reader(ABC):
         """Exact F0 of one stem, float32 [N] in Hz on the 16-ms grid, or None if unknown."""
         return None
 
+    def recording_f0(self, song: Song) -> F0Contours | None:
+        """F0 that lies beside a song without stems, one track per singer; None if there is none."""
+        return None
+
+    def score(self, song: Song) -> F0Contours | None:
+        """Score that lies beside a song without stems; None if there is none."""
+        return None
+
 
 class FileReader(Reader):
     """A reader whose stems are files below a folder.
@@ -233,15 +242,6 @@ class FileReader(Reader):
         return stamp_files([*paths, *self.extra_files(song)], self.root)
 
 
-def stamp_files(paths: Iterable[Path], root: Path) -> dict[str, Any]:
-    """Stamp every file: {path below root: [size in bytes, modification time in ns]}."""
-    stamps = {}
-    for path in sorted(paths):
-        stat = path.stat()
-        stamps[path.relative_to(root).as_posix()] = [stat.st_size, stat.st_mtime_ns]
-    return stamps
-
-
 def count_clipped(channels: NDArray[np.float32]) -> int:
     """Count samples of [channels, T] in runs of three or more equal values at full scale."""
     peak = np.abs(channels).max(initial=0.0)
@@ -255,38 +255,6 @@ def count_clipped(channels: NDArray[np.float32]) -> int:
         runs = edges[1::2] - edges[::2]
         total += int(runs[runs >= 3].sum())
     return total
-
-
-def is_audio_file(path: Path) -> bool:
-    """Whether a file is sound that can be read; hidden files are not, other sound is reported."""
-    if path.name.startswith(".") or not path.is_file():
-        return False
-    suffix = path.suffix.lower()
-    if suffix in UNREAD_SUFFIXES:
-        _report_left_out(path)
-    return suffix in AUDIO_SUFFIXES
-
-
-@functools.cache
-def _report_left_out(path: Path) -> None:
-    """Once per file: folders are listed several times."""
-    log.warning(
-        "warning: %s: left out, %s cannot be read; convert it to WAV, FLAC, OGG or MP3",
-        path,
-        path.suffix,
-    )
-
-
-def list_audio_files(folder: Path) -> list[Path]:
-    """List audio files directly in a folder, by name; hidden files are ignored."""
-    return sorted(path for path in folder.iterdir() if is_audio_file(path))
-
-
-def list_song_folders(folder: Path) -> list[Path]:
-    """List sub-folders by name; hidden ones and leftovers of archives are ignored."""
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
-    )
 
 
 def index_parts(files: Iterable[Path]) -> dict[str, Path]:

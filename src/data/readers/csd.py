@@ -33,8 +33,8 @@ from .base import (
     Stem,
     StemKey,
     check_song_names,
-    is_audio_file,
 )
+from .listing import is_audio_file
 
 PARTS = ("soprano", "alto", "tenor", "bass")
 # Whole seconds that the paper's evaluation uses (paper section V, reference implementation).

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...f0.contours import F0Contours
 from .base import DataError, Reader, Song, Stem, StemAudio, StemKey
 
 FIELD = "data.reader.options.readers"
@@ -48,6 +50,7 @@ class SeveralReader(Reader):
         }
         self.license = "; ".join(f"{label}: {r.license}" for label, r in self._readers.items())
         self.f0_kinds = _find_common_kinds(self._readers.values())
+        self.has_stems = all(reader.has_stems for reader in self._readers.values())
 
     @classmethod
     def root_options(cls, root: str | Path | None) -> dict[str, Any]:
@@ -65,7 +68,7 @@ class SeveralReader(Reader):
 
     def songs(self) -> list[Song]:
         """All songs of the first data set, of the second, ..."""
-        return [Song(name, own.parts, own.stems) for name, (_, own) in self._origins.items()]
+        return [replace(own, name=name) for name, (_, own) in self._origins.items()]
 
     def options(self) -> dict[str, Any]:
         """Label, reader and options of every data set, as a list, because their order matters."""
@@ -109,6 +112,16 @@ class SeveralReader(Reader):
         """Exact F0 of one stem where the song's own data set has it."""
         reader, own = self._origins[song.name]
         return reader.exact_f0(own, stem)
+
+    def recording_f0(self, song: Song) -> F0Contours | None:
+        """F0 beside a song without stems."""
+        reader, own = self._origins[song.name]
+        return reader.recording_f0(own)
+
+    def score(self, song: Song) -> F0Contours | None:
+        """Score beside a song without stems."""
+        reader, own = self._origins[song.name]
+        return reader.score(own)
 
 
 def _build(label: Any, choice: Any) -> Reader:

@@ -144,8 +144,9 @@ def test_unusable_roots(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="the folder is empty"):
         build_reader(name, tmp_path)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="not a folder"):
-        build_reader(name, tmp_path / "file")
+    if name != "mixtures":  # which takes one recording, too
+        with pytest.raises(DataError, match="not a folder"):
+            build_reader(name, tmp_path / "file")
     with pytest.raises(DataError):
         build_reader(name, tmp_path)
     with pytest.raises(DataError, match="needs data.root"):
