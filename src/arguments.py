@@ -112,6 +112,9 @@ def _translate(argument: str, kinds: Kinds, *, sweep: bool) -> str:
             return f"{sign}{key}=[{','.join(_split_and_quote(raw[1:-1]))}]"
         if kind is Kind.SWITCH and read_switch(raw) is not None:
             return f"{sign}{key}={str(read_switch(raw)).lower()}"
+    group = not sign and kind is Kind.ANY and any(name.startswith(f"{key}.") for name in kinds)
+    if group and re.fullmatch(r"[-+\d.]+|true|false", raw.lower()):
+        return f"{key}={_quote(raw)}"  # the name of a choice is a text
     if _can_be_read(argument):
         return argument
     if raw.startswith("[") and raw.endswith("]"):

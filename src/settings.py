@@ -167,6 +167,7 @@ def check_settings(config: DictConfig, kinds: Mapping[str, tuple[Kind, bool]]) -
     Raises:
         UmssError: names the setting, its value and what it takes.
     """
+    _check_sections(config, kinds)
     for key, (kind, nullable) in kinds.items():
         parent_name, _, name = key.rpartition(".")
         parent = OmegaConf.select(config, parent_name) if parent_name else config
@@ -186,6 +187,25 @@ def check_settings(config: DictConfig, kinds: Mapping[str, tuple[Kind, bool]]) -
         if checked is not value:
             parent[name] = checked
         check_value(key, checked)
+
+
+def _check_sections(config: DictConfig, kinds: Mapping[str, tuple[Kind, bool]]) -> None:
+    """Refuse one value in the place of a whole section."""
+    parts = [key.split(".") for key in kinds]
+    sections = {".".join(names[:k]) for names in parts for k in range(1, len(names))}
+    for section in sorted(sections - kinds.keys()):
+        parent_name, _, name = section.rpartition(".")
+        parent = OmegaConf.select(config, parent_name) if parent_name else config
+        if not isinstance(parent, DictConfig) or name not in parent:
+            continue
+        if OmegaConf.is_missing(parent, name) or OmegaConf.is_interpolation(parent, name):
+            continue
+        value = parent[name]
+        if value is not None and not isinstance(value, DictConfig):
+            inside = next(key for key in kinds if key.startswith(f"{section}."))
+            raise UmssError(
+                f"{section}={value}: this is a group of settings; set one of them, e.g. {inside}"
+            )
 
 
 def _convert(key: str, value: Any, kind: Kind) -> Any:

@@ -131,6 +131,7 @@ def test_arguments_that_are_no_settings() -> None:
         ({"output": ["a", "b"]}, "output=.*: give one text"),
         ({"output": ""}, "output is empty"),
         ({"separator": {"retune": 3}}, "separator.retune=3: give true or false"),
+        ({"paths": 5}, "paths=5: this is a group of settings; set one of them, e.g. paths"),
     ],
 )
 def test_values_of_another_kind_are_one_sentence(settings: dict[str, Any], message: str) -> None:
