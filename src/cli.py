@@ -305,6 +305,8 @@ def explain_composition(error: BaseException, kinds: Kinds) -> str | None:
         known = list_choices(choice[1])
         offers = f"choose from {', '.join(known)}" if known else "see --help"
         return f"{choice[1]}={choice[2]}: there is none of this name; {offers}"
+    if "Config group override must be a string" in text:
+        return "a group of settings takes the name of one of its choices; see --help for them"
     if isinstance(error, HydraException) or user_message(error) is not None:
         return user_message(error) or text
     return None
