@@ -29,7 +29,7 @@ def name_failed_file(path: Path) -> Iterator[None]:
     except OSError as error:
         named = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else path
         # Files are written beside their places, in a hidden folder (`staging`).
-        shown = re.sub(r"[^/]*\.part/", "", str(named))
+        shown = re.sub(r"[^/]*\.umss-part/", "", str(named))
         reason = error.strerror or str(error)
         raise WriteError(
             f"{shown}: could not be written ({reason}); earlier files are as they were"

@@ -1,6 +1,6 @@
 """The files of one result appear together: all of them, or none.
 
-They are written into a hidden folder beside their places, `.NAME.part`, and renamed when all are
+They are written into a hidden folder beside their places, `.NAME.umss-part`, and renamed when all are
 complete. Renaming several files is not one step, so what is going to be renamed is written down
 first, and what it replaces is set aside: what a killed run had begun is undone by the next one.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from .claims import LOCK, ClaimedError, claim
 from .files import name_failed_file, write_json
 
-PART = ".part"
+PART = ".umss-part"
 _JOURNAL = "journal.json"
 _OLD = "old"
 
@@ -82,9 +82,14 @@ def stage(folder: Path, name: str) -> Iterator[Stage]:
         folder.mkdir(parents=True, exist_ok=True)
     try:
         for remains in folder.glob(f".*{PART}"):
-            if remains.name != f".{name}{PART}" and remains.is_dir():
+            if remains.name == f".{name}{PART}":
+                continue
+            if (remains / LOCK).is_file():
                 with suppress(ClaimedError), _occupy(remains, folder):
                     pass
+            else:
+                with suppress(OSError):  # not empty: it is not ours
+                    remains.rmdir()
         with _occupy(folder / f".{name}{PART}", folder / name) as scratch:
             yield Stage(scratch)
     except BaseException:

@@ -35,7 +35,7 @@ from src.f0.published.weights import ConversionError, install
 from src.models.loading import load_model, load_weights
 from src.models.umss import UmssSeparator
 from src.outputs import find_outputs
-from src.staging import stage
+from src.staging import PART, stage
 from src.sweeps import SweepSummary
 from src.targets import check_targets
 from src.training.checkpoints import read_checkpoint
@@ -234,7 +234,7 @@ def test_a_journal_that_points_elsewhere_removes_nothing(tmp_path: Path) -> None
     precious = tmp_path / "thesis.tex"
     precious.write_text("years of work")
     output = tmp_path / "output"
-    scratch = output / ".result.part"
+    scratch = output / f".result{PART}"
     for names in ([f"../{precious.name}"], [str(precious)]):
         scratch.mkdir(parents=True, exist_ok=True)
         journal = {"move": names, "old": names}

@@ -100,11 +100,21 @@ def test_a_result_that_is_half_published_is_taken_back(
             assert moves == (8 if earlier else 4)  # one of them of the journal
             return
         if killed:
-            assert (out / f".x{PART}").is_dir()
+            (out / f".x{PART}" / LOCK).touch()  # a kill leaves it
             with stage(out, "another"):  # any later run into this folder
                 assert list_files(out) == before | {f".another{PART}/{LOCK}": read_lock(out)}
         assert list_files(out) == before if out.exists() else not before
     raise AssertionError("it never succeeded")
+
+
+def test_hidden_folders_of_others_are_not_touched(tmp_path: Path) -> None:
+    other = tmp_path / f".download{PART}"
+    other.mkdir()
+    (other / "half of a film").write_text("theirs")
+    write(tmp_path, "1")
+    assert list_files(tmp_path) == dict.fromkeys(NAMES, "1") | {
+        f".download{PART}/half of a film": "theirs"
+    }
 
 
 def read_lock(out: Path) -> str:
