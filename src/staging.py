@@ -1,8 +1,8 @@
 """The files of one result appear together: all of them, or none.
 
-They are written into a hidden folder beside their places, `.NAME.umss-part`, and renamed when all are
-complete. Renaming several files is not one step, so what is going to be renamed is written down
-first, and what it replaces is set aside: what a killed run had begun is undone by the next one.
+They are written into a hidden folder beside their places, `.NAME.umss-part`, and renamed when all
+are complete. Renaming several files is not one step, so what is going to be renamed is written
+down first, and what it replaces is set aside: what a killed run had begun is undone by the next.
 """
 
 from __future__ import annotations
