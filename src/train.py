@@ -38,6 +38,7 @@ from .training.run_folder import (
     LAST,
     begin_run,
     claim_folder,
+    continue_metrics,
     find_last_checkpoint,
     find_last_version,
     find_next_version,
@@ -113,7 +114,7 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any]) -> dict[str, A
             if content is not None:
                 log.info("continuing from %s", checkpoint)
                 _report_lost_best(output, read_result(content))
-                version = find_last_version(output)
+                version = continue_metrics(output)
             else:
                 begin_run(output, config)
                 version = find_next_version(output)

@@ -32,8 +32,8 @@ from .training.run_folder import (
     LAST,
     begin_run,
     claim_folder,
+    continue_metrics,
     find_last_checkpoint,
-    find_last_version,
     find_next_version,
     remove_products,
     remove_remains,
@@ -147,7 +147,7 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any], checkpoint: Pa
         table.open_version(find_next_version(output))
     else:
         log.info("continuing from %s", checkpoint)
-        table.open_version(find_last_version(output))
+        table.open_version(continue_metrics(output))
     remove_remains(output)
     last = output / LAST
     trainer = pl.Trainer(

@@ -113,7 +113,7 @@ def test_an_interrupted_training_ends_like_one_that_was_not(settings, whole, tmp
     train_here(moved, settings, "num_workers=0")
     weights = read_weights(moved)
     assert all(torch.equal(weights[k], w) for k, w in read_weights(whole).items())
-    tables = [o / "csv" / "version_0" / "metrics.csv" for o in (moved, whole)]
+    tables = [moved / "csv/version_1/metrics.csv", whole / "csv/version_0/metrics.csv"]
     assert tables[0].read_text() == tables[1].read_text()
     assert [path.name for path in (moved / "checkpoints").iterdir()] == ["last.ckpt"]
 

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from ..claims import claim
 from ..errors import OutputExistsError, UmssError
-from ..files import write_text
+from ..files import replace_when_complete, write_text
 
 LAST = Path("checkpoints", "last.ckpt")
 BEST = Path("checkpoints", "best.ckpt")
@@ -144,9 +144,32 @@ def find_next_version(output: Path) -> int:
 
 
 def find_last_version(output: Path) -> int:
-    """Find the number of the metrics' folder `csv/version_N` that a run continues."""
+    """Find the number of the newest folder of metrics, `csv/version_N`."""
     numbers = [_read_number(path.name.removeprefix("version_")) for path in _list_versions(output)]
     return max(0, *numbers) if numbers else 0
+
+
+@rank_zero_only
+def _copy_metrics(output: Path, source: int, target: int) -> None:
+    table = output / f"csv/version_{source}/metrics.csv"
+    if table.is_file():
+        with replace_when_complete(output / f"csv/version_{target}/metrics.csv") as temporary:
+            shutil.copyfile(table, temporary)
+
+
+def continue_metrics(output: Path) -> int:
+    """Open the next folder of metrics for a run that continues, with what the last one holds.
+
+    The last one stays as it is: what a run has written is not changed by another.
+
+    Returns:
+        The number N of the new folder `csv/version_N`.
+    """
+    if not _list_versions(output):
+        return 0
+    last = find_last_version(output)
+    _copy_metrics(output, last, last + 1)
+    return last + 1
 
 
 def _list_versions(output: Path) -> list[Path]:

@@ -192,14 +192,16 @@ def test_a_continued_run_goes_on_in_its_metrics(choir: Path, output: Path, tmp_p
     for damage in (lambda t: t.rsplit("\n", 2)[0] + "\n", lambda t: t[:-9], lambda t: t + "9,9,,9"):
         copy = Path(shutil.copytree(output, tmp_path / f"run{id(damage)}"))
         table = copy / "csv" / "version_0" / "metrics.csv"
-        table.write_text(damage(table.read_text()))
+        damaged = damage(table.read_text())
+        table.write_text(damaged)
         run(choir, copy, "trainer.max_epochs=3")
+        assert table.read_text() == damaged  # what a run has written is not changed by another
     run(choir, output, "trainer.max_epochs=3")
     straight = tmp_path / "straight"
     run(choir, straight, "trainer.max_epochs=3")
     wanted = (straight / "csv" / "version_0" / "metrics.csv").read_text()
-    tables = sorted(tmp_path.glob("*/csv/*/metrics.csv"))
-    assert len(tables) == 5
+    tables = sorted(tmp_path.glob("*/csv/version_1/metrics.csv"))
+    assert len(tables) == 4
     assert [path for path in tables if path.read_text() != wanted] == []
 
 
