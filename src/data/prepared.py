@@ -140,12 +140,11 @@ class _Preparation:
 
     def run(self, songs: list[Song], progress: bool) -> None:
         """Bring every song up to date, with one progress step per stem."""
+        self._remove_remains()
         todo = {song.name: self._find_missing(song) for song in songs}
         total = sum(len(s.stems) * len(todo[s.name]) for s in songs)
         if total == 0:
             return
-        for leftover in self.folder.glob(".tmp-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), disable=not progress) as bar:
             task = bar.add_task(f"preparing {self.reader.name}", total=total)
@@ -157,6 +156,14 @@ class _Preparation:
                     self._write_song(song, lambda: bar.advance(task))
                 if "stems" in todo[song.name]:
                     self._write_stem_f0(song, lambda: bar.advance(task))
+
+    def _remove_remains(self) -> None:
+        """Remove what killed processes left; whoever holds the lock is alone here."""
+        for leftover in self.folder.glob(".tmp-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for pattern in (".index.*.json", "*/.f0_*.npy"):
+            for leftover in self.folder.glob(pattern):
+                leftover.unlink(missing_ok=True)
 
     def _find_missing(self, song: Song) -> list[str]:
         entry = self.index["songs"].get(song.name)
