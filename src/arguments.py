@@ -68,7 +68,7 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             prepared.append(_translate(argument, kinds, sweep=sweep))
         elif argument.startswith("~") and argument[1:].split("@")[0].replace("/", ".") in kinds:
             prepared.append(argument)  # removes a setting
-        elif "input" in kinds:
+        elif _find_file_setting(kinds) is not None:
             recordings.append(argument)
         else:
             raise UmssError(
@@ -76,10 +76,15 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             )
     if recordings:
         given = ",".join(_quote_path(name) for name in recordings)
-        prepared.append(f"input={given}")
+        prepared.append(f"{_find_file_setting(kinds)}={given}")
         if len(recordings) > 1 and not sweep:
             prepared.append("--multirun")
     return prepared
+
+
+def _find_file_setting(kinds: Kinds) -> str | None:
+    """Find the setting that names what a command works on and may be left out before the name."""
+    return next((name for name in ("input", "parameters") if name in kinds), None)
 
 
 def _is_flag(argument: str) -> bool:
@@ -93,7 +98,11 @@ def _is_setting(argument: str, kinds: Kinds) -> bool:
         return False
     name = match[2].split("@")[0].replace("/", ".")
     known = name in kinds or any(key.startswith(f"{name}.") for key in kinds)
-    return known or bool(match[1]) or not ("input" in kinds and Path(argument).is_file())
+    return (
+        known
+        or bool(match[1])
+        or not (_find_file_setting(kinds) is not None and Path(argument).is_file())
+    )
 
 
 def _translate(argument: str, kinds: Kinds, *, sweep: bool) -> str:
