@@ -177,6 +177,7 @@ def _check(found: VoiceFile) -> None:
         and 0 <= grid.overlap <= 3600
         and abs(found.n_samples / found.rate - seconds) < 1.0
         and found.n_samples > 0
+        and found.covered[0] <= found.covered[1]
     ):
         raise UmssError("its description does not fit its arrays")
     layouts = [_lay_out(found, window) for window in _cut(found)]
