@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .audio import load_audio, measure_mix, mix_for_listening, resample
-from .chunks import find_covered, separate_chunks
+from .chunks import Grid, find_covered, separate_chunks
 from .configuration import compose_config
 from .dsp.tracks import HOP, RATE
 from .errors import UmssError
@@ -25,7 +25,8 @@ from .f0.contours import F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, name_failed_file
-from .outputs import find_outputs, name_outputs, write_parameters
+from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
+from .resynthesis import check_voices, describe
 from .separator import Separator
 from .staging import stage
 from .wav_writing import write_wav_atomic
@@ -41,10 +42,14 @@ class SeparatedRecording:
         stems: by singer from the highest down, [T] or [C, T] float32, shaped like the input.
         residual: [T] or [C, T], what no singer got; stems and residual sum to the input.
         f0: the F0 tracks that were used.
-        parameters: of the voice models by name, [J, N, size] per frame or [J, windows, size].
+        parameters: of the voice models by name, [J, N, size] per frame or [J, windows, size]; and
+            what else voices are synthesised from again (`src.resynthesis`).
         rate: sample rate in Hz, the input's.
         warnings: what may be wrong with estimated F0, one sentence each.
         name: of the recording; begins the names of the files that `save` writes.
+        synthesised: by singer, [T] float32, what the models of the voices sing, mono; empty for
+            methods without such models.
+        description: how `parameters` become voices, JSON.
     """
 
     stems: dict[str, Any]
@@ -54,23 +59,44 @@ class SeparatedRecording:
     rate: int
     warnings: list[str] = field(default_factory=list)
     name: str = "recording"
+    synthesised: dict[str, Any] = field(default_factory=dict)
+    description: str = "{}"
 
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> dict[str, Path]:
+    def save(
+        self, folder: str | Path, *, overwrite: bool = False, synthesised: bool = False
+    ) -> dict[str, Path]:
         """Write the files that `umss separate` writes.
 
+        Args:
+            folder: where the files go.
+            overwrite: replace existing files.
+            synthesised: also write the synthesised voices and their sum.
+
         Returns:
-            The files by singer name, "residual", "parameters" and "f0".
+            The files by singer name, "residual", "parameters" and "f0", and by NAME_synthesised and
+            "synthesised" the synthesised ones.
 
         Raises:
             FileExistsError: a file exists and `overwrite` is false.
             UmssError: two singers' names lead to the same file name.
         """
         paths = name_outputs(Path(folder), self.name, tuple(self.stems), with_f0=True)
+        sung = {}
+        if synthesised:
+            if not self.synthesised:
+                raise UmssError("the method has no voices that sing by themselves; use umss_fit")
+            voices = {f"{n}_synthesised": np.asarray(v) for n, v in self.synthesised.items()}
+            sung = voices | {"synthesised": np.sum(list(voices.values()), axis=0)}
+            targets = name_synthesised(Path(folder), self.name, tuple(self.stems))
+            paths["synthesised"] = targets.pop("synthesised")
+            paths |= {f"{n}_synthesised": target for n, target in targets.items()}
         check_existing(paths.values(), overwrite=overwrite)
         former = find_outputs(Path(folder), self.name) - set(paths.values())
         arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
         with stage(Path(folder), self.name) as place:
-            for name, signal in {**self.stems, "residual": self.residual}.items():
+            for name, signal in {
+                **self.stems, "residual": self.residual, **sung,
+            }.items():  # fmt: skip
                 write_wav_atomic(place.place(paths[name]), np.asarray(signal), self.rate)
             write_f0(place.place(paths["f0"]), self.f0)
             with name_failed_file(paths["parameters"]):
@@ -79,6 +105,7 @@ class SeparatedRecording:
                     tuple(self.stems),
                     arrays,
                     frames_per_second=RATE / HOP,
+                    description=self.description,
                 )
             place.publish(paths.values(), remove=former)
         return paths
@@ -143,6 +170,8 @@ def separate(
     separator: Separator = (
         method if isinstance(method, Separator) else instantiate(config.separator)
     )
+    if config.synthesised:
+        check_voices(separator)
     warnings: list[str] = []
     tracks: F0Contours | ArrayLike
     if f0 is None or (isinstance(f0, (str, Path)) and _is_score(f0)):
@@ -172,6 +201,8 @@ def separate(
         rate=rate,
         warnings=warnings,
         name=name,
+        synthesised={singer: convert(voice) for singer, voice in result.synthesised.items()},
+        description=result.description,
     )
 
 
@@ -242,6 +273,9 @@ def separate_array(
     channels = np.atleast_2d(array)
     n_samples = -(-channels.shape[-1] * separator.rate // _checked_rate(rate))
     contours = as_contours(f0, -(-n_samples // separator.hop), separator)
+    covered = find_covered(contours, channels.shape[-1] / rate)
+    grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
+    sings = separator.describe_voice() is not None
     position = 0
 
     def read(n: int) -> NDArray[np.float32]:
@@ -260,20 +294,32 @@ def separate_array(
             chunk_seconds=chunk_seconds,
             seed=seed,
             mix=measure_mix(channels, rate),
-            covered=find_covered(contours, channels.shape[-1] / rate),
+            covered=covered,
+            synthesise=sings,
         )
     )
     stems = np.concatenate([p.stems for p in pieces], axis=-1)
     residual = np.concatenate([p.residual for p in pieces], axis=-1)
     if array.ndim == 1:
         stems, residual = stems[:, 0], residual[0]
-    parameters = join_parameters([{**p.parameters, "f0": p.f0} for p in pieces])
+    parameters = join_parameters([{**p.parameters, "f0": p.f0, **p.beside} for p in pieces])
+    voices = [p.synthesised for p in pieces if p.synthesised is not None]
+    sung: Any = np.concatenate(voices, axis=-1) if voices else []
     return SeparatedRecording(
         stems=dict(zip(contours.names, stems, strict=True)),
         residual=residual,
         f0=contours,
         parameters=parameters,
         rate=rate,
+        synthesised=dict(zip(contours.names, sung, strict=True)) if sings else {},
+        description=describe(
+            separator,
+            grid,
+            rate=rate,
+            n_samples=channels.shape[-1],
+            seed=seed,
+            covered=covered,
+        ),
     )
 
 

@@ -71,7 +71,7 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             prepared.append(argument)  # removes a setting
         elif not only_files and argument.startswith("-") and not Path(argument).exists():
             raise UmssError(f"{argument}: neither an option (see --help) nor a file")
-        elif "input" in kinds:
+        elif _find_file_setting(kinds) is not None:
             recordings.append(argument)
         else:
             raise UmssError(
@@ -79,11 +79,16 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
             )
     if recordings:
         given = ",".join(_quote_path(name) for name in recordings)
-        prepared.append(f"input={given}")
+        prepared.append(f"{_find_file_setting(kinds)}={given}")
         if len(recordings) > 1 and not sweep:
             flags.append("--multirun")
     # Hydra does not take settings on both sides of a flag.
     return [*flags, *prepared]
+
+
+def _find_file_setting(kinds: Kinds) -> str | None:
+    """Find the setting that names what a command works on and may be left out before the name."""
+    return next((name for name in ("input", "parameters") if name in kinds), None)
 
 
 def _is_flag(argument: str) -> bool:
@@ -97,7 +102,11 @@ def _is_setting(argument: str, kinds: Kinds) -> bool:
         return False
     name = match[2].split("@")[0].replace("/", ".")
     known = name in kinds or any(key.startswith(f"{name}.") for key in kinds)
-    return known or bool(match[1]) or not ("input" in kinds and Path(argument).is_file())
+    return (
+        known
+        or bool(match[1])
+        or not (_find_file_setting(kinds) is not None and Path(argument).is_file())
+    )
 
 
 def _translate(argument: str, kinds: Kinds, *, sweep: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,6 +231,11 @@ def resample(audio: NDArray[np.float32], rate: int, target: int) -> NDArray[np.f
         return audio
     resampled = librosa.resample(audio, orig_sr=rate, target_sr=target, res_type="soxr_hq")
     return resampled.astype(np.float32, copy=False)
+
+
+def count_resampled(n_samples: int, rate: int, target: int) -> int:
+    """Count the samples that `resample` makes of n_samples."""
+    return n_samples if rate == target else math.ceil(n_samples * (float(target) / rate))
 
 
 def load_mono(

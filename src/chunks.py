@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,15 +25,15 @@ from .audio import resample
 from .errors import UmssError
 from .f0.contours import F0Contours
 from .hearing import Mix
+from .windows import Audio, CrossFade, Window, cut_windows, fit_length, silence_outside
+from .windows import Grid as Grid
 
 if TYPE_CHECKING:
     from .separator import Separator
 
+OVERLAP = "_overlap"  # ends the names of frames that two windows have
 UNCOVERED = 1.0  # seconds without F0 at either end in which singers may sound
-FADE = 0.1  # seconds
-STEP = 2  # seconds: whole samples at every sample rate and whole frames of 16 ms
 
-Audio = NDArray[np.float32]
 Parameters = dict[str, NDArray[np.floating]]
 
 
@@ -46,97 +46,25 @@ class Piece:
         stems: [J, C, n] the separated singers at the input's rate.
         parameters: by name, [J, frames, size] per frame, or [J, 1, size] per window.
         f0: [J, frames] Hz on the separator's frame grid.
+        beside: what the window's voices are synthesised from again, besides `parameters` and `f0`:
+            NAME_overlap, the frames of both that the neighbouring windows have too, and tracks
+            [J, n, size] on grids of their own; empty without voices.
+        synthesised: [J, n] the voices as the models sing them at the input's rate; None where they
+            were not asked for, or there are none.
     """
 
     audio: Audio
     stems: Audio
     parameters: Parameters
     f0: Audio
+    beside: Parameters = field(default_factory=dict)
+    synthesised: Audio | None = None
 
     @property
     def residual(self) -> Audio:
         """What no singer got, [C, n]: stems and residual sum to the input."""
         rest: Audio = self.audio - self.stems.sum(axis=0)
         return rest
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the windows of a recording lie.
-
-    Window k starts at k * advance and is advance + overlap long. The last one ends with the
-    recording. It starts earlier than its place, by whole steps of two seconds, so that it is at
-    most two seconds shorter than the others: a much shorter one would be separated worse, from too
-    little context. The part that the window before it already covers is dropped. A recording that
-    is no longer than a window is one window.
-
-    Attributes:
-        advance: seconds from the start of a window to that of the next, a multiple of `STEP`.
-        overlap: seconds in which neighbours are cross-faded.
-        per_chunk: windows that are separated at a time.
-    """
-
-    advance: int
-    overlap: float
-    per_chunk: int
-
-    @classmethod
-    def of(cls, window_seconds: float, overlap_seconds: float, chunk_seconds: float) -> Grid:
-        """Round the advance to a multiple of two seconds, and the chunk up to whole windows.
-
-        Raises:
-            ValueError: a negative overlap, one not shorter than the window, or a chunk that is not
-                a positive number.
-        """
-        if overlap_seconds < 0 or not overlap_seconds < window_seconds < math.inf:
-            raise UmssError(
-                f"window_seconds={window_seconds} must exceed overlap_seconds={overlap_seconds}, "
-                "which must not be negative"
-            )
-        if not 0 < chunk_seconds < math.inf:
-            raise UmssError(
-                f"chunk_seconds={chunk_seconds} must be a positive number of seconds; 9 needs "
-                "little memory"
-            )
-        advance = max(STEP, STEP * round((window_seconds - overlap_seconds) / STEP))
-        # Rounding must not make another window of settings that fit exactly.
-        per_chunk = math.ceil((chunk_seconds - overlap_seconds) / advance - 1e-9)
-        return cls(advance, overlap_seconds, max(1, per_chunk))
-
-    def count(self, seconds: float) -> int:
-        """Number of windows of a recording."""
-        return 1 + max(0, math.ceil((seconds - self.overlap) / self.advance - 1e-9) - 1)
-
-
-@dataclass(frozen=True)
-class _Window:
-    """A window of the recording.
-
-    Attributes:
-        index: its number.
-        audio: [C, n].
-        start: seconds, a multiple of `STEP`.
-        repeats: seconds at its beginning that lie before its place on the grid.
-        last: whether the recording ends with it.
-    """
-
-    index: int
-    audio: Audio
-    start: int
-    repeats: int = 0
-    last: bool = False
-
-    def choose_kept(self, grid: Grid, per_second: float) -> slice:
-        """Choose what is kept of its output: from its place on the grid to the next window's.
-
-        The last window is kept to its end.
-
-        Args:
-            grid: where windows lie.
-            per_second: samples or frames per second of what is to be sliced.
-        """
-        stop = None if self.last else round(grid.advance * per_second)
-        return slice(round(self.repeats * per_second), stop)
 
 
 def separate_chunks(
@@ -151,6 +79,7 @@ def separate_chunks(
     seed: int = 0,
     mix: Mix | None = None,
     covered: tuple[float, float] = (0.0, math.inf),
+    synthesise: bool = False,
 ) -> Iterator[Piece]:
     """Separate a stream of samples.
 
@@ -167,6 +96,7 @@ def separate_chunks(
         mix: how channels are mixed for listening; None = their mean.
         covered: where singers may sound, from and to in seconds (`find_covered`); elsewhere stems
             are silent and the residual has everything.
+        synthesise: also give what the models of the voices sing.
 
     Yields:
         One piece per window, together as long as the stream.
@@ -175,28 +105,54 @@ def separate_chunks(
         ValueError: unusable settings, or samples that are not finite.
     """
     grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
-    overlap = round(grid.overlap * rate)
-    fade = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / max(overlap, 1)) ** 2
-    fade = fade.astype(np.float32)
-    tail: Audio | None = None
+    join_stems, join_voices = (CrossFade(round(grid.overlap * rate)) for _ in range(2))
+    with_voices = separator.describe_voice() is not None
     position = 0
-    for batch in _group_windows(_cut_windows(read, rate, grid), grid.per_chunk):
+    for batch in _group_windows(cut_windows(read, rate, grid), grid.per_chunk):
         results = _separate_windows(batch, rate, contours, separator, seed, mix or Mix())
-        for window, (stems, parameters, f0) in zip(batch, results, strict=True):
+        for window, found in zip(batch, results, strict=True):
             samples = window.choose_kept(grid, rate)
             frames = window.choose_kept(grid, separator.rate / separator.hop)
-            if tail is not None:
-                head = stems[..., samples.start :][..., :overlap]
-                head[...] = tail + fade * (head - tail)
+            stems = join_stems.join(found.stems, samples, last=window.last)
             audio = window.audio[:, samples]
+            voices = None
+            if synthesise and found.synthesised is not None:
+                sung = resample(found.synthesised, separator.rate, rate)
+                sung = fit_length(sung, window.audio.shape[-1])
+                voices = join_voices.join(sung, samples, last=window.last)
+                voices = silence_outside(voices, position / rate, rate, covered)
             yield Piece(
                 audio,
-                _silence_outside(stems[..., samples], position / rate, rate, covered),
-                {k: v[:, frames] if v.shape[1] > 1 else v for k, v in parameters.items()},
-                f0[:, frames],
+                silence_outside(stems, position / rate, rate, covered),
+                {k: v[:, frames] if v.shape[1] > 1 else v for k, v in found.parameters.items()},
+                found.f0[:, frames],
+                found.collect_beside(frames) if with_voices else {},
+                voices,
             )
             position += audio.shape[-1]
-            tail = None if window.last else stems[..., samples.stop :].copy()
+
+
+@dataclass(frozen=True)
+class _Separated:
+    """One window, separated: see `Piece`; with the frames that neighbours have too."""
+
+    stems: Audio
+    parameters: Parameters
+    f0: Audio
+    per_frame: frozenset[str]
+    tracks: Parameters
+    synthesised: Audio | None
+
+    def collect_beside(self, kept: slice) -> Parameters:
+        """Collect what is not kept of the frames, and the tracks."""
+        whole = {"f0": self.f0} | {name: self.parameters[name] for name in self.per_frame}
+        return self.tracks | {
+            f"{name}{OVERLAP}": np.concatenate(
+                [x[:, : kept.start], x[:, kept.stop :] if kept.stop is not None else x[:, :0]],
+                axis=1,
+            )
+            for name, x in whole.items()
+        }
 
 
 def find_covered(contours: F0Contours, seconds: float) -> tuple[float, float]:
@@ -211,41 +167,9 @@ def find_covered(contours: F0Contours, seconds: float) -> tuple[float, float]:
     )
 
 
-def _silence_outside(stems: Audio, start: float, rate: int, covered: tuple[float, float]) -> Audio:
-    """Fade stems [..., n] that begin at `start` s out where there is no F0."""
-    begin, end = covered
-    if begin <= start and start + stems.shape[-1] / rate <= end:
-        return stems
-    times = start + np.arange(stems.shape[-1]) / rate
-    inside = np.minimum(times - begin, end - times) / FADE + 1
-    silenced: Audio = stems * np.clip(inside, 0, 1).astype(np.float32)
-    return silenced
-
-
-def _cut_windows(read: Callable[[int], Audio], rate: int, grid: Grid) -> Iterator[_Window]:
-    """Cut a stream into windows as described in `Grid`."""
-    advance = grid.advance * rate
-    size = advance + round(grid.overlap * rate)
-    audio = read(size)
-    index = 0
-    while audio.shape[-1]:
-        following = read(advance) if audio.shape[-1] == size else audio[:, :0]
-        last = following.shape[-1] == 0
-        yield _Window(index, audio, index * grid.advance, last=last)
-        if last:
-            return
-        index += 1
-        skipped = STEP * -(-following.shape[-1] // (STEP * rate))
-        audio = np.concatenate([audio[:, skipped * rate :], following], axis=-1)
-        if skipped < grid.advance:
-            repeats = grid.advance - skipped
-            yield _Window(index, audio, index * grid.advance - repeats, repeats, last=True)
-            return
-
-
-def _group_windows(windows: Iterable[_Window], size: int) -> Iterator[list[_Window]]:
+def _group_windows(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
     """Group up to `size` windows of equal length; yields each group as soon as it is complete."""
-    batch: list[_Window] = []
+    batch: list[Window] = []
     for window in windows:
         if batch and window.audio.shape != batch[0].audio.shape:
             yield batch
@@ -259,18 +183,14 @@ def _group_windows(windows: Iterable[_Window], size: int) -> Iterator[list[_Wind
 
 
 def _separate_windows(
-    windows: list[_Window],
+    windows: list[Window],
     rate: int,
     contours: F0Contours,
     separator: Separator,
     seed: int,
     mix: Mix,
-) -> Iterator[tuple[Audio, Parameters, Audio]]:
-    """Separate B equally long windows as one batch.
-
-    Yields:
-        Of each window: stems [J, C, n], parameters by name and F0 [J, frames].
-    """
+) -> Iterator[_Separated]:
+    """Separate B equally long windows as one batch."""
     for window in windows:
         finite = np.isfinite(window.audio).all(axis=0)
         if not finite.all():
@@ -290,17 +210,16 @@ def _separate_windows(
         channels=heard,
     )
     for b, window in enumerate(windows):
-        n_samples = window.audio.shape[-1]
         restored = resample(result.sources[b].numpy(), separator.rate, rate)
-        missing = n_samples - restored.shape[-1]
-        if missing > 0:
-            restored = np.pad(restored, [(0, 0), (0, 0), (0, missing)])
         # The cross-fade writes into the result, which must not be the separator's own memory.
-        yield (
-            restored[..., :n_samples].copy(),
+        yield _Separated(
+            fit_length(restored, window.audio.shape[-1]),
             {
                 name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
                 for name, value in result.parameters.items()
             },
             f0[b],
+            frozenset(name for name, value in result.parameters.items() if value.ndim == 4),
+            {name: value[b].numpy() for name, value in result.tracks.items()},
+            None if result.synthesised is None else result.synthesised[b].numpy(),
         )

@@ -54,6 +54,9 @@ class Command:
 
 COMMANDS = {
     "separate": Command("separate_file", "separate", "separate one recording into its singers"),
+    "resynthesise": Command(
+        "resynthesise", "resynthesise", "synthesise the voices of a separation from its parameters"
+    ),
     "f0": Command("find_f0", "f0", "estimate the F0 of every singer of a recording"),
     "hpss": Command("hpss_file", "hpss", "split a recording into tones, clicks and the rest"),
     "train": Command("train", "train", "train a separator on mixtures"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from .archives import read_arrays
 from .errors import UmssError
 from .f0.contours import ContourError
+
+SYNTHESISED = "synthesised"
+VERSION = 1  # of the file of parameters
 
 
 def name_outputs(
@@ -22,7 +26,7 @@ def name_outputs(
     Raises:
         ContourError: two singers whose names lead to the same file name.
     """
-    slugs = [re.sub(r"[^\w.-]+", "_", name).strip("._").lower() or "singer" for name in names]
+    slugs = _make_slugs(names)
     others = {
         "residual": folder / f"{stem}_residual.wav",
         "parameters": folder / f"{stem}_parameters.npz",
@@ -38,14 +42,39 @@ def name_outputs(
     return stems | others
 
 
+def name_synthesised(folder: Path, stem: str, names: Sequence[str]) -> dict[str, Path]:
+    """Files of the synthesised voices by singer name, and of their sum as "synthesised".
+
+    Raises:
+        ContourError: two singers whose names lead to the same file name.
+    """
+    slugs = _make_slugs(names)
+    files = [f"{stem}_{slug}_{SYNTHESISED}.wav" for slug in slugs]
+    others = [f"{stem}_{slug}.wav" for slug in (*slugs, SYNTHESISED)]
+    if len({*files, *others}) < len(files) + len(others) or SYNTHESISED in names:
+        raise ContourError(
+            f"the singers' names ({', '.join(names)}) do not give different file names for the "
+            "synthesised voices; give other names"
+        )
+    paths = {name: folder / file for name, file in zip(names, files, strict=True)}
+    return paths | {SYNTHESISED: folder / others[-1]}
+
+
+def _make_slugs(names: Sequence[str]) -> list[str]:
+    """Names as they stand in the names of files."""
+    return [re.sub(r"[^\w.-]+", "_", name).strip("._").lower() or "singer" for name in names]
+
+
 def find_outputs(folder: Path, stem: str) -> set[Path]:
     """Find the files of an earlier separation of a recording; its parameters say which they are."""
     parameters = folder / f"{stem}_parameters.npz"
     try:
         names = [str(name) for name in read_arrays(parameters)["names"].flat]
-        paths = name_outputs(folder, stem, names, with_f0=True).values()
+        paths = [*name_outputs(folder, stem, names, with_f0=True).values()]
     except (UmssError, KeyError):
         return set()
+    with suppress(ContourError):
+        paths += name_synthesised(folder, stem, names).values()
     return {path for path in paths if path.exists()}
 
 
@@ -55,6 +84,7 @@ def write_parameters(
     parameters: Mapping[str, NDArray[np.floating]],
     *,
     frames_per_second: float,
+    description: str,
 ) -> None:
     """Write the parameters of the voice models as an .npz file, without pickles.
 
@@ -63,11 +93,14 @@ def write_parameters(
         names: J singers.
         parameters: by name, [J, N, size] per frame or [J, windows, size].
         frames_per_second: frames of the F0 tracks.
+        description: how voices are made of the parameters (`src.resynthesis.describe`).
     """
     with path.open("wb") as handle:
         np.savez_compressed(
             handle,
             allow_pickle=False,
+            version=np.array(VERSION),
+            description=np.array(description),
             names=np.array(names),
             frames_per_second=np.array(frames_per_second),
             **parameters,

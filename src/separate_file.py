@@ -20,7 +20,8 @@ from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, check_folder, check_space, name_failed_file
-from .outputs import find_outputs, name_outputs, write_parameters
+from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
+from .resynthesis import add_sum, check_voices, describe
 from .separator import Separator
 from .staging import stage
 from .wav_writing import WavWriter
@@ -43,6 +44,7 @@ def separate_file(
     with_f0: bool = False,
     examination: Examination | None = None,
     keep: Iterable[Path] = (),
+    synthesised: bool = False,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
@@ -61,9 +63,11 @@ def separate_file(
         with_f0: also write the F0 tracks as a CSV file.
         examination: what `src.audio.examine_audio` found; None = it is done here.
         keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
+        synthesised: also write what the models of the voices sing, and the sum.
 
     Returns:
-        The files by singer name, "residual", "parameters" and "f0".
+        The files by singer name, "residual", "parameters" and "f0", and by NAME_synthesised and
+        "synthesised" the synthesised ones.
 
     Raises:
         AudioError: the input is missing, unreadable or empty.
@@ -73,11 +77,22 @@ def separate_file(
         UmssError: other unusable input.
     """
     paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0)
+    if synthesised:
+        check_voices(separator)
+        sung = name_synthesised(folder, path.stem, contours.names)
+        paths["synthesised"] = sung.pop("synthesised")
+        paths |= {f"{name}_synthesised": target for name, target in sung.items()}
     check_existing(paths.values(), overwrite=overwrite)
     found = examine_audio(path) if examination is None else examination
     seconds = found.frames / found.rate
     _compare_lengths(path, seconds, contours)
-    check_space(folder, 4 * found.frames * found.channels * (contours.n_singers + 1))
+    n_files = (contours.n_singers + 1) * (found.channels + synthesised)
+    check_space(folder, 4 * found.frames * n_files)
+    covered = find_covered(contours, seconds)
+    grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
+    description = describe(
+        separator, grid, rate=found.rate, n_samples=found.frames, seed=seed, covered=covered
+    )
     with stage(folder, path.stem) as place, open_audio(path) as source:
         pieces: Iterable[Piece] = separate_chunks(
             source.read,
@@ -89,14 +104,15 @@ def separate_file(
             chunk_seconds=chunk_seconds,
             seed=seed,
             mix=found.mix,
-            covered=find_covered(contours, seconds),
+            covered=covered,
+            synthesise=synthesised,
         )
         if progress:
-            total = Grid.of(window_seconds, overlap_seconds, chunk_seconds).count(seconds)
+            total = grid.count(seconds)
             pieces = track(pieces, f"separating {escape(path.name)}", total=total, transient=True)
         temporary = {name: place.place(target) for name, target in paths.items()}
         with name_failed_file(folder / path.stem):
-            _write(pieces, temporary, contours, found, separator)
+            _write(pieces, temporary, contours, found, separator, description)
             if with_f0:
                 write_f0(temporary["f0"], contours)
             place.publish(paths.values(), remove=_find_former(folder, path.stem, paths, keep))
@@ -121,18 +137,23 @@ def _write(
     contours: F0Contours,
     found: Examination,
     separator: Separator,
+    description: str,
 ) -> None:
-    """Write the pieces of all singers, the residual and the parameters."""
-    labels = [*contours.names, "residual"]
+    """Write the pieces of all singers, the residual, the parameters and synthesised voices."""
+    labels = {name: found.channels for name in (*contours.names, "residual")}
+    if "synthesised" in paths:
+        labels |= {f"{name}_synthesised": 1 for name in contours.names} | {"synthesised": 1}
     outputs: list[WavWriter] = []
     spool = _Spool(paths["parameters"].parent)
     try:
-        for label in labels:
-            outputs.append(WavWriter(paths[label], found.rate, found.channels, found.frames))
+        for label, channels in labels.items():
+            outputs.append(WavWriter(paths[label], found.rate, channels, found.frames))
         for piece in pieces:
-            for output, signal in zip(outputs, [*piece.stems, piece.residual], strict=True):
+            voices = [] if piece.synthesised is None else add_sum(piece.synthesised)
+            signals = [*piece.stems, piece.residual, *voices]
+            for output, signal in zip(outputs, signals, strict=True):
                 output.write(signal)
-            spool.append({**piece.parameters, "f0": piece.f0})
+            spool.append({**piece.parameters, "f0": piece.f0, **piece.beside})
         for output in outputs:
             output.close()
     finally:
@@ -143,6 +164,7 @@ def _write(
         contours.names,
         spool.join(),
         frames_per_second=separator.rate / separator.hop,
+        description=description,
     )
 
 
@@ -251,6 +273,8 @@ def main(cfg: DictConfig) -> None:
             "an oracle needs the true stems and cannot separate a recording; use "
             "separator=fit or separator=umss"
         )
+    if cfg.synthesised:
+        check_voices(separator)
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
     if given:
         contours, examination = read_contours(Path(cfg.f0), cfg.n_singers), None
@@ -269,6 +293,7 @@ def main(cfg: DictConfig) -> None:
         with_f0=not given,
         examination=examination,
         keep=() if cfg.f0 is None else (Path(cfg.f0),),
+        synthesised=cfg.synthesised,
     )
     for written in paths.values():
         log.info("wrote %s", written)

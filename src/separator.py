@@ -7,6 +7,7 @@ one on a recording in memory; `umss separate` does the same from file to file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,12 +32,15 @@ class Separation:
             `src.dsp.stft.stft`).
         synthesised: [B, J, T] signals of the source models, None for methods without a model.
         parameters: by name, [B, J, N, size] per frame or [B, J, size]; empty without a model.
+        tracks: what else `synthesised` is made of, by name, [B, J, n, size] on grids of their own
+            (`src.renderer.Renderer`).
     """
 
     sources: Tensor
     masks: Tensor
     synthesised: Tensor | None = None
     parameters: dict[str, Tensor] = field(default_factory=dict)
+    tracks: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,14 @@ class Separator:
             raise UmssError(f"mask must be one of {', '.join(self.mask_kinds)}; got {mask!r}")
         self.mask = mask
         self.device = choose_device(device)
+
+    def describe_voice(self) -> dict[str, Any] | None:
+        """Describe how voices are made of parameters, as JSON knows values; None = there are none.
+
+        `src.renderer.build_renderer` makes a renderer of it, whose voices are those of
+        `Separation.synthesised`.
+        """
+        return None
 
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None

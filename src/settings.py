@@ -35,6 +35,7 @@ class Kind(enum.Enum):
 # Settings whose default does not say what they take, by the end of their name; null is allowed.
 DECLARED = {
     "input": Kind.TEXT,
+    "parameters": Kind.TEXT,
     "f0": Kind.TEXT,
     "score": Kind.TEXT,
     "init": Kind.TEXT,
@@ -78,7 +79,19 @@ DECLARED = {
 }
 # Text that names a file or a folder.
 PATHS = frozenset(
-    {"input", "f0", "score", "init", "root", "checkpoint", "weights", "source", "output", "table"}
+    {
+        "input",
+        "parameters",
+        "f0",
+        "score",
+        "init",
+        "root",
+        "checkpoint",
+        "weights",
+        "source",
+        "output",
+        "table",
+    }
 )
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][\w.]*\}")
 _SWITCHES = {

@@ -52,7 +52,9 @@ def test_stems_are_those_of_the_command(method: str, tmp_path: Path) -> None:
         assert rate == RATE
         np.testing.assert_allclose(stem.T, written, rtol=0, atol=1e-6)
     with np.load(tmp_path / "out" / "choir_parameters.npz") as written:
-        assert {*written.files} == {*result.parameters, "names", "frames_per_second"}
+        assert {*written.files} == {
+            *result.parameters, "names", "frames_per_second", "version", "description",
+        }  # fmt: skip
         for name, value in result.parameters.items():
             np.testing.assert_allclose(value, written[name], rtol=1e-4, atol=1e-4)
 

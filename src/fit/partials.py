@@ -21,6 +21,7 @@ from .sines import (
     Sines,
     SineSettings,
     build_sines,
+    count_partials,
     cut_frames,
     estimate_surroundings,
     find_nearest_frames,
@@ -109,10 +110,31 @@ def estimate_partials(
     Returns:
         [B, J, C, T].
     """
+    return find_partials(
+        channels, f0, fitted, settings, domain=domain, rate=rate, hop=hop, mask_hop=mask_hop
+    )[0]
+
+
+def find_partials(
+    channels: Tensor,
+    f0: Tensor,
+    fitted: FittedSpectra,
+    settings: PartialSettings,
+    *,
+    domain: float,
+    rate: int,
+    hop: int,
+    mask_hop: int,
+) -> tuple[Tensor, Tensor]:
+    """As `estimate_partials`; also the amplitudes, [B, J, C, frames, 2 P], see `sing_partials`."""
     middle = place_frames(channels.shape[-1], settings.hop, channels.device)
     sources = channels.new_zeros(len(f0), f0.shape[1], *channels.shape[1:])
     powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
-    for heard, tracks, voices, noise, result in zip(channels, f0, *powers, sources, strict=True):
+    n_columns = 2 * count_partials(settings.highest)
+    tables = channels.new_zeros(*sources.shape[:3], len(middle), n_columns)
+    for heard, tracks, voices, noise, result, table in zip(
+        channels, f0, *powers, sources, tables, strict=True
+    ):
         sines = build_sines(
             tracks, middle, heard.shape[-1], rate=rate, hop=hop, highest=settings.highest
         )
@@ -133,6 +155,37 @@ def estimate_partials(
             )
             amplitudes = _solve_amplitudes(equations, ratio, settings, n_channels=len(heard))
             result.copy_(_sum_sines(sines, amplitudes, settings, len(result)))
+        table[sines.voice, :, :, sines.find_columns(settings.highest)] = amplitudes
+    return sources, tables
+
+
+def sing_partials(
+    f0: Tensor,
+    amplitudes: Tensor,
+    n_samples: int,
+    settings: PartialSettings,
+    *,
+    rate: int,
+    hop: int,
+) -> Tensor:
+    """Sing the partials that `find_partials` found, once more: [B, J, T].
+
+    Args:
+        f0: [B, J, N] Hz, 0 = silent.
+        amplitudes: [B, J, frames, 2 P]: of the cosines of partials 1 to P, then of the sines; at
+            the frames of `place_frames`.
+        n_samples: T.
+        settings: see `PartialSettings`.
+        rate: sample rate in Hz.
+        hop: samples per F0 frame.
+    """
+    middle = place_frames(n_samples, settings.hop, f0.device)
+    sources = f0.new_zeros(*f0.shape[:2], n_samples)
+    for tracks, table, result in zip(f0, amplitudes, sources, strict=True):
+        sines = build_sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
+        if len(sines.voice):
+            own = table[sines.voice, :, sines.find_columns(settings.highest)].unsqueeze(1)
+            result.copy_(_sum_sines(sines, own, settings, len(result))[:, 0])
     return sources
 
 

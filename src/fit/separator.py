@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+import dataclasses
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from ..errors import UmssError
 from ..f0.retune import retune
 from ..separator import MASK_POWERS, Separation, Separator
 from .hypotheses import F0Opinions, weigh_opinions
-from .partials import PartialSettings, average_around, estimate_partials, measure_share_left
+from .partials import PartialSettings, average_around, find_partials, measure_share_left
+from .rendering import FitRenderer
 from .spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
 from .tuning import TuningSettings, tune_tracks
 
@@ -47,6 +49,20 @@ class _Grid(TypedDict):
     rate: int
     hop: int
     mask_hop: int
+
+
+class Fit(NamedTuple):
+    """The fit of B mixtures under one opinion about F0.
+
+    Attributes:
+        spectra: the fitted model.
+        level: [B] mean of the combs, in the domain of the fit, of what `controls` sing.
+        controls: parameters of a network's harmonics by name, [B, J, N, size] per frame.
+    """
+
+    spectra: FittedSpectra
+    level: Tensor
+    controls: dict[str, Tensor]
 
 
 class FitSeparator(Separator):
@@ -137,9 +153,12 @@ class FitSeparator(Separator):
         tracks = [remove_glides(x) for x in tracks]
         spectrum = self._compute_spectrum(mixture)
         # Each from scratch: from the first fit the others would stay near it, and look too good.
-        fits = [self._fit(mixture, spectrum, x) for x in tracks]
+        results = [self._fit(mixture, spectrum, x) for x in tracks]
+        fits = [x.spectra for x in results]
+        controls, level = results[0].controls, results[0].level
         tracks = [self._tune(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
-        found = [self._find_partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
+        pairs = [self._find_partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
+        found = [sources for sources, _ in pairs]
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
         if self.partials is not None:
@@ -174,7 +193,30 @@ class FitSeparator(Separator):
         }
         if len(tracks) > 1:
             parameters["f0_weights"] = _repeat_for_voices(weights.permute(1, 2, 0)[:, frames], f0)
-        return Separation(separated, mean, None, parameters)
+        # The voices sing what is known of them under the given F0s.
+        scale = _measure_scale(spectrum, level)
+        parameters["scale"] = scale.unsqueeze(1).expand(-1, f0.shape[1], -1)
+        parameters |= controls
+        sines = {"partials": _listen(pairs[0][1], channels, mixture)} if self.partials else {}
+        renderer = FitRenderer(**self._describe())
+        voices = renderer.render(f0, parameters, sines, seed, mixture.shape[-1])
+        return Separation(separated, mean, voices, parameters, sines)
+
+    def describe_voice(self) -> dict[str, Any]:
+        return {"kind": "fit", **self._describe()}
+
+    def _describe(self) -> dict[str, Any]:
+        """Describe the voices as arguments of `FitRenderer`."""
+        return {
+            "rate": self.rate,
+            "hop": self.hop,
+            "domain": self.spectra.domain,
+            "n_fft": self.n_fft,
+            "envelope_cosines": self.spectra.envelope_cosines,
+            "noise_cosines": self.spectra.noise_cosines,
+            "partials": None if self.partials is None else dataclasses.asdict(self.partials),
+            "network": None,
+        }
 
     def _tune(self, mixture: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
         """Tracks [B, J, N] moved to where the phases of the partials are."""
@@ -182,11 +224,14 @@ class FitSeparator(Separator):
             return f0
         return tune_tracks(mixture, f0, fitted, self.tuning, **self._grid)
 
-    def _find_partials(self, channels: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
-        """Partials [B, J, C, T] of the voices in channels [B, C, T]."""
+    def _find_partials(
+        self, channels: Tensor, f0: Tensor, fitted: FittedSpectra
+    ) -> tuple[Tensor, Tensor]:
+        """Partials [B, J, C, T] of the voices in channels [B, C, T], and their amplitudes."""
         if self.partials is None:
-            return channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
-        return estimate_partials(channels, f0, fitted, self.partials, **self._grid)
+            sources = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
+            return sources, sources[..., None, :0]
+        return find_partials(channels, f0, fitted, self.partials, **self._grid)
 
     @property
     def _grid(self) -> _Grid:
@@ -209,7 +254,7 @@ class FitSeparator(Separator):
         best = average_around(left, self.evidence_frames).amin(dim=0)
         return (self.doubt / best).clamp(max=1.0).square()
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
+    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> Fit:
         """Fit the model with F0 tracks [B, J, N] to mixtures [B, T].
 
         Args:
@@ -224,7 +269,8 @@ class FitSeparator(Separator):
             mask_hop=self.mask_hop,
             domain=self.spectra.domain,
         )
-        return fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
+        fitted = fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
+        return Fit(fitted, combs.mean(dim=(1, 2, 3)), {})
 
     def _compute_spectrum(self, signal: Tensor) -> Tensor:
         """Spectrogram |S|^domain that the fit explains: [..., T] to [..., F, N]."""
@@ -235,6 +281,25 @@ class FitSeparator(Separator):
         # What no harmonic explains is shared by all.
         voices = fitted.voices + fitted.noise.unsqueeze(1) / fitted.voices.shape[1]
         return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
+
+
+def _measure_scale(spectrum: Tensor, level: Tensor) -> Tensor:
+    """Measure the mean of spectrograms [B, F, N], relative to a level [B] and by itself: [B, 2]."""
+    mean = spectrum.mean(dim=(1, 2))
+    tiny = torch.finfo(level.dtype).tiny
+    relative = torch.where(level > tiny, mean / level.clamp(min=tiny), 0.0)
+    return torch.stack([relative, mean], dim=-1)
+
+
+def _listen(amplitudes: Tensor, channels: Tensor, mixture: Tensor) -> Tensor:
+    """Mix amplitudes [B, J, C, frames, size] as the channels [B, C, T] are mixed: without C."""
+    if channels.shape[1] == 1:
+        return amplitudes[:, :, 0]
+    heard = channels.double()
+    products = heard @ heard.mT
+    target = heard @ mixture.double().unsqueeze(-1)
+    weights = (torch.linalg.pinv(products, rtol=1e-10, hermitian=True) @ target).to(amplitudes)
+    return torch.einsum("bjcns,bc->bjns", amplitudes, weights.squeeze(-1))
 
 
 def _retune_tracks(mixture: Tensor, f0: Tensor) -> Tensor:

@@ -93,6 +93,16 @@ class Sines:
     other: Tensor
     frequency: Tensor
 
+    def find_columns(self, highest: float) -> Tensor:
+        """Find the columns [M] of a table of cosines and then sines of all possible partials."""
+        sine = torch.where(self.order < 0, count_partials(highest), 0)
+        return self.order.abs() - 1 + sine
+
+
+def count_partials(highest: float) -> int:
+    """Count the partials P below `highest` Hz that the lowest track may have."""
+    return int(highest / _LOWEST)
+
 
 def place_frames(n_samples: int, hop: int, device: torch.device) -> Tensor:
     """Place frames over a recording: [frames] their middle samples, every `hop` up to its end."""

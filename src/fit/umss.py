@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from torch import Tensor
 
 from ..models.finetuning import separate_one_by_one
 from ..models.umss import UmssSeparator
 from ..separator import Separation
-from .separator import FitOptions, FitSeparator
-from .spectra import FittedSpectra, fit_spectra
+from .separator import Fit, FitOptions, FitSeparator
+from .spectra import fit_spectra
 
 
 class UmssFitSeparator(FitSeparator):
@@ -63,6 +63,15 @@ class UmssFitSeparator(FitSeparator):
         tuned.network = self.network.fine_tune(mixture, f0, seed)
         return tuned
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> FittedSpectra:
-        combs = self._compute_spectrum(self.network.synthesise_harmonics(mixture, f0))
-        return fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)
+    def _describe(self) -> dict[str, Any]:
+        return super()._describe() | {"network": self.network.model.voice.settings}
+
+    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> Fit:
+        voices, controls, peak = self.network.estimate_harmonics(mixture, f0)
+        combs = self._compute_spectrum(voices)
+        fitted = fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)
+        # What the network sings before it is made as loud as the mixture.
+        level = combs.mean(dim=(1, 2, 3)) / peak.squeeze(-1).pow(self.spectra.domain)
+        unused = ("noise_gain", "noise_magnitudes")
+        kept = {name: value for name, value in controls.items() if name not in unused}
+        return Fit(fitted, level, kept)

@@ -87,4 +87,5 @@ def separate_one_by_one(
         torch.cat([p.masks for p in parts]),
         torch.cat(synthesised) if synthesised else None,
         {name: torch.cat([p.parameters[name] for p in parts]) for name in parts[0].parameters},
+        {name: torch.cat([p.tracks[name] for p in parts]) for name in parts[0].tracks},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,9 @@ class SourceFilterVoice(nn.Module):
             Getting those from line spectral frequencies loses digits for the sharpest filters: keep
             `minimum_gap` above zero with "samplewise".
 
+    Attributes:
+        settings: these arguments by name.
+
     Raises:
         UmssError: an option that there is not, or a number out of range.
     """
@@ -100,6 +104,17 @@ class SourceFilterVoice(nn.Module):
         check_whole("n_noise_magnitudes", n_noise_magnitudes, 2, 10_000)
         check_whole("max_harmonics", max_harmonics, 1, 10_000)
         check_number("minimum_gap", minimum_gap, 0.0, 1.0)
+        self.settings: dict[str, Any] = {
+            "rate": rate,
+            "hop": hop,
+            "order": order,
+            "n_noise_magnitudes": n_noise_magnitudes,
+            "max_harmonics": max_harmonics,
+            "f0_edges": f0_edges,
+            "minimum_gap": minimum_gap,
+            "parameterisation": parameterisation,
+            "filtering": filtering,
+        }
         self.rate = rate
         self.hop = hop
         self.max_harmonics = max_harmonics

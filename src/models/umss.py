@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,13 +81,20 @@ class UmssSeparator(Separator):
 
     def synthesise_harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
         """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
+        return self.estimate_harmonics(mixture, f0)[0]
+
+    def estimate_harmonics(
+        self, mixture: Tensor, f0: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """`synthesise_harmonics`, their parameters by name, and the mixture's peaks [B, 1]."""
         scale = measure_peak(mixture)
         heard, tracks = (mixture / scale).to(self.device), f0.to(self.device)
         controls = self.model.estimator(heard, tracks)
         silence = {"noise_gain": torch.zeros_like(controls["noise_gain"])}
         seed = torch.zeros(len(heard), dtype=torch.int64, device=self.device)
         voices: Tensor = self.model.voice(tracks, controls | silence, seed, heard.shape[-1])
-        return voices.to(mixture.device) * scale.unsqueeze(1)
+        at_home = {name: value.to(mixture.device) for name, value in controls.items()}
+        return voices.to(mixture.device) * scale.unsqueeze(1), at_home, scale
 
     def separate(
         self,
@@ -102,9 +111,14 @@ class UmssSeparator(Separator):
     def estimate(
         self, mixture: Tensor, f0: Tensor, seed: Tensor, sources: Tensor | None
     ) -> Estimate:
-        return synthesise(
+        found = synthesise(
             self.model, mixture, f0, seed, device=self.device, masks=self._build_masks
         )
+        scale = measure_peak(mixture).unsqueeze(1).expand(-1, f0.shape[1], -1)
+        return replace(found, parameters=found.parameters | {"scale": scale})
+
+    def describe_voice(self) -> dict[str, Any]:
+        return {"kind": "source_filter", "voice": self.model.voice.settings}
 
 
 def synthesise(

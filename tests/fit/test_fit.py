@@ -137,6 +137,10 @@ def test_edge_cases_stay_finite_and_sum_to_the_mixture(case: str) -> None:
     result = FitSeparator(opinions=None, spectra=FitSettings(max_iterations=10))(mixture, f0)
     assert torch.isfinite(result.sources).all()
     torch.testing.assert_close(result.sources.sum(dim=1), mixture, atol=1e-5, rtol=1e-4)
+    assert result.synthesised is not None and result.synthesised.shape == result.sources.shape
+    assert torch.isfinite(result.synthesised).all()
+    scale = result.parameters.pop("scale")
+    assert scale.shape == (1, 2, 2) and torch.isfinite(scale).all()
     for values in result.parameters.values():
         assert values.shape[:3] == (1, 2, f0.shape[-1])
         assert torch.isfinite(values).all()

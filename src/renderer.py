@@ -1,0 +1,63 @@
+"""Voices from parameters alone: what a renderer is, and which there are."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from torch import Tensor
+
+from .errors import UmssError
+
+# Where the renderers are, by the kind that `Separator.describe_voice` gives.
+_PLACES = {
+    "source_filter": ("models.rendering", "SourceFilterRenderer"),
+    "fit": ("fit.rendering", "FitRenderer"),
+}
+# What reading a description that somebody has damaged may raise.
+_FAULTS = (KeyError, TypeError, AttributeError, UmssError)
+
+
+class Renderer(Protocol):
+    """Synthesises voices from their parameters, exactly as the separation did.
+
+    Attributes:
+        rate: sample rate in Hz.
+        hop: samples per F0 frame.
+        per_frame: sizes of the parameters [B, J, N, size], by name.
+        per_window: sizes of the parameters [B, J, size], by name.
+        tracks: sizes of the tracks [B, J, n, size], and their hops in samples, by name; a track has
+            a frame every `hop` samples and one at the end of the window.
+    """
+
+    rate: int
+    hop: int
+    per_frame: Mapping[str, int]
+    per_window: Mapping[str, int]
+    tracks: Mapping[str, tuple[int, int]]
+
+    def render(
+        self,
+        f0: Tensor,
+        parameters: Mapping[str, Tensor],
+        tracks: Mapping[str, Tensor],
+        seed: Tensor,
+        n_samples: int,
+    ) -> Tensor:
+        """Synthesise voices [B, J, T] from F0s [B, J, N] in Hz, parameters and seeds [B]."""
+
+
+def build_renderer(description: Mapping[str, Any]) -> Renderer:
+    """Build the renderer that a separator describes (`Separator.describe_voice`).
+
+    Raises:
+        UmssError: the description is not one of this version.
+    """
+    try:
+        place, name = _PLACES[description["kind"]]
+        settings = {key: value for key, value in description.items() if key != "kind"}
+        kind = getattr(importlib.import_module(f".{place}", __package__), name)
+        return cast(Renderer, kind(**settings))
+    except _FAULTS as error:
+        raise UmssError(f"the settings of its voices cannot be used ({error})") from error

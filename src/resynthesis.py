@@ -1,0 +1,288 @@
+"""Voices once more from the parameters that a separation wrote, without recording and network.
+
+A file of parameters holds its version, a description (text in JSON), and arrays. Frames of the F0
+grid stand in arrays [J, N, size] of the whole recording, in which every frame is of one window;
+what two windows both have, and may differ in, stands beside them under NAME_overlap: for one window
+after the other, its frames before and after those that are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .archives import ArchiveError, read_arrays
+from .audio import count_resampled, resample
+from .chunks import OVERLAP
+from .errors import UmssError
+from .f0.contours import MAX_SINGERS
+from .outputs import VERSION
+from .renderer import Renderer, build_renderer
+from .separator import Separator
+from .windows import Audio, CrossFade, Grid, Window, cut_windows, fit_length, silence_outside
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class ParametersError(UmssError):
+    """A file of parameters that cannot be synthesised; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class VoiceFile:
+    """What voices are synthesised from.
+
+    Attributes:
+        names: J singers.
+        arrays: by name, see the module.
+        rate: of the recording, Hz.
+        n_samples: of the recording, T.
+        grid: where the windows lie.
+        seed: of the noise; window k takes seed + k.
+        covered: where singers sound, from and to in seconds.
+        renderer: how voices are made.
+    """
+
+    names: tuple[str, ...]
+    arrays: Arrays
+    rate: int
+    n_samples: int
+    grid: Grid
+    seed: int
+    covered: tuple[float, float]
+    renderer: Renderer
+
+
+def describe(
+    separator: Separator,
+    grid: Grid,
+    *,
+    rate: int,
+    n_samples: int,
+    seed: int,
+    covered: tuple[float, float],
+) -> str:
+    """Describe, as JSON, how the arrays of a separation become voices; see `VoiceFile`."""
+    return json.dumps(
+        {
+            "voice": separator.describe_voice(),
+            "rate": rate,
+            "n_samples": n_samples,
+            "advance": grid.advance,
+            "overlap": grid.overlap,
+            "seed": seed,
+            "covered": [covered[0], min(covered[1], 1e12)],
+        }
+    )
+
+
+def check_voices(separator: Separator) -> None:
+    """Check that a method has voices that can be synthesised.
+
+    Raises:
+        UmssError: it has none.
+    """
+    if separator.describe_voice() is None:
+        raise UmssError(
+            f"synthesised=true: {type(separator).__name__} has no voices that sing by themselves; "
+            "use separator=umss_fit, fit or umss"
+        )
+
+
+def read_voices(path: Path) -> VoiceFile:
+    """Read a file of parameters, NAME_parameters.npz.
+
+    Raises:
+        ParametersError: missing, damaged, of another version, or of a method without voices.
+    """
+    if not path.is_file():
+        raise ParametersError(
+            f"{path}: no such file of parameters; give the NAME_parameters.npz that "
+            "umss separate wrote"
+        )
+    try:
+        arrays = read_arrays(path)
+    except ArchiveError as error:
+        raise ParametersError(
+            f"{path}: damaged, incomplete or no file of parameters ({error}); separate the "
+            "recording again"
+        ) from error
+    version = arrays.get("version")
+    if version is None and "names" in arrays:
+        raise ParametersError(
+            f"{path}: written by an older umss, which did not store how loud voices are; separate "
+            "the recording again"
+        )
+    if version is None or version.shape != () or version.dtype.kind not in "iu":
+        raise ParametersError(f"{path}: no file of parameters; give one that umss separate wrote")
+    if version != VERSION:
+        raise ParametersError(
+            f"{path}: has version {version}, and this umss reads version {VERSION}; separate the "
+            "recording again with this one"
+        )
+    try:
+        return build_voices(arrays)
+    except UmssError as error:
+        raise ParametersError(f"{path}: {error}; separate the recording again") from error
+
+
+def build_voices(arrays: Arrays) -> VoiceFile:
+    """Build what voices are synthesised from, out of the arrays of a file.
+
+    Raises:
+        UmssError: arrays are missing or do not fit together; the message is the reason alone.
+    """
+    try:
+        names = tuple(str(name) for name in arrays["names"])
+        content = json.loads(str(arrays["description"]))
+        if content["voice"] is None:
+            raise UmssError("its method has no voices that sing by themselves, unlike umss_fit")
+        found = VoiceFile(
+            names,
+            arrays,
+            int(content["rate"]),
+            int(content["n_samples"]),
+            Grid(int(content["advance"]), float(content["overlap"]), 1),
+            int(content["seed"]),
+            (float(content["covered"][0]), float(content["covered"][1])),
+            build_renderer(content["voice"]),
+        )
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        if isinstance(error, UmssError):
+            raise
+        raise UmssError(f"its description is damaged ({type(error).__name__})") from error
+    _check(found)
+    return found
+
+
+def _check(found: VoiceFile) -> None:
+    """Check that numbers are possible, and that arrays have the sizes that they must have."""
+    grid, renderer = found.grid, found.renderer
+    frames = found.arrays.get("f0", np.zeros((0, 0)))
+    seconds = frames.shape[-1] * renderer.hop / renderer.rate
+    if not (
+        1 <= len(found.names) <= MAX_SINGERS
+        and 1 <= found.rate <= 10**7
+        and 0 <= found.seed < 2**62
+        and 0 < grid.advance <= 10**6
+        and grid.advance % 2 == 0
+        and 0 <= grid.overlap <= 3600
+        and abs(found.n_samples / found.rate - seconds) < 1.0
+        and found.n_samples > 0
+        and found.covered[0] <= found.covered[1]
+    ):
+        raise UmssError("its description does not fit its arrays")
+    layouts = [_lay_out(found, window) for window in _cut(found)]
+    kept, beside = (sum(size) for size in zip(*((x.kept, x.beside) for x in layouts), strict=True))
+    per_frame = {"f0": None, **renderer.per_frame}
+    wanted: dict[str, tuple[int, ...]] = {}
+    for name, size in per_frame.items():
+        rest = () if size is None else (size,)
+        wanted |= {name: (kept, *rest), f"{name}{OVERLAP}": (beside, *rest)}
+    wanted |= {name: (len(layouts), size) for name, size in renderer.per_window.items()}
+    for name, (size, hop) in renderer.tracks.items():
+        wanted[name] = (sum(count_track_frames(x.n_samples, hop) for x in layouts), size)
+    for name, shape in wanted.items():
+        array = found.arrays.get(name)
+        if array is None or array.shape != (len(found.names), *shape) or array.dtype.kind != "f":
+            raise UmssError(f"its array {name} is missing or has a wrong shape")
+        if not np.isfinite(array).all():
+            raise UmssError(f"its array {name} holds NaN or infinite values")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the frames of a window stand: how many are kept, before and after them not.
+
+    Attributes:
+        n_samples: of the window, at the separator's rate.
+        before, kept, after: frames.
+    """
+
+    n_samples: int
+    before: int
+    kept: int
+    after: int
+
+    @property
+    def beside(self) -> int:
+        return self.before + self.after
+
+
+def count_track_frames(n_samples: int, hop: int) -> int:
+    """Count the frames of a track: one every `hop` samples, and one at the end."""
+    return len(range(0, n_samples + hop - 1, hop))
+
+
+def _cut(found: VoiceFile) -> Iterator[Window]:
+    left = found.n_samples
+
+    def read(n: int) -> Audio:
+        nonlocal left
+        n = min(n, left)
+        left -= n
+        return np.zeros((1, n), np.float32)
+
+    return cut_windows(read, found.rate, found.grid)
+
+
+def _lay_out(found: VoiceFile, window: Window) -> _Layout:
+    renderer = found.renderer
+    n_samples = count_resampled(window.audio.shape[-1], found.rate, renderer.rate)
+    n_frames = -(-n_samples // renderer.hop)
+    kept = range(n_frames)[window.choose_kept(found.grid, renderer.rate / renderer.hop)]
+    return _Layout(n_samples, kept.start, len(kept), n_frames - kept.start - len(kept))
+
+
+def add_sum(voices: Audio) -> list[Audio]:
+    """Voices [J, n] as files hold them, [1, n] each, and their sum."""
+    return [signal[None] for signal in (*voices, voices.sum(axis=0))]
+
+
+def synthesise(found: VoiceFile) -> Iterator[Audio]:
+    """Synthesise voices at the recording's rate, window by window, cross-faded: pieces [J, n]."""
+    renderer, arrays = found.renderer, found.arrays
+    fade = CrossFade(round(found.grid.overlap * found.rate))
+    places = dict.fromkeys(arrays, 0)
+
+    def take(name: str, n: int) -> Tensor:
+        start = places[name]
+        places[name] += n
+        return torch.from_numpy(np.ascontiguousarray(arrays[name][:, start : start + n]))
+
+    def take_frames(name: str, layout: _Layout) -> Tensor:
+        beside, kept = take(f"{name}{OVERLAP}", layout.beside), take(name, layout.kept)
+        return torch.cat([beside[:, : layout.before], kept, beside[:, layout.before :]], dim=1)[
+            None
+        ]
+
+    position = 0
+    for window in _cut(found):
+        layout = _lay_out(found, window)
+        parameters = {name: take_frames(name, layout) for name in renderer.per_frame}
+        parameters |= {name: take(name, 1)[:, 0][None] for name in renderer.per_window}
+        tracks = {
+            name: take(name, count_track_frames(layout.n_samples, hop))[None]
+            for name, (_, hop) in renderer.tracks.items()
+        }
+        voices = renderer.render(
+            take_frames("f0", layout),
+            parameters,
+            tracks,
+            torch.tensor([found.seed + window.index]),
+            layout.n_samples,
+        )
+        sung = resample(voices[0].numpy(), renderer.rate, found.rate)
+        sung = fit_length(sung, window.audio.shape[-1])
+        kept = window.choose_kept(found.grid, found.rate)
+        piece = fade.join(sung, kept, last=window.last)
+        yield silence_outside(piece, position / found.rate, found.rate, found.covered)
+        position += piece.shape[-1]
