@@ -93,7 +93,7 @@ def find_unfinished(path: Path) -> RawSound | None:
 
 def _find_unfinished_wav(file: io.BufferedIOBase, size: int) -> RawSound | None:
     wide: int | None = None
-    sound: tuple[int, int, int, str, int] | None = None
+    sound: tuple[int, int, int, str] | None = None
     for name, start, claimed in _walk_chunks(file, size):
         if name == b"ds64":
             wide = struct.unpack("<Q", file.read(28).ljust(28, b"\0")[8:16])[0]
@@ -105,12 +105,12 @@ def _find_unfinished_wav(file: io.BufferedIOBase, size: int) -> RawSound | None:
             subtype = _WAV_SUBTYPES.get((tag, bits), "")
             if not (subtype and channels and rate and block == channels * bits // 8):
                 return None
-            sound = (rate, channels, block, subtype, tag)
+            sound = (rate, channels, block, subtype)
         elif name == b"data":
             length = wide if wide is not None and claimed == 0xFFFFFFFF else claimed
             if sound is None or (wide is None and claimed == 0xFFFFFFFF):
                 return None  # libsndfile reads these to the end by itself
-            rate, channels, block, subtype, _ = sound
+            rate, channels, block, subtype = sound
             end = start + length + length % 2
             behind = size - end
             if behind < BRIEF * rate * block or _is_chunk_or_tag(file, end, size):

@@ -135,18 +135,23 @@ def find_next_version(output: Path) -> int:
 
     It is the one that a run opened which was killed before its first checkpoint, if there is one.
     """
-    numbers = [_read_number(path.name.removeprefix("version_")) for path in _list_versions(output)]
-    following = max(numbers, default=-1) + 1
     try:
         return int((output / FIRST_EPOCH).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return following
+        return _find_highest(output) + 1
 
 
 def find_last_version(output: Path) -> int:
     """Find the number of the newest folder of metrics, `csv/version_N`."""
-    numbers = [_read_number(path.name.removeprefix("version_")) for path in _list_versions(output)]
-    return max(0, *numbers) if numbers else 0
+    return max(0, _find_highest(output))
+
+
+def _find_highest(output: Path) -> int:
+    """Find the highest N of the folders `csv/version_N`; -1 if there are none."""
+    return max(
+        (_read_number(path.name.removeprefix("version_")) for path in _list_versions(output)),
+        default=-1,
+    )
 
 
 @rank_zero_only

@@ -62,6 +62,18 @@ def check_damaged_files_give_the_model_or_one_sentence(
 globals().update(few_and_many(check_damaged_files_give_the_model_or_one_sentence))
 
 
+def assert_sound_or_one_sentence(method: type[Any], path: Path) -> None:
+    """Separate with a checkpoint: finite stems, or one sentence that names the file."""
+    try:
+        result = separate_array(AUDIO, 16_000, F0, method(path))
+    except CheckpointError as error:
+        assert_one_sentence(error, str(path))
+    except ValueError as error:
+        assert_one_sentence(error)
+    else:
+        assert all(np.isfinite(stem).all() for stem in result.stems.values())
+
+
 def check_changed_settings_give_sound_or_one_sentence(
     whole: Path, tmp_path: Path, data: st.DataObject
 ) -> None:
@@ -69,14 +81,7 @@ def check_changed_settings_give_sound_or_one_sentence(
     content = torch.load(whole, weights_only=True)
     content["hyper_parameters"] = data.draw(with_junk(content["hyper_parameters"]))
     torch.save(content, path)
-    try:
-        result = separate_array(AUDIO, 16_000, F0, UmssSeparator(path))
-    except CheckpointError as error:
-        assert_one_sentence(error, str(path))
-    except ValueError as error:
-        assert_one_sentence(error)
-    else:
-        assert all(np.isfinite(stem).all() for stem in result.stems.values())
+    assert_sound_or_one_sentence(UmssSeparator, path)
 
 
 globals().update(few_and_many(check_changed_settings_give_sound_or_one_sentence))
@@ -91,14 +96,7 @@ def check_changed_settings_of_the_unet_give_sound_or_one_sentence(
         with_junk({"unet": {**UNET, "n_fft": 1024, "hop": 256}})
     )
     torch.save(content, path)
-    try:
-        result = separate_array(AUDIO, 16_000, F0, UnetSeparator(path))
-    except CheckpointError as error:
-        assert_one_sentence(error, str(path))
-    except ValueError as error:
-        assert_one_sentence(error)
-    else:
-        assert all(np.isfinite(stem).all() for stem in result.stems.values())
+    assert_sound_or_one_sentence(UnetSeparator, path)
 
 
 globals().update(few_and_many(check_changed_settings_of_the_unet_give_sound_or_one_sentence))
