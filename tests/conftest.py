@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,3 +96,15 @@ def pytest_fixture_setup() -> Iterator[None]:
 def pytest_runtest_call() -> Iterator[None]:
     begin_random_numbers()
     return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str) -> None:
+    """Say at once which test took its process down; the summary may come too late."""
+    print(f"\nthe process ended in {crashitem}", file=sys.stderr, flush=True)

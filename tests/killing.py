@@ -9,7 +9,6 @@ same modules loaded, and prints how many processes were killed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -104,13 +103,16 @@ def run_forked(work: Callable[[], object], moment: float | None = None) -> bool:
             traceback.print_exc()
             os._exit(1)
     alarm = None
+    # By a handle: the number may be another process's once this one has ended.
+    handle = os.pidfd_open(child)
     if isinstance(moment, float):
-        alarm = threading.Timer(moment, lambda: os.kill(child, signal.SIGKILL))
+        alarm = threading.Timer(moment, lambda: signal.pidfd_send_signal(handle, signal.SIGKILL))
         alarm.start()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if alarm is not None:
         alarm.cancel()
         alarm.join()
+    os.close(handle)
     assert status in (0, -signal.SIGKILL), f"exit status {status}, moment {moment}"
     return status == 0
 
@@ -129,8 +131,9 @@ def main(choir: Path, folder: Path, plan: Sequence[Sequence[float]], *changes: s
 
         return run
 
-    with contextlib.redirect_stdout(sys.stderr):
-        work("whole")()  # loads modules, compiles, and prepares the data
+    # Modules are loaded here, but nothing is trained: a fork of a process whose libraries have
+    # started threads may wait for ever for one that it does not have.
+    assert run_forked(work("whole"))  # compiles, and prepares the data
     began = time.monotonic()
     if any(isinstance(moment, float) for moments in plan for moment in moments):
         run_forked(work("timed"))

@@ -2,7 +2,8 @@
 
 Sums in another number of threads round differently, and so may another process: what two processes
 or two numbers of threads computed is compared within `ROUNDING`, bit by bit only what one process
-computed twice with as many threads. No test judges by time: `PATIENCE` is for commands that hang.
+computed twice with as many threads. No test judges by time: `PATIENCE` is for commands that hang,
+`MUCH_PATIENCE` for those of slow tests.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike
 
 ROOT = Path(__file__).parents[1]
 ROUNDING = 1e-5  # of full scale; a fault of the method is a hundred times as large
-PATIENCE = 1200  # seconds
+PATIENCE, MUCH_PATIENCE = 400, 1700  # seconds
 Done = subprocess.CompletedProcess[str]
 
 
@@ -30,19 +31,26 @@ def own_threads() -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(names, threads)}
 
 
-def run_python(*arguments: str, cwd: Path = ROOT, check: bool = False, **environment: str) -> Done:
+def run_python(
+    *arguments: str,
+    cwd: Path = ROOT,
+    check: bool = False,
+    patience: float = PATIENCE,
+    **environment: str,
+) -> Done:
     """`python ARGUMENTS` with this process's number of threads, its output caught.
 
     Args:
         arguments: as Python takes them: `-m` and a module, or `-c` and a program.
         cwd: the folder it runs in, by default the repository's.
         check: raise where it ends with another code than 0.
+        patience: seconds after which it counts as hanging.
         environment: variables to add.
     """
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd, env=own_threads() | environment, capture_output=True, text=True, check=False,
-        timeout=PATIENCE,
+        timeout=patience,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stderr
     return done

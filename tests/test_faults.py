@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.processes import run_python
+from tests.processes import MUCH_PATIENCE, PATIENCE, run_python
 
 RATE = 16_000
 F0 = (440.0, 165.0)
@@ -76,7 +76,11 @@ def suffer(root: Path, command: str, fault: str, moments: list[float] | None) ->
         "import io, json, sys, runpy; sys.stdin = io.StringIO(sys.argv.pop()); "
         "runpy.run_module('tests.faults', run_name='__main__', alter_sys=True)"
     )
-    done = run_python("-c", program, json.dumps(settings), check=True, OMP_NUM_THREADS="1")
+    few = moments is not None and len(moments) < 5
+    done = run_python(
+        "-c", program, json.dumps(settings), check=True,
+        patience=PATIENCE if few else MUCH_PATIENCE, OMP_NUM_THREADS="1",
+    )  # fmt: skip
     results: list[Any] = json.loads(done.stdout.split("RESULTS")[1])
     assert results
     return results

@@ -16,7 +16,7 @@ import torch
 
 from src.claims import LOCK
 from src.training.run_folder import find_last_version
-from tests.processes import run_python
+from tests.processes import MUCH_PATIENCE, PATIENCE, run_python
 from tests.tiny_training import write_choir
 
 ROUNDING = 1e-6
@@ -28,8 +28,9 @@ def assert_equal_when_killed(folder: Path, plan: list[list[float]]) -> None:
     """Compare trainings that were killed (see tests/killing.py) with an undisturbed one."""
     choir = write_choir(folder / "choir", seconds=4)
     done = run_python(
-        "-m", "tests.killing", str(choir), str(folder), json.dumps(plan), *CHANGES, check=True
-    )
+        "-m", "tests.killing", str(choir), str(folder), json.dumps(plan), *CHANGES, check=True,
+        patience=PATIENCE if len(plan) == 1 else MUCH_PATIENCE,
+    )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1])["killed"] > 0
     whole = folder / "whole"
     for i, moments in enumerate(plan):
