@@ -137,7 +137,7 @@ def measure_partials(signal: Signal, f0: Track, *, rate: int) -> Track:
     centre = np.rint(np.minimum(order, highest) * f0 * n_fft / rate).astype(int)
     frames = np.arange(len(f0))
     near = [power[np.clip(centre + k, 0, last), frames] for k in (-1, 0, 1)]
-    level = 10.0 * np.log10(np.maximum(np.max(near, axis=0), 1e-20))
+    level = 10.0 * np.log10(np.maximum(np.sum(near, axis=0), 1e-20))
     kernel = np.ones(_SMOOTH)
     count = np.convolve(np.ones(level.shape[1]), kernel, "same")
     return np.stack([np.convolve(row, kernel, "same") / count for row in level])

@@ -140,16 +140,19 @@ def find_runs(where: NDArray[np.bool_]) -> list[slice]:
 
 def _split_run(pitch: Pitch, run: slice) -> list[slice]:
     slow = smooth(pitch[run])
+    glide = _VIBRATO // 2  # frames over which the average goes from one note to the next
     bounds = [0]
-    for n in range(1, len(slow)):
-        middle = float(np.median(slow[bounds[-1] : n]))
+    n = glide + _LEAST
+    while n + _LEAST <= len(slow):
+        middle = float(np.median(slow[bounds[-1] + glide * (bounds[-1] > 0) : n]))
         ahead = slow[n : n + _LEAST] - middle
-        if (
-            n - bounds[-1] >= _LEAST
-            and len(ahead) == _LEAST
-            and (np.all(ahead > _NEW_NOTE) or np.all(ahead < -_NEW_NOTE))
-        ):
-            bounds.append(n)
+        if np.all(ahead > _NEW_NOTE) or np.all(ahead < -_NEW_NOTE):
+            new = float(np.median(slow[n + glide : n + glide + _LEAST]))
+            nearer = np.abs(slow[n:] - new) < np.abs(slow[n:] - middle)
+            bounds.append(n + int(np.argmax(nearer)))
+            n = bounds[-1] + glide + _LEAST
+        else:
+            n += 1
     ends = [*bounds[1:], len(slow)]
     return [slice(run.start + a, run.start + b) for a, b in zip(bounds, ends, strict=True)]
 

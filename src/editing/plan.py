@@ -31,7 +31,8 @@ class Plan:
     """The edits of a recording.
 
     Attributes:
-        f0: tracks of the J singers on the 16-ms grid, as the recording has them.
+        given: [J, N] Hz on the 16-ms grid, the F0s with which the recording was separated.
+        f0: the same as the separation tuned them: what the singers sing.
         edits: by singer, in the recording's order; new voices follow.
         targets: [N] Hz by singer, 0 = silent: the F0s that edited and new voices get.
         rendering: "stem" or "synthesis".
@@ -39,6 +40,7 @@ class Plan:
         parameters: the edited arrays by name, those of `voices` if there are any.
     """
 
+    given: NDArray[Any]
     f0: F0Contours
     edits: Mapping[str, Edit]
     targets: Mapping[str, Track]
@@ -55,7 +57,7 @@ class Plan:
     def contours(self) -> F0Contours:
         """The F0 tracks of the result."""
         tracks = [
-            self.targets[name] if name in self.targets else self.f0.f0[:, j]
+            self.targets[name] if name in self.targets else self.given[j]
             for j, name in enumerate(self.names)
         ]
         return F0Contours(self.f0.times, np.stack(tracks, axis=1).astype(np.float32), self.names)
@@ -152,7 +154,7 @@ def build_plan(
         parameters: Arrays = {"f0": _edit_f0(arrays["f0"], f0.names, targets)}
     else:
         parameters = {k: v for k, v in edited.arrays.items() if k not in DESCRIBING}
-    return Plan(f0, edits, targets, rendering, edited, parameters)
+    return Plan(arrays["f0"], f0, edits, targets, rendering, edited, parameters)
 
 
 def _edit_f0(

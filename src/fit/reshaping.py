@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -50,32 +49,35 @@ def change_fit(
         if timbre is not None:
             timbre = tuple(x[envelope.shape[-1] :] for x in timbre)  # type: ignore[assignment]
         after |= change_controls(network, before, replace(change, timbre=timbre, harmonics=1.0))
-    if change.formants != 1.0:
-        envelope = _warp(envelope, change.formants, rate=rate)
+    moved = bool((ratio != 1.0).any())
+    if moved or change.formants != 1.0:
+        envelope = _settle(envelope, before["tuned_f0"][:, 0], change.formants, rate=rate)
     if change.timbre is not None:
         own, wanted = (x[: envelope.shape[-1]] for x in change.timbre)
         envelope = envelope + (wanted - own).to(envelope)
-    after["envelope_cosines"] = _add_level(envelope, change.harmonics, domain)
+    after["envelope_cosines"] = envelope
     after["noise_cosines"] = _add_level(before["noise_cosines"], change.noise, domain)
     after["tuned_f0"] = before["tuned_f0"] * ratio.unsqueeze(-1).to(before["tuned_f0"])
     levels = [_measure_levels(x, network, domain, rate) for x in (before, after)]
-    if not torch.equal(before["tuned_f0"], after["tuned_f0"]):
-        makeup = _measure_makeup(
-            levels, [x["tuned_f0"][:, 0] for x in (before, after)], change.harmonics, rate
-        )
-        after["envelope_cosines"][:, 0] += domain * makeup.to(envelope)
+    if not torch.equal(*levels) or not torch.equal(before["tuned_f0"], after["tuned_f0"]):
+        makeup = _measure_makeup(levels, [x["tuned_f0"][:, 0] for x in (before, after)], rate)
         levels[1] = levels[1] + makeup.unsqueeze(-1)
+        after["envelope_cosines"] = envelope.clone()
+        after["envelope_cosines"][:, 0] += domain * makeup.to(envelope)
     tracks = dict(voice.tracks)
     if partials is not None:
         middle = place_frames(voice.n_samples, partials.hop, ratio.device)
         nearest = find_nearest_frames(middle, hop, len(ratio))
-        tracks["partials"] = _move_partials(
+        # A partial's frame is long: its middle may lie beside the note.
+        nearest = _find_sung(before["tuned_f0"][:, 0])[nearest]
+        tracks["partials"] = change.harmonics * _move_partials(
             voice.tracks["partials"],
             *(x["tuned_f0"][nearest, 0] for x in (before, after)),
             *(x[nearest] for x in levels),
             highest=partials.highest,
             rate=rate,
         )
+    after["envelope_cosines"] = _add_level(after["envelope_cosines"], change.harmonics, domain)
     return VoiceParameters(voice.f0 * ratio, after, tracks, voice.n_samples)
 
 
@@ -98,15 +100,35 @@ def _add_level(cosines: Tensor, factor: float, domain: float) -> Tensor:
     return moved
 
 
-def _warp(cosines: Tensor, factor: float, *, rate: int) -> Tensor:
-    """Multiply the frequencies of log envelopes [N, D] by a factor."""
+def _settle(cosines: Tensor, f0: Tensor, factor: float, *, rate: int) -> Tensor:
+    """Let log envelopes go straight from harmonic to harmonic, and multiply their frequencies.
+
+    What was fitted is known at the harmonics alone; between them, where other F0s will have theirs,
+    the cosines swing.
+
+    Args:
+        cosines: [N, D], in the domain of the fit.
+        f0: [N] Hz, 0 = silent; there the envelope stays.
+        factor: on the frequencies.
+        rate: sample rate in Hz.
+    """
     n_bins = N_FFT // 2 + 1
     basis = build_mel_cosines(n_bins, cosines.shape[-1], rate=rate).double()
-    source = (torch.arange(n_bins) / factor).clamp(max=n_bins - 1)
-    low = source.floor().long().clamp(max=n_bins - 2)
-    rows = basis[low] + (source - low).unsqueeze(-1).double() * (basis[low + 1] - basis[low])
-    turned = torch.linalg.lstsq(basis, rows).solution  # [D, D]: coefficients of moved cosines
-    return (cosines.double() @ turned.T).to(cosines)
+    sung = f0 > 0
+    fitted = cosines[sung].double() @ basis.T
+    pitch = f0[sung].double().unsqueeze(-1)
+    count = torch.ceil(0.5 * rate / pitch).sub(1).clamp(min=1)
+    order = torch.arange(1, int(count.max()) + 1 if len(count) else 2, dtype=torch.float64)
+    known = _read(fitted, torch.minimum(order, count) * pitch, rate)
+    hertz = torch.linspace(0.0, 0.5 * rate, n_bins, dtype=torch.float64) / factor
+    place = (hertz / pitch - 1.0).clamp(min=0.0).clamp(max=known.shape[-1] - 1)
+    low = place.floor().long().clamp(max=max(known.shape[-1] - 2, 0))
+    high = (low + 1).clamp(max=known.shape[-1] - 1)
+    below, above = known.gather(-1, low), known.gather(-1, high)
+    straight = below + (place - low).clamp(max=1.0) * (above - below)
+    settled = cosines.clone()
+    settled[sung] = (straight @ torch.linalg.pinv(basis).T).to(cosines)
+    return settled
 
 
 def _measure_levels(
@@ -123,13 +145,12 @@ def _measure_levels(
     return levels + measure_filter(network, parameters) + per_harmonic.clamp(min=1e-20).log()
 
 
-def _measure_makeup(levels: list[Tensor], f0: list[Tensor], factor: float, rate: int) -> Tensor:
-    """Measure what keeps the power of all harmonics as it was, times a factor: [N] logarithms.
+def _measure_makeup(levels: list[Tensor], f0: list[Tensor], rate: int) -> Tensor:
+    """Measure what keeps the power of all harmonics as it was: [N] logarithms of amplitudes.
 
     Args:
         levels: [N, F] logarithms of amplitudes over frequency, before and after.
         f0: [N] Hz, before and after, 0 = silent.
-        factor: on the amplitude.
         rate: sample rate in Hz.
     """
     powers = []
@@ -140,8 +161,7 @@ def _measure_makeup(levels: list[Tensor], f0: list[Tensor], factor: float, rate:
         powers.append((power * ((hertz > 0) & (hertz < 0.5 * rate))).sum(dim=-1))
     sung = (powers[0] > 0) & (powers[1] > 0)
     ratio = torch.where(sung, powers[0], 1.0) / torch.where(sung, powers[1], 1.0)
-    makeup = 0.5 * ratio.log() + math.log(max(factor, 1e-20))
-    return torch.where(sung, makeup, 0.0).clamp(-_MOST, _MOST)
+    return torch.where(sung, 0.5 * ratio.log(), 0.0).clamp(-_MOST, _MOST)
 
 
 def _move_partials(
@@ -170,7 +190,7 @@ def _move_partials(
     order = torch.arange(1, count + 1, dtype=torch.float64)
     own, wanted = (x.double().unsqueeze(-1) * order for x in (before, after))
     change = _read(levels_after, wanted, rate) - _read(levels_before, own, rate)
-    measured = (own > 0) & (own < highest)
+    measured = own < highest
     pairs = torch.stack([table[:, :count], table[:, count:]]).double()
     moved = pairs * change.clamp(-_MOST, _MOST).exp()
     last = measured.sum(dim=-1).sub(1).clamp(min=0)
@@ -181,10 +201,21 @@ def _move_partials(
         reference.unsqueeze(-1)
         * (_read(levels_after, wanted, rate) - anchor).clamp(-_MOST, _MOST).exp()
     )
-    missing = ~measured & (wanted > 0) & (wanted < highest)
-    moved = torch.where(measured, moved, torch.zeros_like(moved))
+    missing = ~measured & (wanted < highest) & (pairs == 0).all(dim=0)
     moved[1] = torch.where(missing, continued, moved[1])
     return torch.cat([moved[0], moved[1]], dim=-1).to(table)
+
+
+def _find_sung(f0: Tensor) -> Tensor:
+    """Find for each frame the nearest with pitch, [N]; itself where there is none at all."""
+    frames = torch.arange(len(f0))
+    sung = torch.nonzero(f0 > 0)[:, 0]
+    if not len(sung):
+        return frames
+    after = torch.searchsorted(sung, frames).clamp(max=len(sung) - 1)
+    before = (after - 1).clamp(min=0)
+    left, right = sung[before], sung[after]
+    return torch.where((frames - left).abs() <= (right - frames).abs(), left, right)
 
 
 def _read(levels: Tensor, hertz: Tensor, rate: int) -> Tensor:
