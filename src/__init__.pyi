@@ -6,6 +6,7 @@ __all__ = [
     "Separator",
     "UmssError",
     "dsp",
+    "edit",
     "estimate_f0",
     "hpss",
     "load_model",
@@ -17,6 +18,7 @@ __all__ = [
 from . import dsp
 from .api import SeparatedRecording, estimate_f0, separate
 from .dsp.hpss import hpss
+from .editing.recording import edit
 from .errors import UmssError
 from .f0.contours import F0Contours, read_f0, write_f0
 from .f0.estimate import F0Estimate

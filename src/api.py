@@ -25,7 +25,7 @@ from .f0.contours import F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, name_failed_file
-from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
+from .outputs import MIX, find_outputs, name_outputs, name_synthesised, write_parameters
 from .resynthesis import check_voices, describe
 from .separator import Separator
 from .staging import stage
@@ -50,6 +50,7 @@ class SeparatedRecording:
         synthesised: by singer, [T] float32, what the models of the voices sing, mono; empty for
             methods without such models.
         description: how `parameters` become voices, JSON.
+        edited: the singers that were edited or added (`umss.edit`).
     """
 
     stems: dict[str, Any]
@@ -61,6 +62,12 @@ class SeparatedRecording:
     name: str = "recording"
     synthesised: dict[str, Any] = field(default_factory=dict)
     description: str = "{}"
+    edited: tuple[str, ...] = ()
+
+    @property
+    def mix(self) -> Any:
+        """Stems and residual together, [T] or [C, T]: the recording, with what was edited."""
+        return sum(self.stems.values(), self.residual)
 
     def save(
         self, folder: str | Path, *, overwrite: bool = False, synthesised: bool = False
@@ -73,20 +80,26 @@ class SeparatedRecording:
             synthesised: also write the synthesised voices and their sum.
 
         Returns:
-            The files by singer name, "residual", "parameters" and "f0", and by NAME_synthesised and
-            "synthesised" the synthesised ones.
+            The files by singer name, "residual", "parameters" and "f0", of an edited recording also
+            "mix", and by NAME_synthesised and "synthesised" the synthesised ones.
 
         Raises:
             FileExistsError: a file exists and `overwrite` is false.
             UmssError: two singers' names lead to the same file name.
         """
-        paths = name_outputs(Path(folder), self.name, tuple(self.stems), with_f0=True)
-        sung = {}
+        paths = name_outputs(
+            Path(folder),
+            self.name,
+            tuple(self.stems),
+            with_f0=True,
+            with_mix=bool(self.edited),
+        )
+        sung = {MIX: self.mix} if self.edited else {}
         if synthesised:
             if not self.synthesised:
                 raise UmssError("the method has no voices that sing by themselves; use umss_fit")
             voices = {f"{n}_synthesised": np.asarray(v) for n, v in self.synthesised.items()}
-            sung = voices | {"synthesised": np.sum(list(voices.values()), axis=0)}
+            sung |= voices | {"synthesised": np.sum(list(voices.values()), axis=0)}
             targets = name_synthesised(Path(folder), self.name, tuple(self.stems))
             paths["synthesised"] = targets.pop("synthesised")
             paths |= {f"{n}_synthesised": target for n, target in targets.items()}

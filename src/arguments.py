@@ -33,6 +33,10 @@ _FUNCTION = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag|extend_lis
                        r"float|str|bool)\(.*\)", re.DOTALL)  # fmt: skip
 _KEY = re.compile(r"(\+{0,2}|~)([A-Za-z_][\w./$@-]*)=(.*)", re.DOTALL)
 
+# The fields of edits (`src.editing.edits`) whose values are text: singers are not known beforehand.
+EDITS = "edits"
+_TEXT_FIELDS = ("copy_of", "contour", "to", "key", "score", "scale", "timbre")
+
 Kinds = Mapping[str, tuple[Kind, bool]]
 
 
@@ -114,6 +118,11 @@ def _translate(argument: str, kinds: Kinds, *, sweep: bool) -> str:
     assert match is not None
     sign, key, raw = match.groups()
     kind, nullable = kinds.get(key, (Kind.ANY, True))
+    if EDITS in kinds and key.startswith(f"{EDITS}."):
+        sign = sign or "++"  # any singer may be named
+        argument = f"{sign}{key}={raw}"
+        if key.rpartition(".")[2] in _TEXT_FIELDS:
+            kind = Kind.TEXT
     if kind in (Kind.TEXT, Kind.TEXTS, Kind.SWITCH) and not _is_finished(raw, sweep=sweep):
         if kind is Kind.TEXT and not (nullable and raw.lower() in ("null", "none")):
             return f"{sign}{key}={_quote_text(key, raw, sweep=sweep)}"

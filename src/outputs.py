@@ -15,13 +15,21 @@ from .errors import UmssError
 from .f0.contours import ContourError
 
 SYNTHESISED = "synthesised"
+MIX = "mix"
+# Arrays of a file of parameters that describe it.
+DESCRIBING = ("version", "description", "names", "frames_per_second")
 VERSION = 1  # of the file of parameters
 
 
 def name_outputs(
-    folder: Path, stem: str, names: Sequence[str], *, with_f0: bool = False
+    folder: Path,
+    stem: str,
+    names: Sequence[str],
+    *,
+    with_f0: bool = False,
+    with_mix: bool = False,
 ) -> dict[str, Path]:
-    """Output files by singer name, plus "residual", "parameters" and, if wanted, "f0".
+    """Output files by singer name, plus "residual", "parameters" and, if wanted, "f0" and "mix".
 
     Raises:
         ContourError: two singers whose names lead to the same file name.
@@ -33,6 +41,8 @@ def name_outputs(
     }
     if with_f0:
         others["f0"] = folder / f"{stem}_f0.csv"
+    if with_mix:
+        others[MIX] = folder / f"{stem}_{MIX}.wav"
     if len({*slugs, *others}) < len(slugs) + len(others):
         raise ContourError(
             f"the singers' names ({', '.join(names)}) do not give different file names; rename "
@@ -62,7 +72,12 @@ def name_synthesised(folder: Path, stem: str, names: Sequence[str]) -> dict[str,
 
 def _make_slugs(names: Sequence[str]) -> list[str]:
     """Names as they stand in the names of files."""
-    return [re.sub(r"[^\w.-]+", "_", name).strip("._").lower() or "singer" for name in names]
+    return [make_slug(name) for name in names]
+
+
+def make_slug(name: str) -> str:
+    """The name of a singer as it stands in the names of files."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._").lower() or "singer"
 
 
 def find_outputs(folder: Path, stem: str) -> set[Path]:
@@ -71,6 +86,8 @@ def find_outputs(folder: Path, stem: str) -> set[Path]:
     try:
         names = [str(name) for name in read_arrays(parameters)["names"].flat]
         paths = [*name_outputs(folder, stem, names, with_f0=True).values()]
+        if MIX not in _make_slugs(names):
+            paths.append(folder / f"{stem}_{MIX}.wav")
     except (UmssError, KeyError):
         return set()
     with suppress(ContourError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from torch import Tensor
@@ -17,6 +18,40 @@ _PLACES = {
 }
 # What reading a description that somebody has damaged may raise.
 _FAULTS = (KeyError, TypeError, AttributeError, UmssError)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is changed about the parameters of one voice, besides its F0.
+
+    Attributes:
+        formants: factor on the frequencies of the formants.
+        harmonics, noise: factors on the amplitudes of what has pitch and what has none.
+        timbre: what `Renderer.measure_timbre` found of this voice and of the one whose colour it
+            is to have; None = its own.
+    """
+
+    formants: float = 1.0
+    harmonics: float = 1.0
+    noise: float = 1.0
+    timbre: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class VoiceParameters:
+    """The parameters of one voice in one window.
+
+    Attributes:
+        f0: [N] Hz, 0 = silent.
+        per_frame: [N, size] by name.
+        tracks: [n, size] by name, see `Renderer.tracks`.
+        n_samples: of the window, T.
+    """
+
+    f0: Tensor
+    per_frame: Mapping[str, Tensor]
+    tracks: Mapping[str, Tensor] = field(default_factory=dict)
+    n_samples: int = 0
 
 
 class Renderer(Protocol):
@@ -46,6 +81,29 @@ class Renderer(Protocol):
         n_samples: int,
     ) -> Tensor:
         """Synthesise voices [B, J, T] from F0s [B, J, N] in Hz, parameters and seeds [B]."""
+
+    def measure_timbre(self, f0: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Measure how a voice is coloured on average, for `Change.timbre`.
+
+        Args:
+            f0: [N] Hz, 0 = silent.
+            parameters: [N, size] by name.
+        """
+
+    def change(self, voice: VoiceParameters, ratio: Tensor, change: Change) -> VoiceParameters:
+        """Change the parameters of a voice.
+
+        Args:
+            voice: its parameters.
+            ratio: [N] of the F0 it is to have and the one it has; formants stay where they are.
+            change: what else is changed.
+
+        Raises:
+            UmssError: the voice cannot be changed so.
+        """
+
+    def add_voices(self, per_window: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+        """Adapt parameters [J, windows, size] to `count` further voices, whose rows follow."""
 
 
 def build_renderer(description: Mapping[str, Any]) -> Renderer:

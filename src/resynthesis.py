@@ -9,7 +9,7 @@ after the other, its frames before and after those that are kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .archives import ArchiveError, read_arrays
-from .audio import count_resampled, resample
+from .audio import resample
 from .chunks import OVERLAP
 from .errors import UmssError
 from .f0.contours import MAX_SINGERS
 from .outputs import VERSION
 from .renderer import Renderer, build_renderer
 from .separator import Separator
-from .windows import Audio, CrossFade, Grid, Window, cut_windows, fit_length, silence_outside
-
-Arrays = Mapping[str, NDArray[Any]]
+from .voice_windows import Arrays, walk
+from .windows import Audio, CrossFade, Grid, fit_length, silence_outside
 
 
 class ParametersError(UmssError):
@@ -98,10 +96,23 @@ def check_voices(separator: Separator) -> None:
 
 
 def read_voices(path: Path) -> VoiceFile:
-    """Read a file of parameters, NAME_parameters.npz.
+    """Read the voices of a file of parameters, NAME_parameters.npz.
 
     Raises:
         ParametersError: missing, damaged, of another version, or of a method without voices.
+    """
+    arrays = read_parameters(path)
+    try:
+        return build_voices(arrays)
+    except UmssError as error:
+        raise ParametersError(f"{path}: {error}; separate the recording again") from error
+
+
+def read_parameters(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a file of parameters, NAME_parameters.npz.
+
+    Raises:
+        ParametersError: missing, damaged, or of another version.
     """
     if not path.is_file():
         raise ParametersError(
@@ -128,10 +139,19 @@ def read_voices(path: Path) -> VoiceFile:
             f"{path}: has version {version}, and this umss reads version {VERSION}; separate the "
             "recording again with this one"
         )
+    return arrays
+
+
+def has_voices(arrays: Arrays) -> bool:
+    """Whether the method that these parameters are of has voices that sing by themselves.
+
+    Raises:
+        UmssError: the description is damaged.
+    """
     try:
-        return build_voices(arrays)
-    except UmssError as error:
-        raise ParametersError(f"{path}: {error}; separate the recording again") from error
+        return json.loads(str(arrays["description"]))["voice"] is not None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UmssError(f"its description is damaged ({type(error).__name__})") from error
 
 
 def build_voices(arrays: Arrays) -> VoiceFile:
@@ -180,66 +200,21 @@ def _check(found: VoiceFile) -> None:
         and found.covered[0] <= found.covered[1]
     ):
         raise UmssError("its description does not fit its arrays")
-    layouts = [_lay_out(found, window) for window in _cut(found)]
-    kept, beside = (sum(size) for size in zip(*((x.kept, x.beside) for x in layouts), strict=True))
+    places = list(walk(found))
+    kept, beside = (sum(size) for size in zip(*((x.kept, x.beside) for x in places), strict=True))
     per_frame = {"f0": None, **renderer.per_frame}
     wanted: dict[str, tuple[int, ...]] = {}
     for name, size in per_frame.items():
         rest = () if size is None else (size,)
         wanted |= {name: (kept, *rest), f"{name}{OVERLAP}": (beside, *rest)}
-    wanted |= {name: (len(layouts), size) for name, size in renderer.per_window.items()}
-    for name, (size, hop) in renderer.tracks.items():
-        wanted[name] = (sum(count_track_frames(x.n_samples, hop) for x in layouts), size)
+    wanted |= {name: (len(places), size) for name, size in renderer.per_window.items()}
+    wanted |= {name: (places[-1].tracks[name].stop, x) for name, (x, _) in renderer.tracks.items()}
     for name, shape in wanted.items():
         array = found.arrays.get(name)
         if array is None or array.shape != (len(found.names), *shape) or array.dtype.kind != "f":
             raise UmssError(f"its array {name} is missing or has a wrong shape")
         if not np.isfinite(array).all():
             raise UmssError(f"its array {name} holds NaN or infinite values")
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the frames of a window stand: how many are kept, before and after them not.
-
-    Attributes:
-        n_samples: of the window, at the separator's rate.
-        before, kept, after: frames.
-    """
-
-    n_samples: int
-    before: int
-    kept: int
-    after: int
-
-    @property
-    def beside(self) -> int:
-        return self.before + self.after
-
-
-def count_track_frames(n_samples: int, hop: int) -> int:
-    """Count the frames of a track: one every `hop` samples, and one at the end."""
-    return len(range(0, n_samples + hop - 1, hop))
-
-
-def _cut(found: VoiceFile) -> Iterator[Window]:
-    left = found.n_samples
-
-    def read(n: int) -> Audio:
-        nonlocal left
-        n = min(n, left)
-        left -= n
-        return np.zeros((1, n), np.float32)
-
-    return cut_windows(read, found.rate, found.grid)
-
-
-def _lay_out(found: VoiceFile, window: Window) -> _Layout:
-    renderer = found.renderer
-    n_samples = count_resampled(window.audio.shape[-1], found.rate, renderer.rate)
-    n_frames = -(-n_samples // renderer.hop)
-    kept = range(n_frames)[window.choose_kept(found.grid, renderer.rate / renderer.hop)]
-    return _Layout(n_samples, kept.start, len(kept), n_frames - kept.start - len(kept))
 
 
 def add_sum(voices: Audio) -> list[Audio]:
@@ -251,34 +226,24 @@ def synthesise(found: VoiceFile) -> Iterator[Audio]:
     """Synthesise voices at the recording's rate, window by window, cross-faded: pieces [J, n]."""
     renderer, arrays = found.renderer, found.arrays
     fade = CrossFade(round(found.grid.overlap * found.rate))
-    places = dict.fromkeys(arrays, 0)
-
-    def take(name: str, n: int) -> Tensor:
-        start = places[name]
-        places[name] += n
-        return torch.from_numpy(np.ascontiguousarray(arrays[name][:, start : start + n]))
-
-    def take_frames(name: str, layout: _Layout) -> Tensor:
-        beside, kept = take(f"{name}{OVERLAP}", layout.beside), take(name, layout.kept)
-        return torch.cat([beside[:, : layout.before], kept, beside[:, layout.before :]], dim=1)[
-            None
-        ]
-
     position = 0
-    for window in _cut(found):
-        layout = _lay_out(found, window)
-        parameters = {name: take_frames(name, layout) for name in renderer.per_frame}
-        parameters |= {name: take(name, 1)[:, 0][None] for name in renderer.per_window}
+    for place in walk(found):
+        window = place.window
+        parameters = {name: place.take(arrays, name)[None] for name in renderer.per_frame}
+        parameters |= {
+            name: torch.from_numpy(np.ascontiguousarray(arrays[name][:, window.index]))[None]
+            for name in renderer.per_window
+        }
         tracks = {
-            name: take(name, count_track_frames(layout.n_samples, hop))[None]
-            for name, (_, hop) in renderer.tracks.items()
+            name: torch.from_numpy(np.ascontiguousarray(arrays[name][:, part]))[None]
+            for name, part in place.tracks.items()
         }
         voices = renderer.render(
-            take_frames("f0", layout),
+            place.take(arrays, "f0")[None],
             parameters,
             tracks,
             torch.tensor([found.seed + window.index]),
-            layout.n_samples,
+            place.n_samples,
         )
         sung = resample(voices[0].numpy(), renderer.rate, found.rate)
         sung = fit_length(sung, window.audio.shape[-1])

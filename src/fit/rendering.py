@@ -20,11 +20,11 @@ from ..dsp.noise import uniform_noise
 from ..dsp.stft import istft, stft
 from ..models.source_filter import SourceFilterVoice
 from ..ranges import check_number, check_whole
+from ..renderer import Change, VoiceParameters
 from .partials import PartialSettings, sing_partials
+from .reshaping import MAX_HARMONICS, change_fit, measure_colours
 from .sines import count_partials
 from .spectra import build_mel_cosines
-
-MAX_HARMONICS = 101
 
 
 class FitRenderer:
@@ -110,6 +110,30 @@ class FitRenderer:
                 tuned, tracks["partials"], n_samples, self.partials, rate=self.rate, hop=self.hop
             )
         return voices
+
+    def measure_timbre(self, f0: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Measure the mean envelope, see `src.fit.reshaping`."""
+        return measure_colours(self.voice, f0, parameters)
+
+    def change(self, voice: VoiceParameters, ratio: Tensor, change: Change) -> VoiceParameters:
+        """Change the parameters of a voice; partials follow the envelope to where they come."""
+        return change_fit(
+            voice,
+            ratio,
+            change,
+            network=self.voice,
+            partials=self.partials,
+            domain=self.domain,
+            rate=self.rate,
+            hop=self.hop,
+        )
+
+    def add_voices(self, per_window: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+        """Every voice sings its share of the noise; the shares stay as they are."""
+        scale = per_window["scale"].clone()
+        n_voices = len(scale)
+        scale[..., 1] *= self._measure_noise(n_voices + count) / self._measure_noise(n_voices)
+        return {**per_window, "scale": scale}
 
     def _excite(
         self, f0: Tensor, parameters: Mapping[str, Tensor], seed: Tensor, n_samples: int

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..renderer import Change, VoiceParameters
+from .reshaping import change_controls, measure_colour
 from .source_filter import SourceFilterVoice
 from .source_filter_model import render_voices
 
@@ -43,3 +45,16 @@ class SourceFilterRenderer:
         controls = {spec.name: parameters[spec.name] for spec in self.voice.controls}
         voices, _ = render_voices(self.voice, f0, controls, seed, n_samples)
         return voices * parameters["scale"]
+
+    def measure_timbre(self, f0: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Measure the mean resonances, see `src.models.reshaping`."""
+        return measure_colour(self.voice, f0, parameters)
+
+    def change(self, voice: VoiceParameters, ratio: Tensor, change: Change) -> VoiceParameters:
+        """Change the parameters of a voice; its filter stays where the F0 moves."""
+        controls = change_controls(self.voice, voice.per_frame, change)
+        return VoiceParameters(voice.f0 * ratio, controls, {}, voice.n_samples)
+
+    def add_voices(self, per_window: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+        """Voices do not depend on their number."""
+        return dict(per_window)

@@ -1,0 +1,186 @@
+"""Edits from file to file: `umss edit choir_parameters.npz edits.alto.transpose=2`."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+
+from .audio import AudioFile, Examination, examine_audio, load_audio, open_audio
+from .editing.edits import EditError
+from .editing.pitch import FRAMES
+from .editing.plan import build_plan
+from .editing.targets import count_frames
+from .errors import UmssError
+from .f0.contours import write_f0
+from .files import check_existing, check_folder, check_space, name_failed_file
+from .outputs import MIX, find_outputs, name_outputs, write_parameters
+from .resynthesis import ParametersError, VoiceFile, build_voices, has_voices, read_parameters
+from .staging import stage
+from .wav_writing import WavWriter, write_wav_atomic
+
+Signal = NDArray[np.float32]
+BLOCK = 1 << 18  # samples that are added to the mix at a time
+
+log = logging.getLogger(__name__)
+
+
+def edit_file(
+    parameters: Path,
+    edits: Mapping[str, Any],
+    folder: Path,
+    *,
+    rendering: str = "stem",
+    residual: bool = True,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> dict[str, Path]:
+    """Edit singers of a separation; the stems lie beside the file of parameters.
+
+    All files of the separation are written anew: edited and new voices, the others as they are, to
+    the byte, and NAME_mix.wav, everything together.
+
+    Args:
+        parameters: NAME_parameters.npz, as `umss separate` or an earlier edit wrote it.
+        edits: fields of `src.editing.edits.Edit`, by singer or new voice.
+        folder: where the files go.
+        rendering: "stem" or "synthesis", see `src.editing.plan.build_plan`.
+        residual: the mix has the residual too.
+        overwrite: replace existing files.
+        progress: show a progress bar.
+
+    Returns:
+        The files by singer, "residual", "parameters", "f0" and "mix".
+
+    Raises:
+        ParametersError: the file of parameters cannot be used, or stems of it are missing.
+        EditError: edits that cannot be made.
+        OutputExistsError: an output exists and `overwrite` is false.
+        WriteError: the files cannot be written.
+    """
+    arrays, voices = _read(parameters)
+    names = tuple(str(name) for name in arrays["names"])
+    stem = parameters.stem.removesuffix("_parameters")
+    given = name_outputs(parameters.parent, stem, names)
+    stems = [given[name] for name in (*names, "residual")]
+    found = _check_stems(parameters, stems, arrays["f0"].shape[1])
+    plan = build_plan(names, arrays, voices, edits, rendering)
+    paths = name_outputs(folder, stem, plan.names, with_f0=True, with_mix=True)
+    check_existing(paths.values(), overwrite=overwrite)
+
+    def load(name: str) -> Signal:
+        return load_audio(given[name])[0]
+
+    check_space(folder, 4 * found.frames * found.channels * (len(plan.names) + 2))
+    former = find_outputs(folder, stem) - set(paths.values())
+    with stage(folder, stem) as place, name_failed_file(folder / stem):
+        temporary = {name: place.place(path) for name, path in paths.items()}
+        for name in (*names, "residual"):
+            if name not in plan.edits:
+                shutil.copyfile(given[name], temporary[name])
+        sung = plan.synthesise() if rendering == "synthesis" else {}
+        steps: Any = plan.edits
+        if progress:
+            steps = track(steps, "editing", total=len(plan.edits), transient=True)
+        for name in steps:
+            edited = plan.render(
+                name, lambda x: load_audio(given[x])[0], found.rate, sung.get(name)
+            )
+            write_wav_atomic(temporary[name], edited, found.rate)
+        parts = [temporary[name] for name in (*plan.names, *(["residual"] if residual else []))]
+        _write_mix(temporary[MIX], parts, found.frames)
+        write_f0(temporary["f0"], plan.contours)
+        write_parameters(
+            temporary["parameters"],
+            plan.names,
+            plan.parameters,
+            frames_per_second=float(arrays["frames_per_second"]),
+            description=str(arrays["description"]),
+        )
+        place.publish(paths.values(), remove=former)
+    return paths
+
+
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], VoiceFile | None]:
+    """Read a file of parameters, and build the models of its voices if there are any."""
+    arrays = read_parameters(path)
+    try:
+        voices = build_voices(arrays) if has_voices(arrays) else None
+        tracks = arrays.get("f0", np.zeros(0))
+        names = arrays.get("names", np.zeros(0))
+        if names.ndim != 1 or tracks.ndim != 2 or len(names) != len(tracks):
+            raise UmssError("its F0 tracks are missing, or do not fit its names")
+    except UmssError as error:
+        raise ParametersError(f"{path}: {error}; separate the recording again") from error
+    return arrays, voices
+
+
+def _check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Examination:
+    """Check that all stems are there and fit together; returns what was found in the last."""
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise ParametersError(
+            f"{parameters}: beside it there must be the stems of the separation; missing: "
+            f"{', '.join(missing)}; keep all its files in one folder, or separate again"
+        )
+    found = [examine_audio(path, listened=False) for path in paths]
+    for path, one in zip(paths, found, strict=True):
+        if (one.rate, one.channels, one.frames) != (
+            found[-1].rate, found[-1].channels, found[-1].frames,
+        ):  # fmt: skip
+            raise EditError(
+                f"{path}: {one.channels} channels of {one.frames} samples at {one.rate} Hz, unlike "
+                f"{paths[-1].name}; give the stems as umss separate wrote them"
+            )
+    if abs(count_frames(found[-1].frames, found[-1].rate) - n_frames) > 1:
+        raise EditError(
+            f"{parameters}: its F0 lasts {n_frames / FRAMES:.1f} s, the stems "
+            f"{found[-1].frames / found[-1].rate:.1f} s; they are of different separations"
+        )
+    return found[-1]
+
+
+def _write_mix(path: Path, parts: Sequence[Path], n_samples: int) -> None:
+    """Write the sum of files, block by block."""
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_audio(part)) for part in parts]
+        writer = WavWriter(path, sources[0].rate, sources[0].channels, n_samples)
+        try:
+            for block in _add(sources):
+                writer.write(block)
+            writer.close()
+        finally:
+            writer.abandon()
+
+
+def _add(sources: Sequence[AudioFile]) -> Iterator[Signal]:
+    while True:
+        blocks = [source.read(BLOCK) for source in sources]
+        if not blocks[0].shape[-1]:
+            return
+        total: Signal = np.sum(blocks, axis=0, dtype=np.float32)
+        yield total
+
+
+def main(cfg: DictConfig) -> None:
+    check_folder(Path(cfg.output))
+    edits = OmegaConf.to_container(cfg.edits, resolve=True) if cfg.edits else {}
+    assert isinstance(edits, dict)
+    paths = edit_file(
+        Path(cfg.parameters),
+        {str(name): fields for name, fields in edits.items()},
+        Path(cfg.output),
+        rendering=cfg.rendering,
+        residual=cfg.residual,
+        overwrite=cfg.overwrite,
+    )
+    for written in paths.values():
+        log.info("wrote %s", written)

@@ -1,0 +1,1 @@
+"""Edits of separated singers: pitch, formants, colour, levels, new voices."""
