@@ -1,0 +1,47 @@
+"""Recordings as one would have them: mixtures of the Choral Singing Dataset, and nothing else.
+
+    python -m experiments.shipped.mixtures CSD_DIR OUT
+
+Every quartet of singers 1 and 2 of *Niño Dios d'amor herido* (16 of them, 27 minutes) becomes one
+WAV file in OUT. Stems, their F0 and the published tracks stay behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+from src.audio import load_audio
+from src.wav_writing import write_wav_atomic
+
+PARTS = ("soprano", "alto", "tenor", "bass")
+
+
+def write_mixtures(folder: Path, output: Path) -> None:
+    """Write the mixture of every quartet, at a peak of 0.7."""
+    output.mkdir(parents=True, exist_ok=True)
+    for singers in itertools.product((1, 2), repeat=4):
+        stems = []
+        for part, singer in zip(PARTS, singers, strict=True):
+            audio, rate = load_audio(folder / "audio" / f"{part}_{singer}.flac")
+            stems.append(audio[0])
+        length = min(map(len, stems))
+        mixture = np.sum([stem[:length] for stem in stems], axis=0)
+        mixture *= np.float32(0.7 / np.abs(mixture).max())
+        name = "".join(map(str, singers))
+        write_wav_atomic(output / f"nino_dios_{name}.wav", mixture, rate, overwrite=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="folder with audio/soprano_1.flac, ...")
+    parser.add_argument("output", type=Path)
+    arguments = parser.parse_args()
+    write_mixtures(arguments.source, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
