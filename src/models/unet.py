@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..dsp.stft import istft, stft
 from ..dsp.tracks import resample_f0
 from ..errors import UmssError
-from ..ranges import check_whole
+from ..ranges import check_number, check_whole
 
 # Grid of the control input: the constant-Q bins in which Petermann et al. give F0 tracks.
 LOWEST_HZ = 32.7
@@ -23,9 +23,11 @@ BINS_PER_OCTAVE = 60
 N_PITCHES = 360
 
 _KERNEL = 5
-_LEAK = 0.2
 # Odd, so that a frame of the control features is centred on its frame of the F0 track.
 _CONTROL_KERNEL = 9
+_RELEASED_KERNEL = 10
+# Bins on either side to which the released code blurs the bin of the F0.
+_BLUR = 4
 _DROPOUT_LAYERS = 3
 
 
@@ -80,30 +82,71 @@ class ControlNetwork(nn.Module):
         return x
 
 
+class ReleasedControl(nn.Module):
+    """The control network of the code published with the UMSS paper: three linear convolutions.
+
+    They see the nearest bin, blurred, with silence as a bin of its own below all pitches. Their
+    kernels of ten frames look half a frame ahead.
+
+    Args:
+        widths: channels of the convolutions.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(
+                nn.Conv1d(n_in, n_out, _RELEASED_KERNEL, padding="same")
+                for n_in, n_out in zip((N_PITCHES + 1, *widths), widths, strict=False)
+            )
+        )
+
+    def forward(self, f0: Tensor) -> Tensor:
+        """f0 [B, N] in Hz to features [B, widths[-1], N]."""
+        features: Tensor = self.layers(compute_pitch_classes(f0))
+        return features
+
+
+def compute_pitch_classes(f0: Tensor) -> Tensor:
+    """F0 tracks as blurred classes: silence, then 6 octaves of 20-cent bins from 32.7 Hz.
+
+    Shape:
+        - f0: [B, N] Hz, 0 where silent
+        - output: [B, 361, N], 1 at the class of the F0 (the nearest one for F0 out of range)
+    """
+    position = 1.0 + torch.round(BINS_PER_OCTAVE * torch.log2(f0.clamp(min=1e-3) / LOWEST_HZ))
+    position = torch.where(f0 > 0, position.clamp(0, N_PITCHES), torch.zeros_like(f0))
+    classes = torch.arange(N_PITCHES + 1, dtype=f0.dtype, device=f0.device)
+    distance = (classes[:, None] - position[:, None, :]).abs()
+    return torch.exp(-0.5 * distance.square()) * (distance <= _BLUR)
+
+
 class Modulation(nn.Module):
     """Feature-wise linear modulation (FiLM): a scale and a shift per row and frame.
 
     Args:
         features: channels of the control features.
         rows: number of rows to modulate: frequency bins or feature maps.
+        around_one: whether it starts near the identity, scale 1 and shift 0.
     """
 
-    def __init__(self, features: int, rows: int) -> None:
+    def __init__(self, features: int, rows: int, *, around_one: bool = True) -> None:
         super().__init__()
         self.heads = nn.Conv1d(features, 2 * rows, 1)
-        # Starts near the identity: scale 1, shift 0.
-        nn.init.zeros_(self.heads.bias)  # type: ignore[arg-type]
+        self.around_one = around_one
+        if around_one:
+            nn.init.zeros_(self.heads.bias)  # type: ignore[arg-type]
 
     def forward(self, control: Tensor) -> tuple[Tensor, Tensor]:
         """Control features [B, features, N] to scale and shift, each [B, rows, N]."""
         scale, shift = self.heads(control).chunk(2, dim=1)
-        return 1.0 + scale, shift
+        return (1.0 + scale if self.around_one else scale), shift
 
 
 class ConditionedUnet(nn.Module):
     """Mixture magnitudes and the F0 track of one voice to the mask of that voice.
 
-    Encoder: convolutions of 5 x 5 with stride 2, batch normalisation, leaky ReLU of slope 0.2.
+    Encoder: convolutions of 5 x 5 with stride 2, batch normalisation, leaky ReLU.
     Decoder: transposed convolutions, batch normalisation, ReLU, dropout of feature maps in the
     first three layers, the encoder's features beside the decoder's. Any number of bins and frames
     works: every layer halves, rounding up, and the decoder returns to the same sizes.
@@ -116,10 +159,14 @@ class ConditionedUnet(nn.Module):
         film: where the control acts: on the "input" (scale and shift per bin and frame, as in the
             code published with the UMSS paper), in every layer of the "encoder" (per feature map
             and frame, after batch normalisation), or "both".
+        control: "normalised" (`ControlNetwork`, scale about 1) or "released" (`ReleasedControl`,
+            scale and shift without a start near the identity).
+        leak: slope of the encoder's leaky ReLU below 0. The released code has 1 by a slip, which
+            leaves the encoder linear apart from batch normalisation.
         dropout: share of feature maps dropped in training.
 
     Raises:
-        ValueError: unknown `film`, no channels, or a dropout outside of [0, 1).
+        ValueError: unknown `film` or `control`, no channels, or a dropout outside of [0, 1).
     """
 
     def __init__(
@@ -130,9 +177,16 @@ class ConditionedUnet(nn.Module):
         channels: Sequence[int] = (16, 32, 64, 128, 256, 512),
         control_channels: Sequence[int] = (16, 64, 256),
         film: str = "input",
+        control: str = "normalised",
+        leak: float = 0.2,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        if control not in ("normalised", "released"):
+            raise UmssError(
+                f"model.unet.control must be normalised or released; got {control!r}"
+            )
+        check_number("model.unet.leak", leak, 0.0, 1.0)
         if film not in ("input", "encoder", "both"):
             raise UmssError(f"model.unet.film must be input, encoder or both; got {film!r}")
         check_whole("model.unet.n_fft", n_fft, 16, 2**20)
@@ -148,6 +202,7 @@ class ConditionedUnet(nn.Module):
             raise UmssError(f"model.unet.dropout must be at least 0 and below 1; got {dropout}")
         self.n_fft = n_fft
         self.hop = hop
+        self.leak = leak
         self.dropout = dropout
         widths = [1, *channels]
         self.encoder = nn.ModuleList(
@@ -164,12 +219,14 @@ class ConditionedUnet(nn.Module):
         )
         self.decoder_norms = nn.ModuleList(nn.BatchNorm2d(n) for n in outputs[:-1])
         self._dropped = outputs[:-1][:_DROPOUT_LAYERS]
-        self.control = ControlNetwork(control_channels)
-        features = control_channels[-1]
-        self.input_film = Modulation(features, n_fft // 2 + 1) if film != "encoder" else None
-        self.encoder_film = (
-            nn.ModuleList(Modulation(features, n) for n in channels) if film != "input" else None
-        )
+        released = control == "released"
+        self.control = (ReleasedControl if released else ControlNetwork)(control_channels)
+
+        def build_film(rows: int) -> Modulation:
+            return Modulation(control_channels[-1], rows, around_one=not released)
+
+        self.input_film = build_film(n_fft // 2 + 1) if film != "encoder" else None
+        self.encoder_film = nn.ModuleList(map(build_film, channels)) if film != "input" else None
         # Feature maps side by side in memory: what the CPU's bfloat16 convolutions are fast on.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -239,7 +296,7 @@ class ConditionedUnet(nn.Module):
                 control = control[..., ::2]
                 scale, shift = self.encoder_film[layer](control)
                 x = x * scale.unsqueeze(2) + shift.unsqueeze(2)
-            x = nn.functional.leaky_relu(x, _LEAK)
+            x = nn.functional.leaky_relu(x, self.leak)
             skips.append(x)
             sizes.append(x.shape[-2:])
         return self._decode(skips, sizes, draws)
