@@ -163,7 +163,7 @@ def score(
         The table of frames (see `src.metrics.evaluation.evaluate`) and the measures of `Stopwatch`.
     """
     loader = data.test_dataloader()
-    snr: SnrSettings = instantiate(cfg.spectral_snr)
+    snr: SnrSettings = SnrSettings(**to_plain(cfg.spectral_snr))
     device = str(separator.device)
     if cfg.workers > 1:
         task = Task.of(
@@ -217,7 +217,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
     data.require_stems("evaluate")
     protocol = describe_protocol(data, cfg.multif0)
-    snr: SnrSettings = instantiate(cfg.spectral_snr)
+    snr: SnrSettings = SnrSettings(**to_plain(cfg.spectral_snr))
     if snr != SnrSettings():
         protocol["spectral_snr"] = asdict(snr)
     identity = describe_identity(cfg, protocol, errors)
