@@ -19,12 +19,19 @@ model() {
         'data.singers=[1,2]' data.f0=cached data.batch_size=4 data.excerpt_seconds=2 trainer=cpu threads=1 \
         trainer.max_steps="$steps" +trainer.limit_val_batches=2 \
         data.progress=false output="$out/train/$name" "$@"
-    separator=umss
-    [ "$kind" = unet ] && separator=unet
+    separate "$name" "$name"
+}
+
+# A model's scores, under a name of their own, with further settings of the evaluation.
+separate() {
+    model=$1
+    name=$2
+    shift 2
+    case "$model" in unet*) separator=unet ;; *) separator=umss ;; esac
     python -m src.evaluate separator=$separator separator.mask=magnitude name="$name" data=csd \
         "data.root=$csd" 'data.singers=[3]' n_singers=4 f0=cached 'seeds=[0]' threads=1 \
-        data.progress=false separator.checkpoint="$out/train/$name/checkpoints/best.ckpt" \
-        output="$out/evaluation/$name" skip_existing=true
+        data.progress=false separator.checkpoint="$out/train/$model/checkpoints/best.ckpt" \
+        output="$out/evaluation/$name" skip_existing=true "$@"
 }
 
 # Freedoms of the paper's section III-B.
@@ -44,4 +51,6 @@ model unet unet
 model unet_control unet model.unet.control=normalised
 model unet_leak unet model.unet.leak=0.2
 [ "$chosen" = "  " ] || exit 0
+separate us us_power_masks separator.mask=power
+separate us us_snr_512 spectral_snr.n_fft=512 spectral_snr.hop=256
 python -m experiments.deviations.trainings "$out"
