@@ -204,3 +204,10 @@ def test_recipes_do_not_share_folders_of_evaluations() -> None:
     ]
     places = [{t for t in then if t.startswith(("tables=", "output="))} for then in reports]
     assert not places[0] & places[1]
+
+
+def test_a_recipe_that_there_is_not_is_one_message() -> None:
+    done = run_train("+sweep=paper", "grid.recipe=papers")
+    assert done.returncode == 1
+    message = "error: grid.recipe=papers: there is none of this name; choose default or paper"
+    assert done.stderr.strip().splitlines()[-1] == message
