@@ -80,6 +80,7 @@ RESULTS = {
     "experiments/quality/README.md": "results/quality.md",
     "experiments/quality/RESULTS.md": "results/quality_table.md",
     "experiments/f0/RESULTS.md": "results/f0_table.md",
+    "experiments/deviations/RESULTS.md": "results/deviations_table.md",
     "experiments/bench/README.md": "results/benchmarks.md",
 }
 # Files at the top of the repository that are pages of the site, too.

@@ -82,6 +82,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "score_alignment": ("dtw", "stretch", "none"),
     "matmul_precision": ("highest", "high", "medium"),
     "f0_edges": ("hold", "glide"),
+    "harmonic_filter": ("fixed", "constant", "varying"),
+    "noise_filter": ("constant", "varying"),
+    "unet.control": ("normalised", "released"),
 }
 # Lists, or null. Songs may also be one name or pattern.
 _LISTS = (

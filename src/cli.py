@@ -309,6 +309,9 @@ def explain_composition(error: BaseException, kinds: Kinds) -> str | None:
         known = list_choices(choice[1])
         offers = f"choose from {', '.join(known)}" if known else "see --help"
         return f"{choice[1]}={choice[2]}: there is none of this name; {offers}"
+    recipe = re.search(r"'grid\.recipes\.([^']+)\.\w+' not found", text)
+    if recipe:
+        return f"grid.recipe={recipe[1]}: there is none of this name; choose default or paper"
     if "Config group override must be a string" in text:
         return "a group of settings takes the name of one of its choices; see --help for them"
     if isinstance(error, HydraException) or user_message(error) is not None:

@@ -29,6 +29,7 @@ from .f0.errors import F0Errors, perturb_batches
 from .files import check_folder, write_json, write_text
 from .metrics.bss import choose_bss_engine
 from .metrics.evaluation import evaluate, summarise
+from .metrics.frames import SnrSettings
 from .metrics.sharding import Task, evaluate_sharded
 from .metrics.speed import Stopwatch
 from .metrics.tables import FRAMES, SUMMARY, find_difference
@@ -63,6 +64,7 @@ def describe_protocol(data: MixtureDataModule, multif0: DictConfig | None = None
         multif0: configuration of the F0 estimator; used only if F0 is estimated.
     """
     reader = data.build_reader()
+    split = data.choose_split(reader)
     return {
         "data": data.reader_name,
         "options": reader.options(),
@@ -72,9 +74,9 @@ def describe_protocol(data: MixtureDataModule, multif0: DictConfig | None = None
         "excerpt_seconds": data.excerpt_samples / RATE,
         "test_first_excerpt": data.test_first_excerpt,
         "test_start_offset": data.test_start_offset,
-        "singers": data.singers,
+        "singers": split.test_singers or data.singers,
         "cross_singers": data.test_cross_singers,
-        "songs": sorted(data.choose_split(reader).test),
+        "songs": sorted(split.test),
     }
 
 
@@ -161,6 +163,7 @@ def score(
         The table of frames (see `src.metrics.evaluation.evaluate`) and the measures of `Stopwatch`.
     """
     loader = data.test_dataloader()
+    snr: SnrSettings = SnrSettings(**to_plain(cfg.spectral_snr))
     device = str(separator.device)
     if cfg.workers > 1:
         task = Task.of(
@@ -170,6 +173,7 @@ def score(
             bss=cfg.bss,
             errors=errors,
             errors_seed=cfg.seed,
+            snr=snr,
         )
         threads = cfg.threads or max(1, torch.get_num_threads() // cfg.workers)
         return evaluate_sharded(task, workers=cfg.workers, threads=threads, device=device)
@@ -177,7 +181,9 @@ def score(
     if errors.any:
         batches = perturb_batches(batches, errors, cfg.seed)
     stopwatch = Stopwatch(device)
-    frames = evaluate(separator, batches, seeds=list(cfg.seeds), bss=cfg.bss, stopwatch=stopwatch)
+    frames = evaluate(
+        separator, batches, seeds=list(cfg.seeds), bss=cfg.bss, snr=snr, stopwatch=stopwatch
+    )
     return frames, {**stopwatch.summarise(), "workers": 1}
 
 
@@ -210,7 +216,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     errors: F0Errors = instantiate(cfg.f0_errors)
     data: MixtureDataModule = instantiate(cfg.data, _convert_="all")
     data.require_stems("evaluate")
-    identity = describe_identity(cfg, describe_protocol(data, cfg.multif0), errors)
+    protocol = describe_protocol(data, cfg.multif0)
+    snr: SnrSettings = SnrSettings(**to_plain(cfg.spectral_snr))
+    if snr != SnrSettings():
+        protocol["spectral_snr"] = asdict(snr)
+    identity = describe_identity(cfg, protocol, errors)
     if not cfg.overwrite:
         found = find_existing(output, identity, skip=cfg.skip_existing)
         if found is not None:

@@ -48,6 +48,7 @@ DECLARED = {
     "reader.options.table": Kind.TEXT,
     "warm_start": Kind.TEXT,
     "reader.name": Kind.TEXT,
+    "test_set": Kind.TEXT,
     "partition": Kind.TEXT,
     "max_time": Kind.TEXT,
     "names": Kind.TEXTS,

@@ -90,6 +90,8 @@ class SweepSummary(Callback):
             None = no command. It also runs when jobs failed, on the jobs that succeeded.
         forward: overrides of this sweep that start with one of these are passed on to the command.
         overrides: further overrides for the command.
+        settled: overrides for the command that stand in place of forwarded ones of the same name,
+            but not in place of `overrides`.
         instead_of: prefixes of the overrides that `overrides` replace; if `overrides` is None, they
             are passed on like `forward`.
         rows: which rows the command takes if this sweep was not the whole grid: {setting of the
@@ -102,6 +104,7 @@ class SweepSummary(Callback):
         then: Sequence[str] | None = None,
         forward: Sequence[str] = (),
         overrides: Sequence[str] | None = None,
+        settled: Sequence[str] = (),
         instead_of: Sequence[str] = (),
         rows: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
@@ -115,6 +118,7 @@ class SweepSummary(Callback):
             )
         self.forward = (*forward, *(instead_of if overrides is None else ()))
         self.overrides = list(overrides or [])
+        self.settled = _leave_out(settled, self.overrides)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remove the job files of an earlier launch."""
@@ -130,21 +134,32 @@ class SweepSummary(Callback):
         if self.then:
             given = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
             passed = [text for text in given if text.lstrip("+~").startswith(self.forward)]
+            passed = _leave_out(passed, self.settled)
             rows = _choose_rows(self.rows, given)
-            command = [sys.executable, "-m", *self.then, *passed, *rows, *self.overrides]
+            command = [sys.executable, "-m", *self.then, *passed, *rows]
+            command += [*self.settled, *self.overrides]
             log.info("next: %s", " ".join(["python", *command[1:]]))
             failed += subprocess.run(command, check=False).returncode != 0
         if failed:
             sys.exit(1)
 
 
+def _leave_out(overrides: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Those overrides whose names do not occur among the others."""
+    names = {text.lstrip("+~").partition("=")[0] for text in others}
+    return [text for text in overrides if text.lstrip("+~").partition("=")[0] not in names]
+
+
 def _choose_rows(rows: Mapping[str, Mapping[str, Any]], given: Sequence[str]) -> list[str]:
-    """Overrides that restrict the next command to the rows of this sweep, see `SweepSummary`."""
+    """Overrides that restrict the next command to the rows of this sweep, see `SweepSummary`.
+
+    The row of a choice in a folder, such as paper/us_small, is called paper_us_small.
+    """
     chosen = []
     for setting, row in rows.items():
         choices = [text.partition("=")[2] for text in given if text.startswith(f"{row['from']}=")]
         if choices:
-            trained = [choice.strip() for choice in choices[-1].split(",")]
+            trained = [choice.strip().replace("/", "_") for choice in choices[-1].split(",")]
             chosen.append(f"{setting}={','.join([*trained, *row['and']])}")
     return chosen
 

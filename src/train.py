@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 # Sections that decide what is learned: a run continues only if they are unchanged.
 _IDENTITY = ("n_singers", "seed", "init", "data", "model")
 # Fields of `data` that do not change the result, only speed and location.
-_INCIDENTAL = ("cache_dir", "num_workers", "pin_memory", "progress")
+_INCIDENTAL = ("cache_dir", "num_workers", "pin_memory", "progress", "test_set")
 
 
 def train(cfg: DictConfig, output: Path) -> dict[str, Any]:

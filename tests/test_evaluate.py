@@ -389,3 +389,14 @@ def test_missing_data_is_one_message(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "nowhere" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_stft_of_the_spectral_snr_is_part_of_the_protocol(tmp_path: Path) -> None:
+    released = ["spectral_snr.n_fft=512", "spectral_snr.hop=256"]
+    default, other = evaluated(tmp_path), evaluated(tmp_path, "name=released", *released)
+    assert other["protocol"]["spectral_snr"] == {"n_fft": 512, "hop": 256}
+    assert "spectral_snr" not in default["protocol"]
+    assert other["si_sdr"] == default["si_sdr"]
+    assert other["spectral_snr"]["mean"] != default["spectral_snr"]["mean"]
+    shared = evaluated(tmp_path, "name=shared", "workers=2", *released)
+    assert shared["spectral_snr"] == other["spectral_snr"]

@@ -301,3 +301,21 @@ def test_resampled_lengths(rate: int) -> None:
         assert resample(np.zeros(n, np.float32), rate, 16_000).shape == (
             count_resampled(n, rate, 16_000),
         )
+
+
+@pytest.mark.parametrize("method", ["umss", "umss_fit"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"harmonic_filter": "constant"},
+        {"harmonic_filter": "varying", "noise_filter": "varying"},
+    ],
+)
+def test_filters_that_the_network_estimates(
+    method: str, filters: dict[str, str], tmp_path: Path
+) -> None:
+    network = tiny_checkpoint(tmp_path, **filters)
+    audio, f0 = choir(4.3, 16_000)
+    options = {"window_seconds": 3.0, "overlap_seconds": 0.7, "seed": 5}
+    result = separate(audio, 16_000, f0, build(method, network), **options)
+    assert_equal(sing(result.save(tmp_path)["parameters"]), result.synthesised)

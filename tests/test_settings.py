@@ -34,6 +34,8 @@ VARIANTS = {
     "data/mixtures": "F0 is estimated, because there are no stems",
     "data/several": "song lists of these data sets",
     "multif0/harmonic": "multif0=default with another input",
+    "separator/nmf1_published": "separator=nmf1 with nothing tuned",
+    "separator/nmf2_published": "separator=nmf2 with nothing tuned",
     "multif0/published": "the published method, which does not tune tracks",
     "multif0/voas": "the published method, which does not tune tracks",
     "trainer/ddp": "several GPUs",

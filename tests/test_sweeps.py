@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -91,9 +92,23 @@ def config_of(tmp_path: Path, task: list[str], hydra: list[str]) -> OmegaConf:
     return OmegaConf.create({"hydra": content})
 
 
-@pytest.mark.parametrize("test_data", [None, ["data=csd", "data.root=DIR"]])
+def sweep_of(command: str, *overrides: str) -> dict[str, Any]:
+    """What Hydra knows of the sweep that a command composes."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        cfg = compose(command, list(overrides), return_hydra_config=True)
+    settings = OmegaConf.to_container(cfg.hydra.callbacks.sweep, resolve=True)
+    assert isinstance(settings, dict) and settings.pop("_target_") == "umss.sweeps.SweepSummary"
+    params = OmegaConf.to_container(cfg.hydra.sweeper.params, resolve=True)
+    return {"summary": settings, "params": params}
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+@pytest.mark.parametrize(
+    "test_data", [None, ["data=csd", "data.root=DIR"], ["data=csd", "multif0=default"]]
+)
 def test_what_follows_gets_paths_data_and_launcher(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test_data: list[str] | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test_data: list[str] | None, recipe: str
 ) -> None:
     commands: list[list[str]] = []
 
@@ -102,21 +117,26 @@ def test_what_follows_gets_paths_data_and_launcher(
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr("src.sweeps.subprocess.run", remember)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
-        cfg = compose("train", ["+sweep=paper"], return_hydra_config=True)
-    settings = OmegaConf.to_container(cfg.hydra.callbacks.sweep, resolve=True)
-    assert isinstance(settings, dict) and settings.pop("_target_") == "umss.sweeps.SweepSummary"
+    settings = sweep_of("train", "+sweep=paper", f"grid.recipe={recipe}")["summary"]
     settings["overrides"] = test_data
-    task = ["+sweep=paper", "experiment=us_small", "paths.grid_dir=G", "data=folder", "data.root=R"]
-    config = config_of(tmp_path, [*task, "trainer.max_epochs=3"], ["hydra/launcher=joblib"])
+    chosen = "paper/us_small" if recipe == "paper" else "us_small"
+    task = ["+sweep=paper", f"experiment={chosen}", "paths.grid_dir=G", "data=folder"]
+    task += ["data.root=R", "multif0=cuesta", "trainer.max_epochs=3"]
+    config = config_of(tmp_path, task, ["hydra/launcher=joblib"])
     SweepSummary(**settings).on_multirun_end(config)
     expected = ["-m", "umss.evaluate", "--multirun", "+sweep=paper_evaluation", "paths.grid_dir=G"]
     own = ["data=folder", "data.root=R"] if test_data is None else []
-    rows = "method=us_small,nmf1,nmf2,comb,hpss_comb,oracle,mixture"
-    assert commands == [
-        [sys.executable, *expected, *own, "hydra/launcher=joblib", rows, *(test_data or [])]
-    ]
+    settled = []
+    if recipe == "paper":
+        rows = "method=paper_us_small,nmf1_published,nmf2_published,comb,hpss_comb,oracle,mixture"
+        settled = ["grid.recipe=paper", "f0=estimated", "multif0=published"]
+    else:
+        rows = "method=us_small,nmf1,nmf2,comb,hpss_comb,oracle,mixture"
+        own += ["multif0=cuesta"] if test_data is None else []
+    if test_data and "multif0=default" in test_data:
+        settled = settled[:-1]
+    last = ["hydra/launcher=joblib", rows, *settled, *(test_data or [])]
+    assert commands == [[sys.executable, *expected, *own, *last]]
 
 
 def test_killed_jobs_and_failures_further_on_are_not_forgotten(tmp_path: Path) -> None:
@@ -148,19 +168,46 @@ def test_every_row_of_the_grid_names_its_separator(file: Path) -> None:
     if size in ("full", "small"):  # trained by conf/sweep/paper.yaml, which names its folders so
         assert cfg.separator.checkpoint == f"G/train/{file.stem}-j2-s0/checkpoints/best.ckpt"
         classes = {"unet": "UnetSeparator", "fd": "FdSeparator"}
+        kind = kind.removeprefix("paper_")
         assert cfg.separator._target_.endswith(classes.get(kind, "UmssSeparator"))
     else:
-        chosen = OmegaConf.load(ROOT / "conf" / "separator" / f"{file.stem}.yaml")
+        plain = file.stem.removesuffix("_published")
+        chosen = OmegaConf.load(ROOT / "conf" / "separator" / f"{plain}.yaml")
         assert cfg.separator._target_ == chosen._target_
 
 
-def test_the_sweeps_name_what_exists() -> None:
-    sweeps = ROOT / "conf" / "sweep"
-    for name, group in (("paper", "experiment"), ("paper_evaluation", "method")):
-        rows = OmegaConf.load(sweeps / f"{name}.yaml").hydra.sweeper.params[group].split(",")
-        there = {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}
-        assert len(rows) == len(set(rows)) and set(rows) <= there
-    trained = OmegaConf.load(sweeps / "paper.yaml").hydra.sweeper.params.experiment.split(",")
-    evaluated = OmegaConf.load(sweeps / "paper_evaluation.yaml").hydra.sweeper.params.method
-    followed = OmegaConf.load(sweeps / "paper.yaml").hydra.callbacks.sweep.rows.method
-    assert {*trained, *followed["and"]} == set(evaluated.split(","))
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_the_sweeps_name_what_exists(recipe: str) -> None:
+    choice = f"grid.recipe={recipe}"
+    training = sweep_of("train", "+sweep=paper", choice)
+    evaluation = sweep_of("evaluate", "+sweep=paper_evaluation", choice)
+    rows = {
+        "experiment": training["params"]["experiment"].split(","),
+        "method": evaluation["params"]["method"].split(","),
+    }
+    for group, named in rows.items():
+        files = (ROOT / "conf" / group).rglob("*.yaml")
+        there = {f.relative_to(ROOT / "conf" / group).with_suffix("").as_posix() for f in files}
+        assert len(named) == len(set(named)) and set(named) <= there
+    trained = [name.replace("/", "_") for name in rows["experiment"]]
+    untrained = training["summary"]["rows"]["method"]["and"]
+    assert {*trained, *untrained} == set(rows["method"])
+    [order] = [t for t in evaluation["summary"]["then"] if t.startswith("order=")]
+    assert set(order.removeprefix("order=[").removesuffix("]").split(",")) == set(rows["method"])
+
+
+def test_recipes_do_not_share_folders_of_evaluations() -> None:
+    """Rows of the same name have F0 from elsewhere."""
+    reports = [
+        sweep_of("evaluate", "+sweep=paper_evaluation", f"grid.recipe={r}")["summary"]["then"]
+        for r in ("default", "paper")
+    ]
+    places = [{t for t in then if t.startswith(("tables=", "output="))} for then in reports]
+    assert not places[0] & places[1]
+
+
+def test_a_recipe_that_there_is_not_is_one_message() -> None:
+    done = run_train("+sweep=paper", "grid.recipe=papers")
+    assert done.returncode == 1
+    message = "error: grid.recipe=papers: there is none of this name; choose default or paper"
+    assert done.stderr.strip().splitlines()[-1] == message

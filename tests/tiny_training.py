@@ -70,16 +70,23 @@ def compose_config(name: str, changes: list[str], output: Path | None = None) ->
     return cfg
 
 
-def tiny_model(kind: str = "us", **options: Any) -> UnsupervisedTraining | SupervisedTraining:
+def tiny_model(
+    kind: str = "us", *, voice: dict[str, Any] | None = None, **options: Any
+) -> UnsupervisedTraining | SupervisedTraining:
     """US or SV model with a small network."""
     cls = {"us": UnsupervisedTraining, "sv": SupervisedTraining}[kind]
-    return cls(voice={"order": 6}, estimator=dict(ESTIMATOR), fft_sizes=(512, 128), **options)
+    return cls(
+        voice={"order": 6, **(voice or {})},
+        estimator=dict(ESTIMATOR),
+        fft_sizes=(512, 128),
+        **options,
+    )
 
 
-def tiny_checkpoint(folder: Path) -> Path:
+def tiny_checkpoint(folder: Path, **voice: Any) -> Path:
     """File of a small US model with its initial weights."""
     torch.manual_seed(0)
-    model = tiny_model()
+    model = tiny_model(voice=voice)
     path = folder / "best.ckpt"
     torch.save({"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}, path)
     return path

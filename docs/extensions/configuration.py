@@ -213,6 +213,8 @@ def group_page(group: str, files: list[Path]) -> str:
     for path in files:
         name = path.relative_to(folder() / group).with_suffix("").as_posix()
         title = "What all share" if name.startswith("_") else f"`{group}={name}`"
+        if "/_" in name:
+            title = f"`{name}`, shared"
         lines += [f"## {title}", "", *render(parse(path), literal=group in LITERAL, prefix=prefix)]
     return "\n".join(lines)
 

@@ -178,13 +178,13 @@ def order_of(plan: Plan) -> Callable[[dict[str, Any]], Any]:
     return rank
 
 
-def markdown(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> str:
-    """One table per data set, methods below their headings."""
+def markdown(plan: Plan, rows: Sequence[Mapping[str, Any]], path: Path = PLAN) -> str:
+    """One table per data set, methods below their headings; the plan was read from `path`."""
     by_key = {(row["data"], row["method"]): dict(row) for row in rows}
     references = [m.name for m in select(plan.methods, plan.references, "references")]
     parts = [
         "# What every choice is worth\n\nWritten by `python -m experiments.quality.ablation "
-        "--table` from `results.csv`; what the names mean: `ablation.yaml`. SI-SDR in dB over "
+        f"--table` from `results.csv`; what the names mean: `{path.name}`. SI-SDR in dB over "
         "one-second frames that are not silent (protocol of `src.evaluate`). In brackets: paired "
         "95 % interval of the mean difference, by Student's t over excerpts; excerpts at the same "
         "time of the same song count as one (`results.py`). Time: seconds that the separator takes "
@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows = Results(options.output / "results.csv", KEYS, plan.references).rows
             if not rows:
                 raise FileNotFoundError(f"{options.output}: no results.csv; evaluate first")
-            write_text(options.output / "RESULTS.md", markdown(plan, rows))
+            write_text(options.output / "RESULTS.md", markdown(plan, rows, options.plan))
             return
         run(plan, options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,7 +21,7 @@ from .readers import READERS, build_reader
 from .readers.base import HOP, RATE, DataError, Reader
 from .recordings import refuse_without_stems, require_length
 from .sampler import EpochSampler
-from .splits import STAGES, Split, Use, divide_songs, split_songs
+from .splits import STAGES, Split, Use, choose_test_set, divide_songs, split_songs
 from .training import PER_PART, TrainingSet, build_loader, build_sampler, build_training_set
 
 Opened = TypeVar("Opened", bound=TrainingSet | FixedExcerpts)
@@ -52,6 +53,8 @@ class MixtureDataModule(pl.LightningDataModule):
         split: {"full": lists, "small": lists}, see `src.data.splits.split_songs`.
         val_fraction: share of every song for validation where `split` names no validation songs.
         excerpt_seconds: length of an excerpt.
+        test_set: name of a published test set (`Reader.test_sets`), which decides about songs and
+            singers of the test; None: those of `split` and `singers`.
         test_first_excerpt, test_start_offset: see `src.data.excerpts.FixedExcerpts`; 1 and -256
             are the reference test protocol.
         batch_size, num_workers, pin_memory: see `torch.utils.data.DataLoader`.
@@ -84,6 +87,7 @@ class MixtureDataModule(pl.LightningDataModule):
         split: Mapping[str, Mapping[str, Any]] | None = None,
         val_fraction: float = 0.2,
         excerpt_seconds: float = 4.0,
+        test_set: str | None = None,
         test_first_excerpt: int = 0,
         test_start_offset: int = 0,
         batch_size: int = 16,
@@ -129,6 +133,7 @@ class MixtureDataModule(pl.LightningDataModule):
         self.val_singers = val_singers
         self.lists = dict((split or {}).get(size) or {})
         self.val_fraction = val_fraction
+        self.test_set_name = test_set
         self.test_first_excerpt = test_first_excerpt
         self.test_start_offset = test_start_offset
         self.batch_size = batch_size
@@ -162,7 +167,11 @@ class MixtureDataModule(pl.LightningDataModule):
     def choose_split(self, reader: Reader) -> Split:
         """Choose the songs for training, validation and test."""
         names = [song.name for song in reader.songs()]
-        return split_songs(names, self.lists, held_out=bool(self.val_singers))
+        split = split_songs(names, self.lists, held_out=bool(self.val_singers))
+        if self.test_set_name is None:
+            return split
+        chosen = choose_test_set(reader, self.test_set_name)
+        return replace(split, test=tuple(chosen), test_singers=chosen)
 
     def prepare_data(self) -> None:
         """Prepare the songs of the trainer's stage; all songs if there is no trainer."""
@@ -217,7 +226,7 @@ class MixtureDataModule(pl.LightningDataModule):
             )
         if use == "val":
             return songs, self.val_singers or self.singers, self.val_cross_singers
-        return songs, self.singers, self.test_cross_singers
+        return songs, split.test_singers or self.singers, self.test_cross_singers
 
     def list_mixtures(
         self, prepared: PreparedSet, use: Use

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from .readers.base import HOP, DataError
+from .readers.base import HOP, DataError, Reader
 from .store import PreparedSet, PreparedSong
 
 SongNames = Sequence[str | int] | None
@@ -25,12 +25,20 @@ STAGES: dict[str | None, tuple[Use, ...]] = {
 
 @dataclass(frozen=True)
 class Split:
-    """Song names per use; `in_time`: validation is the end of every training song."""
+    """What the songs are for.
+
+    Attributes:
+        train, val, test: names of songs.
+        in_time: validation is the end of every training song.
+        test_singers: the singers of every test song, where a test set names them; None = those of
+            `data.singers`.
+    """
 
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
     in_time: bool
+    test_singers: Mapping[str, Sequence[int]] | None = None
 
 
 def split_songs(names: Sequence[str], lists: Mapping[str, Any], *, held_out: bool) -> Split:
@@ -70,6 +78,31 @@ def split_songs(names: Sequence[str], lists: Mapping[str, Any], *, held_out: boo
         test=tuple(names) if test is None else test,
         in_time=val is None and not held_out,
     )
+
+
+def choose_test_set(reader: Reader, name: str) -> Mapping[str, Sequence[int]]:
+    """Choose a test set that a reader knows by name: {song: singers}.
+
+    Raises:
+        DataError: there is none of this name, or the data lack a song or singer of it.
+    """
+    known = reader.test_sets
+    if name not in known:
+        names = f"there are {', '.join(known)}" if known else f"data={reader.name} names none"
+        raise DataError(f"data.test_set={name}: no such test set; {names}, null takes all songs")
+    there = {(song.name, stem.singer) for song in reader.songs() for stem in song.stems}
+    missing = [
+        f"{song}, singer {singer}"
+        for song, singers in known[name].items()
+        for singer in singers
+        if (song, str(singer)) not in there
+    ]
+    if missing:
+        raise DataError(
+            f"data.test_set={name} needs {'; '.join(missing)}, which {reader.location()} does not "
+            "have; add the recordings, or choose others with data.singers and data.test_set=null"
+        )
+    return known[name]
 
 
 def split_in_time(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .control import count_frames
+
 _WORD = 0xFFFFFFFF
 
 
@@ -113,3 +115,42 @@ def fir_filter(x: Tensor, taps: Tensor) -> Tensor:
     spectrum = torch.fft.rfft(x, n=size) * torch.fft.rfft(taps, n=size)
     delay = n_taps // 2
     return torch.fft.irfft(spectrum, n=size)[..., delay : delay + n_samples]
+
+
+def varying_fir_filter(x: Tensor, taps: Tensor, *, hop: int) -> Tensor:
+    """Filter with zero-phase FIRs that change from frame to frame.
+
+    Frames of 2 * hop samples around n * hop, under Hann windows that sum to one, are convolved with
+    their own taps and overlap-added, so that equal taps in all frames give `fir_filter`. After the
+    last frame its taps are held.
+
+    Shape:
+        - x: [..., T]
+        - taps: [..., N, M], N = ceil(T / hop), M odd, the middle tap at time 0; leading dimensions
+          broadcast
+        - output: [..., T]
+
+    Raises:
+        ValueError: an even number of taps, or another number of frames.
+    """
+    n_samples, (n_frames, n_taps) = x.shape[-1], taps.shape[-2:]
+    if n_taps % 2 == 0:
+        raise ValueError(f"zero-phase taps need an odd length, got {n_taps}")
+    if count_frames(n_samples, hop) != n_frames:
+        raise ValueError(f"{n_samples} samples at hop {hop} do not fit {n_frames} frames of taps")
+    padded = torch.nn.functional.pad(x, (hop, (n_frames + 1) * hop - n_samples))
+    window = torch.hann_window(2 * hop, dtype=x.dtype, device=x.device)
+    frames = padded.unfold(-1, 2 * hop, hop) * window
+    held = torch.cat([taps, taps[..., -1:, :]], dim=-2)
+    # A whole number of hops holds a frame and the tail of its convolution.
+    n_blocks = -(-(2 * hop + n_taps - 1) // hop)
+    size = n_blocks * hop
+    spectrum = torch.fft.rfft(frames, n=size) * torch.fft.rfft(held, n=size)
+    blocks = torch.fft.irfft(spectrum, n=size).unflatten(-1, (n_blocks, hop))
+    summed = sum(
+        torch.nn.functional.pad(blocks[..., k, :], (0, 0, k, n_blocks - 1 - k))
+        for k in range(n_blocks)
+    )
+    assert isinstance(summed, Tensor)
+    start = hop + n_taps // 2
+    return summed.flatten(-2)[..., start : start + n_samples]

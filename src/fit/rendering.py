@@ -18,7 +18,7 @@ from torch import Tensor
 from ..dsp.harmonic import count_harmonics, harmonic_source
 from ..dsp.noise import uniform_noise
 from ..dsp.stft import istft, stft
-from ..models.source_filter import SourceFilterVoice
+from ..models.source_filter import NOISE_CONTROLS, SourceFilterVoice
 from ..ranges import check_number, check_whole
 from ..renderer import Change, VoiceParameters
 from .partials import PartialSettings, sing_partials
@@ -68,13 +68,11 @@ class FitRenderer:
             "noise_cosines": noise_cosines,
             "tuned_f0": 1,
         }
-        if self.voice is not None:
-            self.per_frame |= {
-                spec.name: spec.size
-                for spec in self.voice.controls
-                if spec.per_frame and spec.name != "noise_gain"
-            }
         self.per_window = {"scale": 2}
+        for spec in self.voice.controls if self.voice is not None else ():
+            if spec.name not in NOISE_CONTROLS:
+                sizes = self.per_frame if spec.per_frame else self.per_window
+                sizes[spec.name] = spec.size
         self.tracks: dict[str, tuple[int, int]] = {}
         if self.partials is not None:
             size = 2 * count_partials(self.partials.highest)
@@ -140,11 +138,10 @@ class FitRenderer:
     ) -> Tensor:
         """Harmonics before the envelope, [B, J, T]."""
         if self.voice is not None:
-            silent = torch.zeros_like(f0).unsqueeze(-1)
-            n_magnitudes = self.voice.settings["n_noise_magnitudes"]
             controls = dict(parameters) | {
-                "noise_gain": silent,
-                "noise_magnitudes": f0.new_zeros(*f0.shape[:2], n_magnitudes),
+                spec.name: f0.new_zeros(*f0.shape[: 3 if spec.per_frame else 2], spec.size)
+                for spec in self.voice.controls
+                if spec.name in NOISE_CONTROLS
             }
             with torch.autocast(f0.device.type, enabled=False):
                 voices: Tensor = self.voice(f0, controls, seed, n_samples)

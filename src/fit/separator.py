@@ -57,7 +57,8 @@ class Fit(NamedTuple):
     Attributes:
         spectra: the fitted model.
         level: [B] mean of the combs, in the domain of the fit, of what `controls` sing.
-        controls: parameters of a network's harmonics by name, [B, J, N, size] per frame.
+        controls: parameters of a network's harmonics by name, [B, J, N, size] per frame or
+            [B, J, size].
     """
 
     spectra: FittedSpectra

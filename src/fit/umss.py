@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from torch import Tensor
 
 from ..models.finetuning import separate_one_by_one
+from ..models.source_filter import NOISE_CONTROLS
 from ..models.umss import UmssSeparator
 from ..separator import Separation
 from .separator import Fit, FitOptions, FitSeparator
@@ -72,6 +73,5 @@ class UmssFitSeparator(FitSeparator):
         fitted = fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)
         # What the network sings before it is made as loud as the mixture.
         level = combs.mean(dim=(1, 2, 3)) / peak.squeeze(-1).pow(self.spectra.domain)
-        unused = ("noise_gain", "noise_magnitudes")
-        kept = {name: value for name, value in controls.items() if name not in unused}
+        kept = {name: value for name, value in controls.items() if name not in NOISE_CONTROLS}
         return Fit(fitted, level, kept)

@@ -16,6 +16,7 @@ from .bss import BSS_METRICS, bss_eval, choose_bss_engine
 from .diagnosis import NOISE_DOMINATED, harmonic_share
 from .frames import (
     SILENCE_ENERGY,
+    SnrSettings,
     cut_one_second_frames,
     frame_energy,
     mel_cepstral_distance,
@@ -47,6 +48,7 @@ def evaluate(
     *,
     seeds: Sequence[int],
     bss: bool | str = False,
+    snr: SnrSettings = SnrSettings(),  # noqa: B008 (frozen)
     stopwatch: Stopwatch | None = None,
 ) -> pd.DataFrame:
     """Separate every batch and score every one-second frame.
@@ -57,6 +59,7 @@ def evaluate(
         seeds: seeds of the method's noise; a deterministic method runs once.
         bss: also compute SDR, ISR, SIR and SAR by BSS Eval v4: "museval" (or true; slow) or "fast",
             see `src.metrics.bss`.
+        snr: STFT of the spectral SNR.
         stopwatch: measures the calls of the separator, after one warm-up call.
 
     Returns:
@@ -83,7 +86,7 @@ def evaluate(
         described, unprocessed = _describe(batch)
         for seed in seeds if separator.stochastic else seeds[:1]:
             result = _separate(separator, batch, seed, stopwatch)
-            scores = _score(batch, result, unprocessed, rate=separator.rate, bss=engine)
+            scores = _score(batch, result, unprocessed, rate=separator.rate, snr=snr, bss=engine)
             tables.append(_tabulate(batch, described | scores, seed))
     if not tables:
         raise UmssError("nothing to evaluate: the test set has no excerpt")
@@ -155,6 +158,7 @@ def _score(
     unprocessed: torch.Tensor,
     *,
     rate: int,
+    snr: SnrSettings,
     bss: str | None,
 ) -> dict[str, torch.Tensor]:
     """Compute every metric [B, J, frames], given the SI-SDR of the unprocessed mixture."""
@@ -164,12 +168,14 @@ def _score(
     scores = {
         "si_sdr": ratio,
         "si_sdr_improvement": ratio - unprocessed,
-        "spectral_snr": spectral_snr(estimate, target),
+        "spectral_snr": spectral_snr(estimate, target, n_fft=snr.n_fft, hop=snr.hop),
         "mel_cepstral_distance": mel_cepstral_distance(estimate, target),
     }
     if result.synthesised is not None:
         synthesised = cut_one_second_frames(result.synthesised)
-        scores["synth_spectral_snr"] = spectral_snr(synthesised, target)
+        scores["synth_spectral_snr"] = spectral_snr(
+            synthesised, target, n_fft=snr.n_fft, hop=snr.hop
+        )
     if bss is not None:
         scores |= bss_eval(result.sources, sources, rate=rate, engine=bss)
     return scores

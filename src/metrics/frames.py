@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torchaudio
 from torch import Tensor
 
 from ..dsp.stft import stft
+from ..ranges import check_whole
 
 # A frame whose target has less energy than this, at the level of a full mix with peak 1, is silent.
 SILENCE_ENERGY = 10.0
+
+
+@dataclass(frozen=True)
+class SnrSettings:
+    """STFT of the spectral SNR, samples. The paper does not say; its released code has 512 and 256.
+
+    Raises:
+        UmssError: a size out of range.
+    """
+
+    n_fft: int = 2048
+    hop: int = 256
+
+    def __post_init__(self) -> None:
+        check_whole("spectral_snr.n_fft", self.n_fft, 16, 16_384)
+        check_whole("spectral_snr.hop", self.hop, 1, self.n_fft)
 
 
 def cut_one_second_frames(x: Tensor, *, rate: int = 16_000) -> Tensor:

@@ -31,6 +31,7 @@ from ..errors import UmssError
 from ..f0.errors import F0Errors, perturb_batches
 from ..separator import Separator
 from .evaluation import evaluate
+from .frames import SnrSettings
 from .speed import Stopwatch
 
 # Several pieces per process, so that fast processes take work from slow ones. Every piece costs one
@@ -49,7 +50,7 @@ class Task:
         excerpts: the test set.
         batches: for every batch, the addresses of its items in the test set.
         collate: joins items to a batch.
-        seeds, bss: see `src.metrics.evaluation.evaluate`.
+        seeds, bss, snr: see `src.metrics.evaluation.evaluate`.
         errors, errors_seed: errors to add to the F0 tracks, and their seed.
     """
 
@@ -61,6 +62,7 @@ class Task:
     bss: bool | str
     errors: F0Errors
     errors_seed: int
+    snr: SnrSettings = SnrSettings()  # noqa: RUF009 (frozen)
 
     @classmethod
     def of(
@@ -72,6 +74,7 @@ class Task:
         bss: bool | str,
         errors: F0Errors,
         errors_seed: int,
+        snr: SnrSettings = SnrSettings(),  # noqa: B008 (frozen)
     ) -> Task:
         """Task that evaluates a method on all batches of a loader."""
         assert loader.batch_sampler is not None
@@ -84,6 +87,7 @@ class Task:
             bss=bss,
             errors=errors,
             errors_seed=errors_seed,
+            snr=snr,
         )
 
     def evaluate(
@@ -105,7 +109,9 @@ class Task:
             served = perturb_batches(served, self.errors, self.errors_seed)
         if stop is not None:
             served = _serve_until_stopped(served, stop)
-        return evaluate(separator, served, seeds=self.seeds, bss=self.bss, stopwatch=stopwatch)
+        return evaluate(
+            separator, served, seeds=self.seeds, bss=self.bss, snr=self.snr, stopwatch=stopwatch
+        )
 
 
 def _serve_until_stopped(batches: Iterable[dict[str, Any]], stop: Any) -> Iterator[dict[str, Any]]:

@@ -139,9 +139,11 @@ class SourceFilterTraining(SeparationTraining):
         fft_sizes: scales of the spectral loss.
         mask_weight: weight of the separation itself (`src.dsp.separation_loss`, with power masks),
             per dB; supervised training only.
+        sum_over_sources: whether the supervised loss is the sum over the voices (the paper) or
+            their mean (its released code).
 
     Raises:
-        ValueError: a mask weight without stems to hold the masks against.
+        ValueError: a mask weight, or a sum over voices, without stems to hold them against.
     """
 
     def __init__(
@@ -155,8 +157,14 @@ class SourceFilterTraining(SeparationTraining):
         lr_decay_epochs: int = 200,
         fft_sizes: Sequence[int] = FFT_SIZES,
         mask_weight: float = 0.0,
+        sum_over_sources: bool = False,
     ) -> None:
         super().__init__()
+        if sum_over_sources and isinstance(self, UnsupervisedTraining):
+            raise UmssError(
+                "model.sum_over_sources=true: there are no single voices without supervision; set "
+                "it with model=sv only"
+            )
         if mask_weight < 0 or (mask_weight and isinstance(self, UnsupervisedTraining)):
             raise UmssError(
                 f"model.mask_weight={mask_weight}: must be 0 or more, and 0 without supervision"
@@ -208,6 +216,8 @@ class SupervisedTraining(SourceFilterTraining):
             batch["sources"].flatten(0, 1),
             fft_sizes=self.hparams["fft_sizes"],
         )
+        if self.hparams["sum_over_sources"]:
+            loss = loss * sources.shape[1]
         weight: float = self.hparams["mask_weight"]
         if weight:
             masks = soft_masks(stft(sources).abs(), power=2.0)

@@ -120,8 +120,10 @@ def _read(path: Path, experiment: str, field: str) -> tuple[Any, Any]:
         )
     if not path.is_file():
         # The folder of a training begins with the name of its experiment.
-        trained = [name for name in list_choices("experiment") if f"{name}-j" in str(path)]
-        advised = max(trained, key=len, default=experiment)
+        known = {name: name for name in list_choices("experiment")}
+        known |= {f"paper_{name}": f"paper/{name}" for name in list_choices("experiment/paper")}
+        trained = [name for name in known if f"{name}-j" in str(path)]
+        advised = known.get(max(trained, key=len, default=""), experiment)
         raise CheckpointError(
             f"{path}: no such checkpoint; train one with `umss train experiment={advised}`, or "
             f"set {field} to the file"

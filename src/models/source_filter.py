@@ -14,9 +14,18 @@ from ..dsp.control import exponential_sigmoid, upsample
 from ..dsp.harmonic import harmonic_source
 from ..dsp.lattice import allpole_lattice
 from ..dsp.lpc import lpc_to_reflection, lsf_from_increments, lsf_to_lpc, reflection_to_lpc
-from ..dsp.noise import fir_filter, frequency_sampled_fir, rolloff_fir, uniform_noise
+from ..dsp.noise import (
+    fir_filter,
+    frequency_sampled_fir,
+    rolloff_fir,
+    uniform_noise,
+    varying_fir_filter,
+)
 from ..errors import UmssError
 from ..ranges import check_number, check_whole
+
+# Controls that the noise alone hears.
+NOISE_CONTROLS = ("noise_gain", "noise_magnitudes")
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,11 @@ class SourceFilterVoice(nn.Module):
             recursion with reflection coefficients interpolated to samples, `src.dsp.lattice`).
             Getting those from line spectral frequencies loses digits for the sharpest filters: keep
             `minimum_gap` above zero with "samplewise".
+        harmonic_filter: r(t) of the paper: "fixed" (its experiments: flat, then -6 dB per octave),
+            or `n_harmonic_magnitudes` magnitudes from outside, "constant" over an excerpt or
+            "varying" from frame to frame (the options of section III-B).
+        n_harmonic_magnitudes: samples of its magnitude response, if it is not fixed.
+        noise_filter: d(t) of the paper, "constant" over an excerpt (its experiments) or "varying".
 
     Attributes:
         settings: these arguments by name.
@@ -88,6 +102,9 @@ class SourceFilterVoice(nn.Module):
         minimum_gap: float = 0.1,
         parameterisation: str = "lsf",
         filtering: str = "ola",
+        harmonic_filter: str = "fixed",
+        n_harmonic_magnitudes: int = 65,
+        noise_filter: str = "constant",
     ) -> None:
         super().__init__()
         if parameterisation not in ("lsf", "reflection"):
@@ -98,10 +115,17 @@ class SourceFilterVoice(nn.Module):
             raise UmssError(f"filtering must be 'ola' or 'samplewise', got {filtering!r}")
         if f0_edges not in ("hold", "glide"):
             raise UmssError(f"f0_edges must be 'hold' or 'glide', got {f0_edges!r}")
+        if harmonic_filter not in ("fixed", "constant", "varying"):
+            raise UmssError(
+                f"harmonic_filter must be 'fixed', 'constant' or 'varying', got {harmonic_filter!r}"
+            )
+        if noise_filter not in ("constant", "varying"):
+            raise UmssError(f"noise_filter must be 'constant' or 'varying', got {noise_filter!r}")
         check_whole("rate", rate, 1000, 400_000)
         check_whole("hop", hop, 1, 65_536)
         check_whole("order", order, 1, 1000)
         check_whole("n_noise_magnitudes", n_noise_magnitudes, 2, 10_000)
+        check_whole("n_harmonic_magnitudes", n_harmonic_magnitudes, 2, 10_000)
         check_whole("max_harmonics", max_harmonics, 1, 10_000)
         check_number("minimum_gap", minimum_gap, 0.0, 1.0)
         self.settings: dict[str, Any] = {
@@ -114,6 +138,9 @@ class SourceFilterVoice(nn.Module):
             "minimum_gap": minimum_gap,
             "parameterisation": parameterisation,
             "filtering": filtering,
+            "harmonic_filter": harmonic_filter,
+            "n_harmonic_magnitudes": n_harmonic_magnitudes,
+            "noise_filter": noise_filter,
         }
         self.rate = rate
         self.hop = hop
@@ -122,6 +149,7 @@ class SourceFilterVoice(nn.Module):
         self.minimum_gap = minimum_gap
         self.parameterisation = parameterisation
         self.filtering = filtering
+        self.harmonic_filter = harmonic_filter
         if parameterisation == "lsf":
             envelope = ControlSpec("lsf_increments", order + 1, True, maximum=2.0)
         else:
@@ -130,8 +158,12 @@ class SourceFilterVoice(nn.Module):
             ControlSpec("harmonic_amplitude", 1, True, maximum=2.0),
             ControlSpec("noise_gain", 1, True, maximum=1.0),
             envelope,
-            ControlSpec("noise_magnitudes", n_noise_magnitudes, False, maximum=2.0, slope=2.5),
+            _describe_filter("noise_magnitudes", n_noise_magnitudes, noise_filter),
         )
+        if harmonic_filter != "fixed":
+            self.controls += (
+                _describe_filter("harmonic_magnitudes", n_harmonic_magnitudes, harmonic_filter),
+            )
         self.register_buffer("rolloff", rolloff_fir(rate=rate), persistent=False)
 
     def forward(
@@ -163,11 +195,21 @@ class SourceFilterVoice(nn.Module):
             max_harmonics=self.max_harmonics,
             edges=self.f0_edges,
         )
-        harmonics = fir_filter(harmonics, self.rolloff)
+        if self.harmonic_filter != "fixed":
+            harmonics = self._shape(harmonics, controls["harmonic_magnitudes"])
+        else:
+            harmonics = fir_filter(harmonics, self.rolloff)
         noise = uniform_noise(seed, f0.shape[1], n_samples).to(harmonics.dtype)
-        noise = fir_filter(noise, frequency_sampled_fir(controls["noise_magnitudes"]))
+        noise = self._shape(noise, controls["noise_magnitudes"])
         gain = upsample(controls["noise_gain"].squeeze(-1), hop=self.hop, n_samples=n_samples)
         return harmonics + gain * noise
+
+    def _shape(self, signal: Tensor, magnitudes: Tensor) -> Tensor:
+        """Filter [B, J, T] by magnitudes [B, J, L] of the excerpt, or [B, J, N, L] per frame."""
+        taps = frequency_sampled_fir(magnitudes)
+        if taps.ndim > signal.ndim:
+            return varying_fir_filter(signal, taps, hop=self.hop)
+        return fir_filter(signal, taps)
 
     def filter(self, excitation: Tensor, controls: Mapping[str, Tensor]) -> Tensor:
         """Apply the time-varying all-pole filter (paper eq. 2, 3)."""
@@ -181,3 +223,8 @@ class SourceFilterVoice(nn.Module):
         if self.filtering == "ola":
             return allpole_ola(excitation, reflection_to_lpc(reflection), hop=self.hop)
         return allpole_lattice(excitation, reflection, hop=self.hop)
+
+
+def _describe_filter(name: str, size: int, kind: str) -> ControlSpec:
+    """The magnitudes of a filter, with the activation of the reference."""
+    return ControlSpec(name, size, kind == "varying", maximum=2.0, slope=2.5)

@@ -15,33 +15,11 @@ from torch import Tensor, nn
 from ..dsp.stft import istft, stft
 from ..dsp.tracks import resample_f0
 from ..errors import UmssError
-from ..ranges import check_whole
-
-# Grid of the control input: the constant-Q bins in which Petermann et al. give F0 tracks.
-LOWEST_HZ = 32.7
-BINS_PER_OCTAVE = 60
-N_PITCHES = 360
+from ..ranges import check_number, check_whole
+from .unet_control import ControlNetwork, Modulation, ReleasedControl
 
 _KERNEL = 5
-_LEAK = 0.2
-# Odd, so that a frame of the control features is centred on its frame of the F0 track.
-_CONTROL_KERNEL = 9
 _DROPOUT_LAYERS = 3
-
-
-def compute_pitch_salience(f0: Tensor) -> Tensor:
-    """F0 tracks as salience over 6 octaves of 20-cent bins from 32.7 Hz.
-
-    A Gaussian of one bin's width around the F0; zero where the voice is silent.
-
-    Shape:
-        - f0: [B, N] Hz, 0 where silent
-        - output: [B, 360, N], 0 to 1
-    """
-    position = BINS_PER_OCTAVE * torch.log2(f0.clamp(min=1e-3) / LOWEST_HZ)
-    bins = torch.arange(N_PITCHES, dtype=f0.dtype, device=f0.device)
-    salience = torch.exp(-0.5 * (bins[:, None] - position[:, None, :]).square())
-    return salience * (f0 > 0).to(f0.dtype)[:, None, :]
 
 
 def drop_channels(x: Tensor, draws: Tensor, rate: float) -> Tensor:
@@ -56,54 +34,10 @@ def drop_channels(x: Tensor, draws: Tensor, rate: float) -> Tensor:
     return x * (kept.to(x.dtype) / (1.0 - rate))
 
 
-class ControlNetwork(nn.Module):
-    """F0 tracks to one vector of features per frame, by convolutions over time.
-
-    Args:
-        widths: channels of the convolutions.
-    """
-
-    def __init__(self, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            nn.Conv1d(n_in, n_out, _CONTROL_KERNEL, padding="same")
-            for n_in, n_out in zip((N_PITCHES, *widths), widths, strict=False)
-        )
-        # The salience is nearly all zeros: without these, hardly anything comes out at first.
-        self.norms = nn.ModuleList(nn.BatchNorm1d(n) for n in widths)
-
-    def forward(self, f0: Tensor) -> Tensor:
-        """f0 [B, N] in Hz to features [B, widths[-1], N]."""
-        x = compute_pitch_salience(f0)
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = torch.relu(norm(layer(x)))
-        return x
-
-
-class Modulation(nn.Module):
-    """Feature-wise linear modulation (FiLM): a scale and a shift per row and frame.
-
-    Args:
-        features: channels of the control features.
-        rows: number of rows to modulate: frequency bins or feature maps.
-    """
-
-    def __init__(self, features: int, rows: int) -> None:
-        super().__init__()
-        self.heads = nn.Conv1d(features, 2 * rows, 1)
-        # Starts near the identity: scale 1, shift 0.
-        nn.init.zeros_(self.heads.bias)  # type: ignore[arg-type]
-
-    def forward(self, control: Tensor) -> tuple[Tensor, Tensor]:
-        """Control features [B, features, N] to scale and shift, each [B, rows, N]."""
-        scale, shift = self.heads(control).chunk(2, dim=1)
-        return 1.0 + scale, shift
-
-
 class ConditionedUnet(nn.Module):
     """Mixture magnitudes and the F0 track of one voice to the mask of that voice.
 
-    Encoder: convolutions of 5 x 5 with stride 2, batch normalisation, leaky ReLU of slope 0.2.
+    Encoder: convolutions of 5 x 5 with stride 2, batch normalisation, leaky ReLU.
     Decoder: transposed convolutions, batch normalisation, ReLU, dropout of feature maps in the
     first three layers, the encoder's features beside the decoder's. Any number of bins and frames
     works: every layer halves, rounding up, and the decoder returns to the same sizes.
@@ -116,10 +50,14 @@ class ConditionedUnet(nn.Module):
         film: where the control acts: on the "input" (scale and shift per bin and frame, as in the
             code published with the UMSS paper), in every layer of the "encoder" (per feature map
             and frame, after batch normalisation), or "both".
+        control: "normalised" (`ControlNetwork`, scale about 1) or "released" (`ReleasedControl`,
+            scale and shift without a start near the identity).
+        leak: slope of the encoder's leaky ReLU below 0. The released code has 1 by a slip, which
+            leaves the encoder linear apart from batch normalisation.
         dropout: share of feature maps dropped in training.
 
     Raises:
-        ValueError: unknown `film`, no channels, or a dropout outside of [0, 1).
+        ValueError: unknown `film` or `control`, no channels, or a dropout outside of [0, 1).
     """
 
     def __init__(
@@ -130,9 +68,14 @@ class ConditionedUnet(nn.Module):
         channels: Sequence[int] = (16, 32, 64, 128, 256, 512),
         control_channels: Sequence[int] = (16, 64, 256),
         film: str = "input",
+        control: str = "normalised",
+        leak: float = 0.2,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        if control not in ("normalised", "released"):
+            raise UmssError(f"model.unet.control must be normalised or released; got {control!r}")
+        check_number("model.unet.leak", leak, 0.0, 1.0)
         if film not in ("input", "encoder", "both"):
             raise UmssError(f"model.unet.film must be input, encoder or both; got {film!r}")
         check_whole("model.unet.n_fft", n_fft, 16, 2**20)
@@ -148,6 +91,7 @@ class ConditionedUnet(nn.Module):
             raise UmssError(f"model.unet.dropout must be at least 0 and below 1; got {dropout}")
         self.n_fft = n_fft
         self.hop = hop
+        self.leak = leak
         self.dropout = dropout
         widths = [1, *channels]
         self.encoder = nn.ModuleList(
@@ -164,12 +108,14 @@ class ConditionedUnet(nn.Module):
         )
         self.decoder_norms = nn.ModuleList(nn.BatchNorm2d(n) for n in outputs[:-1])
         self._dropped = outputs[:-1][:_DROPOUT_LAYERS]
-        self.control = ControlNetwork(control_channels)
-        features = control_channels[-1]
-        self.input_film = Modulation(features, n_fft // 2 + 1) if film != "encoder" else None
-        self.encoder_film = (
-            nn.ModuleList(Modulation(features, n) for n in channels) if film != "input" else None
-        )
+        released = control == "released"
+        self.control = (ReleasedControl if released else ControlNetwork)(control_channels)
+
+        def build_film(rows: int) -> Modulation:
+            return Modulation(control_channels[-1], rows, around_one=not released)
+
+        self.input_film = build_film(n_fft // 2 + 1) if film != "encoder" else None
+        self.encoder_film = nn.ModuleList(map(build_film, channels)) if film != "input" else None
         # Feature maps side by side in memory: what the CPU's bfloat16 convolutions are fast on.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -239,7 +185,7 @@ class ConditionedUnet(nn.Module):
                 control = control[..., ::2]
                 scale, shift = self.encoder_film[layer](control)
                 x = x * scale.unsqueeze(2) + shift.unsqueeze(2)
-            x = nn.functional.leaky_relu(x, _LEAK)
+            x = nn.functional.leaky_relu(x, self.leak)
             skips.append(x)
             sizes.append(x.shape[-2:])
         return self._decode(skips, sizes, draws)

@@ -9,6 +9,7 @@ import scipy.stats
 import torch
 from torch.autograd import gradcheck
 
+from src.dsp.control import upsample
 from src.dsp.noise import (
     _WORD,
     _find_fast_length,
@@ -18,6 +19,7 @@ from src.dsp.noise import (
     frequency_sampled_fir,
     rolloff_fir,
     uniform_noise,
+    varying_fir_filter,
 )
 
 LENGTH = 200_000
@@ -173,3 +175,42 @@ def test_compiled_noise_is_that_of_every_device() -> None:
     row = _mix((row[:, None] + 0x85EBCA6B * (torch.arange(3) + 1)) & _WORD)
     sample = _mix(torch.arange(2**31, 2**31 + 501) & _WORD)
     assert torch.equal(fast, _hash_noise(row, sample))
+
+
+@pytest.mark.parametrize(("n_samples", "n_taps"), [(1, 1), (256, 9), (1000, 129), (2600, 79)])
+def test_equal_taps_in_all_frames_are_one_filter(
+    n_samples: int, n_taps: int, device: torch.device
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, n_samples, generator=generator, dtype=torch.float64).to(device)
+    taps = torch.randn(2, 3, n_taps, generator=generator, dtype=torch.float64).to(device)
+    frames = -(-n_samples // 256)
+    found = varying_fir_filter(x, taps.unsqueeze(2).expand(-1, -1, frames, -1), hop=256)
+    torch.testing.assert_close(found, fir_filter(x, taps))
+
+
+def test_every_frame_has_its_own_filter() -> None:
+    """Gains as filters: sample n * hop has that of frame n, the rest cross-fades."""
+    hop, n_samples = 64, 5 * 64 - 10
+    gains = torch.tensor([1.0, 0.0, 2.0, 0.5, 3.0], dtype=torch.float64)
+    taps = torch.zeros(5, 3, dtype=torch.float64)
+    taps[:, 1] = gains
+    x = torch.randn(n_samples, dtype=torch.float64)
+    found = varying_fir_filter(x, taps, hop=hop)
+    torch.testing.assert_close(found, x * upsample(gains, hop=hop, n_samples=n_samples))
+
+
+def test_varying_filters_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="odd length"):
+        varying_fir_filter(torch.zeros(10), torch.zeros(1, 4), hop=16)
+    with pytest.raises(ValueError, match="17 samples at hop 16 do not fit 1 frames"):
+        varying_fir_filter(torch.zeros(17), torch.zeros(1, 3), hop=16)
+
+
+def test_gradients_of_varying_filters(device: torch.device) -> None:
+    generator = torch.Generator().manual_seed(0)
+    magnitudes = torch.rand(2, 3, 4, generator=generator).double().to(device).requires_grad_()
+    x = torch.randn(2, 9, generator=generator).double().to(device).requires_grad_()
+    assert gradcheck(
+        lambda s, m: varying_fir_filter(s, frequency_sampled_fir(m), hop=4), (x, magnitudes)
+    )

@@ -8,8 +8,10 @@ import pytest
 import scipy.fft
 import torch
 
+from src.dsp.stft import stft
 from src.metrics.frames import (
     SILENCE_ENERGY,
+    SnrSettings,
     cut_one_second_frames,
     frame_energy,
     mel_cepstral_distance,
@@ -158,3 +160,24 @@ def test_mel_cepstral_distance_of_equal_envelopes() -> None:
     assert torch.isfinite(mel_cepstral_distance(torch.zeros(2, 16_000), target)).all()
     silence = torch.zeros(2, 16_000)
     assert torch.isfinite(mel_cepstral_distance(target, silence)).all()
+
+
+def test_spectral_snr_of_another_stft() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(16_000, generator=generator)
+    estimate = target + 0.3 * torch.randn(16_000, generator=generator)
+    wanted = stft(target, n_fft=512, hop=256).abs().flatten()
+    found = stft(estimate, n_fft=512, hop=256).abs().flatten()
+    expected = si_sdr(found, wanted)
+    released = SnrSettings(n_fft=512, hop=256)
+    got = spectral_snr(estimate, target, n_fft=released.n_fft, hop=released.hop)
+    assert got.item() == pytest.approx(expected.item())
+    assert abs(got.item() - spectral_snr(estimate, target).item()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"n_fft": 8}, {"n_fft": 512, "hop": 0}, {"n_fft": 64, "hop": 65}]
+)
+def test_settings_of_the_spectral_snr_are_checked(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="spectral_snr"):
+        SnrSettings(**wrong)

@@ -130,3 +130,10 @@ def test_recomputing_changes_nothing_but_memory() -> None:
         results.append([p.grad.clone() for p in estimator.parameters()])
     for kept, computed_again in zip(*results, strict=True):
         assert torch.equal(kept, computed_again)
+
+
+def test_filters_of_the_voice_get_heads_of_their_kind() -> None:
+    network = small_estimator(harmonic_filter="constant", noise_filter="varying")
+    controls = network(torch.randn(2, 2560), torch.full((2, 3, 10), 200.0))
+    assert controls["harmonic_magnitudes"].shape == (2, 3, 65)
+    assert controls["noise_magnitudes"].shape == (2, 3, 10, 40)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from src.dsp.separation_loss import separation_loss
 from src.dsp.stft import soft_masks, stft
-from src.errors import TrainingDivergedError
+from src.errors import TrainingDivergedError, UmssError
 from tests.processes import run_python
 from tests.tiny_training import tiny_model
 
@@ -151,3 +151,17 @@ def test_mask_weight_adds_the_separation() -> None:
     torch.testing.assert_close(difference, 0.5 * separation, rtol=1e-3, atol=1e-4)
     with pytest.raises(ValueError, match="without supervision"):
         tiny_model("us", mask_weight=0.5)
+
+
+@pytest.mark.parametrize("n_singers", [1, 2, 3])
+def test_the_sum_over_sources_is_their_number_times_the_mean(n_singers: int) -> None:
+    data, losses = batch(n_singers), []
+    for choice in (False, True):
+        torch.manual_seed(0)
+        losses.append(tiny_model("sv", sum_over_sources=choice)._step(data))
+    torch.testing.assert_close(losses[1], n_singers * losses[0])
+
+
+def test_no_sum_over_sources_without_supervision() -> None:
+    with pytest.raises(UmssError, match=r"model.sum_over_sources=true: .*model=sv only"):
+        tiny_model("us", sum_over_sources=True)

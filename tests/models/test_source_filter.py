@@ -196,8 +196,60 @@ def test_gradcheck_of_the_whole_voice() -> None:
     [
         ({"parameterisation": "roots"}, "parameterisation"),
         ({"filtering": "fft"}, "filtering"),
+        ({"harmonic_filter": "none"}, "harmonic_filter must be 'fixed', 'constant' or 'varying'"),
+        ({"noise_filter": "fixed"}, "noise_filter must be 'constant' or 'varying'"),
+        ({"n_harmonic_magnitudes": 1}, "n_harmonic_magnitudes=1: give a whole number"),
     ],
 )
 def test_unknown_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SourceFilterVoice(**options)  # type: ignore[arg-type]
+
+
+FREEDOMS = [
+    {"harmonic_filter": r, "noise_filter": d}
+    for r in ("fixed", "constant", "varying")
+    for d in ("constant", "varying")
+]
+
+
+@pytest.mark.parametrize("freedom", FREEDOMS, ids=lambda v: "-".join(v.values()))
+@pytest.mark.parametrize("n_samples", [1, 2600])
+def test_filters_of_the_network(freedom: dict[str, str], n_samples: int) -> None:
+    voice = SourceFilterVoice(**freedom)  # type: ignore[arg-type]
+    per_frame = {c.name: c.per_frame for c in voice.controls}
+    assert per_frame["noise_magnitudes"] == (freedom["noise_filter"] == "varying")
+    assert ("harmonic_magnitudes" in per_frame) == (freedom["harmonic_filter"] != "fixed")
+    if freedom["harmonic_filter"] != "fixed":
+        assert per_frame["harmonic_magnitudes"] == (freedom["harmonic_filter"] == "varying")
+    frames = -(-n_samples // 256)
+    logits, controls = random_controls(voice, 2, 3, frames)
+    sound = voice(torch.full((2, 3, frames), 220.0), controls, torch.tensor([1, 2]), n_samples)
+    assert sound.shape == (2, 3, n_samples) and torch.isfinite(sound).all()
+    sound.square().mean().backward()
+    for name, logit in logits.items():
+        assert logit.grad is not None and torch.isfinite(logit.grad).all(), name
+        assert n_samples == 1 or (logit.grad != 0).any(), name
+    assert SourceFilterVoice(**voice.settings).settings == voice.settings
+
+
+def test_the_fixed_filter_is_one_that_the_network_can_give() -> None:
+    """The magnitudes of the roll-off as those of the excerpt, and of every frame."""
+    fixed = SourceFilterVoice()
+    _, controls = random_controls(fixed, 1, 2, 8)
+    frequency = 16_000 / 129 * torch.arange(65, dtype=torch.float64)
+    rolloff = (200.0 / frequency.clamp(min=200.0)).float().expand(1, 2, 65)
+    f0, seed = torch.full((1, 2, 8), 200.0), torch.tensor([0])
+    expected = fixed(f0, controls, seed, 2000)
+    constant = SourceFilterVoice(harmonic_filter="constant")
+    found = constant(f0, controls | {"harmonic_magnitudes": rolloff}, seed, 2000)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    varying = SourceFilterVoice(harmonic_filter="varying", noise_filter="varying")
+    noise = controls["noise_magnitudes"].unsqueeze(2).expand(-1, -1, 8, -1)
+    every = {
+        "harmonic_magnitudes": rolloff.unsqueeze(2).expand(-1, -1, 8, -1),
+        "noise_magnitudes": noise,
+    }
+    torch.testing.assert_close(
+        varying(f0, controls | every, seed, 2000), expected, rtol=1e-4, atol=1e-4
+    )

@@ -72,6 +72,12 @@ def test_code_in_a_checkpoint_is_refused_and_not_executed(tmp_path: Path, legacy
 def test_missing_foreign_and_truncated_files(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint; train one"):
         load_model(tmp_path / "none.ckpt")
+    for folder, experiment in (
+        ("us_full-j4-s0", "us_full"),
+        ("paper_sv_small-j2-s0", "paper/sv_small"),
+    ):
+        with pytest.raises(CheckpointError, match=f"`umss train experiment={experiment}`"):
+            load_model(tmp_path / folder / "best.ckpt")
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         load_model(tmp_path)
     foreign = {

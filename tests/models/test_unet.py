@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ from scipy.signal import correlate2d
 from torch import nn
 
 from src.f0.published.hcqt import bin_frequencies
-from src.models.unet import ConditionedUnet, ControlNetwork, compute_pitch_salience, drop_channels
+from src.models.unet import ConditionedUnet, drop_channels
+from src.models.unet_control import (
+    ControlNetwork,
+    ReleasedControl,
+    compute_pitch_classes,
+    compute_pitch_salience,
+)
 
 TINY: dict[str, Any] = {
     "n_fft": 64,
@@ -231,3 +238,42 @@ def test_gpu_agrees() -> None:
     expected = model(magnitudes, f0)
     result = model.cuda()(magnitudes.cuda(), f0.cuda()).cpu()
     assert torch.allclose(result, expected, atol=1e-3)
+
+
+def test_classes_of_the_released_control() -> None:
+    classes = compute_pitch_classes(torch.tensor([[0.0, 32.7, 65.4, 66.0, 8000.0]]))[0]
+    # Silence has a class of its own; the nearest bin; what is out of range, the last one.
+    assert classes.shape == (361, 5)
+    assert classes.argmax(dim=0).tolist() == [0, 1, 61, 62, 360]
+    assert torch.equal(classes.amax(dim=0), torch.ones(5))
+    assert float(classes[3, 0]) == pytest.approx(math.exp(-4.5))
+    assert int((classes[:, 2] > 0).sum()) == 9
+
+
+def test_the_released_control_is_linear_and_as_large_as_published() -> None:
+    torch.manual_seed(0)
+    control = ReleasedControl([16, 64, 256])
+    # Conv1d(361, 16, 10), Conv1d(16, 64, 10) and Conv1d(64, 256, 10) of the released code.
+    wanted = (361 * 16 + 16 * 64 + 64 * 256) * 10 + 16 + 64 + 256
+    assert sum(p.numel() for p in control.parameters()) == wanted
+    f0 = torch.full((1, 61), 300.0)
+    moved = f0.clone()
+    moved[0, 30] = 420.0
+    changed = (control(f0) != control(moved)).any(dim=1)[0].nonzero()[:, 0]
+    # Kernels of ten frames see four before and five after their own.
+    assert (int(changed.min()), int(changed.max())) == (15, 42)
+
+
+def test_released_settings() -> None:
+    model = tiny(control="released", leak=1.0, film="input")
+    mask = model(torch.rand(2, 33, 9), torch.full((2, 9), 200.0))
+    assert mask.shape == (2, 33, 9) and ((mask > 0) & (mask < 1)).all()
+    assert model.input_film is not None
+    scale, _ = model.input_film(torch.zeros(1, 5, 1))
+    assert not torch.allclose(scale, torch.ones_like(scale), atol=0.1)  # no start near 1
+    for options, message in (
+        ({"control": "none"}, "control must be normalised or released"),
+        ({"leak": -0.1}, "model.unet.leak=-0.1: give a number from 0 to 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tiny(**options)

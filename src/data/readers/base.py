@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,12 +97,14 @@ class Reader(ABC):
             "exact" (known from synthesis), "stems" (estimated from the isolated stems). Without
             any, F0 can only be estimated from the mixtures.
         has_stems: whether every song has a stem for every singer.
+        test_sets: published test sets by name, {song: singers}.
     """
 
     name: str
     license: str
     f0_kinds: tuple[str, ...] = ("stems",)
     has_stems: bool = True
+    test_sets: ClassVar[Mapping[str, Mapping[str, Sequence[int]]]] = {}
 
     @classmethod
     def root_options(cls, root: str | Path | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,8 @@ class CsdReader(FileReader):
     """
 
     name = "csd"
+    # That of the paper: 102 excerpts of four voices, 612 of two (released code, eval.py).
+    test_sets: ClassVar = {"paper": {"el_rossinyol": [2], "locus_iste": [3], "nino_dios": [4]}}
     license = "CC BY 4.0 (Zenodo 1286570)"
     layout = (
         "soprano_1.flac ... bass_4.flac, also in a sub-folder audio/ or one folder per song, "

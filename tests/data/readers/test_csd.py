@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
+from src.data.datamodule import MixtureDataModule
 from src.data.readers.base import DataError
 from src.data.readers.csd import CsdReader
+from src.evaluate import describe_protocol
 from tests.data.songs import SATB, WriteStem
+from tests.tiny_training import compose_config
 
 FOUR = tuple((part, "4") for part in SATB)
 
@@ -134,3 +140,56 @@ def test_shared_singers(shared_dir: Path) -> None:
         assert f0 is not None
         medians = [np.median(track[track > 0]) for track in f0.T]
         assert medians == sorted(medians, reverse=True)
+
+
+def write_paper_songs(root: Path, write_stem: WriteStem) -> Path:
+    """All singers of the paper's test set, a fifth soprano, and F0 of their mixtures."""
+    for song, singer, seconds in (("El Rossinyol", 2, 134), ("Locus Iste", 3, 190),
+                                  ("Niño Dios", 4, 103)):  # fmt: skip
+        for part in SATB:
+            write_stem(root / song / f"{part}_{singer}.wav", seconds + 0.1)
+        write_stem(root / song / "soprano_1.wav", seconds + 0.1)
+        (root / song / "f0_mixtures").mkdir()
+        for j in (2, 4):
+            mixtures = itertools.combinations(SATB, j)
+            names = ["+".join(f"{part}_{singer}" for part in parts) for parts in mixtures]
+            track = np.full((seconds * 16_000 // 256 + 1, j), 200.0, np.float32)
+            path = root / song / "f0_mixtures" / f"cuesta_assigned_{j}_singers.npz"
+            np.savez(path, allow_pickle=False, **dict.fromkeys(names, track))
+    return root
+
+
+def test_the_test_set_of_the_paper(tmp_path: Path, write_stem: WriteStem) -> None:
+    root = write_paper_songs(tmp_path / "csd", write_stem)
+    changes = ["data=csd", f"data.root={root}", f"paths.cache_dir={tmp_path / 'cache'}"]
+    changes += ["data.progress=false", "data.test_set=paper", "data.singers=[1]"]
+    for n_singers, n_excerpts in ((4, 102), (2, 612)):
+        cfg = compose_config("evaluate", [*changes, f"n_singers={n_singers}"])
+        data = instantiate(cfg.data, _convert_="all")
+        data.prepare("test")
+        data.setup("test")
+        assert len(data.test_set) == n_excerpts
+        last = data.test_set[n_excerpts - 1]
+        assert (last["song"], last["excerpt"], last["start"]) == (
+            "nino_dios",
+            24,
+            24 * 64_000 - 256,
+        )
+        assert set(last["singers"]) == {"4"}
+        protocol = describe_protocol(data)
+        singers = {"el_rossinyol": [2], "locus_iste": [3], "nino_dios": [4]}
+        assert protocol["singers"] == singers and protocol["songs"] == sorted(singers)
+
+
+def test_test_sets_that_are_not_there(csd_root: Path, tmp_path: Path) -> None:
+    def refuse(message: str, **options: Any) -> None:
+        data = MixtureDataModule(n_singers=4, cache_dir=tmp_path, **options)
+        with pytest.raises(DataError, match=message):
+            data.choose_split(data.build_reader())
+
+    refuse("data.test_set=papers: no such test set; there are paper", reader="csd",
+           root=csd_root, test_set="papers")  # fmt: skip
+    refuse("data.test_set=paper: no such test set; data=generated names none", reader="generated",
+           test_set="paper")  # fmt: skip
+    refuse("data.test_set=paper needs el_rossinyol, singer 2; locus_iste, singer 3; nino_dios",
+           reader="csd", root=csd_root, test_set="paper")  # fmt: skip
