@@ -27,9 +27,10 @@ import pandas as pd
 import parselmouth
 import soundfile as sf
 import torch
-import umss
 
+from src.api import separate
 from src.data.choir import generate, tracks
+from src.editing.recording import edit
 from src.metrics.frames import spectral_snr
 
 RATE = 16_000
@@ -64,7 +65,7 @@ def measure_snr(estimate: np.ndarray, target: np.ndarray) -> float:
 def compare_generated() -> Iterator[dict[str, Any]]:
     for song, seed in SONGS:
         whole = sing(song, seed)
-        separated = umss.separate(
+        separated = separate(
             whole.audio.sum(axis=0), RATE, f0=whole.f0[:, : whole.f0.shape[1]], names=None
         )
         for j, part in enumerate(PARTS):
@@ -72,9 +73,7 @@ def compare_generated() -> Iterator[dict[str, Any]]:
             for semitones in MOVES:
                 wanted = sing(song, seed, part, semitones).audio[j]
                 for rendering in RENDERINGS:
-                    edited = umss.edit(
-                        separated, {name: {"transpose": semitones}}, rendering=rendering
-                    )
+                    edited = edit(separated, {name: {"transpose": semitones}}, rendering=rendering)
                     found = edited.stems[name]
                     if not semitones and rendering == "synthesis":
                         found = separated.synthesised[name]
@@ -110,13 +109,11 @@ def compare_real(folder: Path) -> Iterator[dict[str, Any]]:
         parts = [sf.read(folder / "audio" / f"{part}_{singer}.flac")[0] for part in PARTS]
         cut = slice(10 * RATE, int((10 + SECONDS) * RATE))
         mixture = np.sum([x[cut] for x in parts], axis=0).astype(np.float32)
-        separated = umss.separate(mixture, RATE, n_singers=4)
+        separated = separate(mixture, RATE, n_singers=4)
         for name, part in zip(separated.stems, PARTS, strict=True):
             for semitones in (-3.0, 2.0, 4.0):
                 for rendering in RENDERINGS:
-                    edited = umss.edit(
-                        separated, {name: {"transpose": semitones}}, rendering=rendering
-                    )
+                    edited = edit(separated, {name: {"transpose": semitones}}, rendering=rendering)
                     sources = separated.stems if rendering == "stem" else separated.synthesised
                     before, after = sources[name], edited.stems[name]
                     steps = [float(np.abs(np.diff(x)).max()) for x in (before, after)]
