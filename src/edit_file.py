@@ -72,13 +72,13 @@ def edit_file(
     given = name_outputs(parameters.parent, stem, names)
     stems = [given[name] for name in (*names, "residual")]
     found = _check_stems(parameters, stems, arrays["f0"].shape[1])
-    plan = build_plan(names, arrays, voices, edits, rendering)
-    paths = name_outputs(folder, stem, plan.names, with_f0=True, with_mix=True)
-    check_existing(paths.values(), overwrite=overwrite)
 
     def load(name: str) -> Signal:
         return load_audio(given[name])[0]
 
+    plan = build_plan(names, arrays, voices, edits, load, found.rate, rendering)
+    paths = name_outputs(folder, stem, plan.names, with_f0=True, with_mix=True)
+    check_existing(paths.values(), overwrite=overwrite)
     check_space(folder, 4 * found.frames * found.channels * (len(plan.names) + 2))
     former = find_outputs(folder, stem) - set(paths.values())
     with stage(folder, stem) as place, name_failed_file(folder / stem):
@@ -91,9 +91,7 @@ def edit_file(
         if progress:
             steps = track(steps, "editing", total=len(plan.edits), transient=True)
         for name in steps:
-            edited = plan.render(
-                name, lambda x: load_audio(given[x])[0], found.rate, sung.get(name)
-            )
+            edited = plan.render(name, sung.get(name))
             write_wav_atomic(temporary[name], edited, found.rate)
         parts = [temporary[name] for name in (*plan.names, *(["residual"] if residual else []))]
         _write_mix(temporary[MIX], parts, found.frames)

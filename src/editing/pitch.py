@@ -147,7 +147,7 @@ def _split_run(pitch: Pitch, run: slice) -> list[slice]:
         middle = float(np.median(slow[bounds[-1] + glide * (bounds[-1] > 0) : n]))
         ahead = slow[n : n + _LEAST] - middle
         if np.all(ahead > _NEW_NOTE) or np.all(ahead < -_NEW_NOTE):
-            new = float(np.median(slow[n + glide : n + glide + _LEAST]))
+            new = float(np.median(slow[min(n + glide, len(slow) - 1) :][:_LEAST]))
             nearer = np.abs(slow[n:] - new) < np.abs(slow[n:] - middle)
             bounds.append(n + int(np.argmax(nearer)))
             n = bounds[-1] + glide + _LEAST

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audio import resample
+from ..dsp.refining import refine_f0
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
 from ..f0.contours import MAX_SINGERS, F0Contours
@@ -32,12 +34,15 @@ class Plan:
 
     Attributes:
         given: [J, N] Hz on the 16-ms grid, the F0s with which the recording was separated.
-        f0: the same as the separation tuned them: what the singers sing.
+        f0: what the singers sing: the same, as the separation tuned them, and of those that are
+            edited as their stems say (`src.dsp.refining`).
         edits: by singer, in the recording's order; new voices follow.
         targets: [N] Hz by singer, 0 = silent: the F0s that edited and new voices get.
         rendering: "stem" or "synthesis".
         voices: the edited models of the voices; None where the method has none.
         parameters: the edited arrays by name, those of `voices` if there are any.
+        load: gives the stem [C, T] of a singer of the recording.
+        rate: of the stems, Hz.
     """
 
     given: NDArray[Any]
@@ -47,6 +52,8 @@ class Plan:
     rendering: str
     voices: VoiceFile | None
     parameters: Arrays
+    load: Callable[[str], Signal]
+    rate: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,40 +63,41 @@ class Plan:
     @property
     def contours(self) -> F0Contours:
         """The F0 tracks of the result."""
-        tracks = [
-            self.targets[name] if name in self.targets else self.given[j]
-            for j, name in enumerate(self.names)
-        ]
+        tracks = []
+        for j, name in enumerate(self.names):
+            moved = name in self.targets and not np.array_equal(
+                self.targets[name], self._get_track(self.find_source(name))
+            )
+            known = j if name in self.f0.names else self.f0.names.index(self.find_source(name))
+            tracks.append(self.targets[name] if moved else self.given[known])
         return F0Contours(self.f0.times, np.stack(tracks, axis=1).astype(np.float32), self.names)
 
     def find_source(self, singer: str) -> str:
         """Find the singer from whose stem an edited or new voice is made."""
         return self.edits[singer].copy_of or singer
 
-    def render(
-        self, singer: str, load: Callable[[str], Signal], rate: int, sung: Signal | None
-    ) -> Signal:
+    def render(self, singer: str, sung: Signal | None) -> Signal:
         """Render an edited or new voice.
 
         Args:
             singer: its name.
-            load: gives the stem [C, T] of a singer of the recording.
-            rate: sample rate in Hz.
             sung: [T] the voice as its edited model sings it, for rendering="synthesis".
 
         Returns:
             [C, T].
         """
         source, edit = self.find_source(singer), self.edits[singer]
-        stem = load(source)
+        stem = self.load(source)
         if self.rendering == "synthesis" and not edit.only_gain:
             assert sung is not None
             return place_in_channels(sung, stem)
         own = self._get_track(source)
         tilt = None
         if edit.timbre is not None:
-            tilt = compare_spectra(stem, own, load(edit.timbre), self._get_track(edit.timbre), rate)
-        return edit_stem(stem, own, self.targets[singer], edit, rate, tilt)
+            tilt = compare_spectra(
+                stem, own, self.load(edit.timbre), self._get_track(edit.timbre), self.rate
+            )
+        return edit_stem(stem, own, self.targets[singer], edit, self.rate, tilt)
 
     def synthesise(self) -> dict[str, Signal]:
         """Synthesise the edited and new voices from their edited models: [T] by singer."""
@@ -109,6 +117,8 @@ def build_plan(
     arrays: Arrays,
     voices: VoiceFile | None,
     settings: Mapping[str, Any],
+    load: Callable[[str], Signal],
+    rate: int,
     rendering: str = "stem",
 ) -> Plan:
     """Check edits and work out the F0s that they lead to.
@@ -118,6 +128,8 @@ def build_plan(
         arrays: of the separation by name, [J, N] or [J, N, size] or [J, windows, size].
         voices: the models of the voices; None where the method has none.
         settings: of `Edit`, by singer or new voice.
+        load: gives the stem [C, T] of a singer of the recording.
+        rate: of the stems, Hz.
         rendering: "stem": the separated stem is moved along its own partials; "synthesis": the
             models of the voices sing.
 
@@ -136,9 +148,16 @@ def build_plan(
             f"no edits are given; e.g. edits.{make_slug(names[0])}.transpose=2 moves {names[0]} "
             "up by two semitones"
         )
-    tracks = arrays["tuned_f0"][..., 0] if "tuned_f0" in arrays else arrays["f0"]
-    f0 = F0Contours.on_grid(tracks.T.astype(np.float32), tuple(names), hop=HOP, rate=RATE)
-    edits = _order(_name_edits(settings, f0.names), f0.names)
+    tuned = arrays["tuned_f0"][..., 0] if "tuned_f0" in arrays else arrays["f0"]
+    edits = _order(_name_edits(settings, tuple(names)), names)
+    sources = {edit.copy_of or name for name, edit in edits.items()}
+    tracks = [
+        _refine(load(name), track, rate) if name in sources else track
+        for name, track in zip(names, tuned, strict=True)
+    ]
+    f0 = F0Contours.on_grid(
+        np.stack(tracks, axis=1).astype(np.float32), tuple(names), hop=HOP, rate=RATE
+    )
     targets = {name: build_target(edit, name, f0) for name, edit in edits.items()}
     ratios = {}
     for name, target in targets.items():
@@ -154,7 +173,13 @@ def build_plan(
         parameters: Arrays = {"f0": _edit_f0(arrays["f0"], f0.names, targets)}
     else:
         parameters = {k: v for k, v in edited.arrays.items() if k not in DESCRIBING}
-    return Plan(arrays["f0"], f0, edits, targets, rendering, edited, parameters)
+    return Plan(arrays["f0"], f0, edits, targets, rendering, edited, parameters, load, rate)
+
+
+def _refine(stem: Signal, track: NDArray[Any], rate: int) -> Track:
+    """Move a track [N] in Hz to what its stem [C, T] sings."""
+    mono = resample(stem.mean(axis=0), rate, RATE)
+    return refine_f0(mono, track.astype(np.float64), rate=RATE, hop=HOP / RATE)
 
 
 def _edit_f0(

@@ -59,17 +59,17 @@ def edit(
     arrays = {name: np.asarray(value) for name, value in result.parameters.items()}
     names = tuple(result.stems)
     voices = _build_voices(result, arrays)
-    plan = build_plan(names, arrays, voices, both, rendering)
     first = next(iter(result.stems.values()))
     convert = torch.from_numpy if isinstance(first, torch.Tensor) else np.asarray
 
     def load(name: str) -> Signal:
         return np.atleast_2d(np.asarray(result.stems[name], np.float32))
 
+    plan = build_plan(names, arrays, voices, both, load, result.rate, rendering)
     sung = plan.synthesise()
     stems = dict(result.stems)
     for name in plan.edits:
-        rendered = plan.render(name, load, result.rate, sung.get(name))
+        rendered = plan.render(name, sung.get(name))
         stems[name] = convert(rendered[0] if np.ndim(first) == 1 else rendered)
     synthesised = {}
     if result.synthesised and sung:

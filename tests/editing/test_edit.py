@@ -133,7 +133,9 @@ def test_voices_not_named_are_untouched_and_the_mix_is_their_sum(
     np.testing.assert_array_equal(combed.f0.f0[:, 1:], edited.f0.f0[:, 1:])
     sung = combed.f0.f0[:, 0] > 0
     ratio = edited.f0.f0[sung, 0] / combed.f0.f0[sung, 0]
-    np.testing.assert_allclose(ratio, 2 ** (2 / 12), rtol=1e-5)
+    # The track is first moved to what the stem sings, by less where the note is steady.
+    np.testing.assert_allclose(ratio, 2 ** (2 / 12), rtol=0.03)
+    assert np.median(np.abs(ratio / 2 ** (2 / 12) - 1)) < 1e-3
 
 
 @pytest.mark.parametrize("semitones", [-4.0, 0.3, 3.0])
@@ -283,8 +285,8 @@ def test_where_a_contour_is_silent_the_singer_stays(
     ratio = edited.f0.f0[:, 1] / np.maximum(combed.f0.f0[:, 1], 1.0)
     early = (combed.f0.times < 3.0) & (combed.f0.f0[:, 1] > 0)
     late = (combed.f0.times > 3.8) & (combed.f0.f0[:, 1] > 0)
-    np.testing.assert_allclose(ratio[early], 1.05, rtol=1e-4)
-    np.testing.assert_allclose(ratio[late], 1.0, rtol=1e-4)
+    np.testing.assert_allclose(ratio[early], 1.05, rtol=1e-5)
+    np.testing.assert_allclose(ratio[late], 1.0, rtol=0.03)
 
 
 def write_score(path: Path, shift: float = 0.0) -> Path:

@@ -128,3 +128,13 @@ def test_short_voices(n: int) -> None:
     tuned = tune(scale_vibrato(pitch, 0.0), build_scale("equal"), 1.0)
     np.testing.assert_allclose(tuned[2 : 2 + n], 60.0, atol=1e-6)
     assert np.isnan(tuned).sum() == 4
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", range(12, 40))
+def test_a_glide_at_the_end_of_a_phrase(n: int) -> None:
+    pitch = np.full(n, 60.0)
+    pitch[-8:] = np.linspace(60.0, 64.0, 8)
+    notes = find_notes(pitch)
+    assert notes[0].start == 0 and notes[-1].stop == n
+    assert np.isfinite(tune(pitch, build_scale("equal"), 1.0)).all()
