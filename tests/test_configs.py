@@ -52,7 +52,7 @@ def test_every_experiment_composes_with_every_data_set(experiment: str, data: st
     assert isinstance(plain, dict)
     assert plain["data"]["reader"]["name"] == data
     size = experiment.rsplit("_", 1)[-1]
-    assert plain["data"]["size"] == ("full" if size == "shipped" else size)
+    assert plain["data"]["size"] == (size if size in ("full", "small") else "full")
     system = experiment.rsplit("/", 1)[-1].split("_")[0]
     wanted = {
         "us": "umss.models.lit.UnsupervisedTraining",
@@ -60,6 +60,7 @@ def test_every_experiment_composes_with_every_data_set(experiment: str, data: st
         "unet": "umss.models.unet_lit.UnetTraining",
         "fd": "umss.models.fd_lit.FdTraining",
         "shipped": "umss.models.lit.SupervisedTraining",
+        "without": "umss.models.lit.UnsupervisedTraining",
     }
     assert plain["model"]["_target_"] == wanted[system]
 
