@@ -16,11 +16,12 @@ __all__ = [
 ]
 
 from . import dsp
-from .api import SeparatedRecording, estimate_f0, separate
+from .api import estimate_f0, separate
 from .dsp.hpss import hpss
 from .editing.recording import edit
 from .errors import UmssError
 from .f0.contours import F0Contours, read_f0, write_f0
 from .f0.estimate import F0Estimate
 from .models.loading import load_model
+from .separated import SeparatedRecording
 from .separator import Separation, Separator

@@ -99,7 +99,7 @@ def check(results: list[Any], *, one_sentence: bool) -> None:
             assert not seen, entry
 
 
-QUICK = {"separate": [3, 9, 14], "separate again": [13, 16], "evaluate": [2, 30], "prepare": [1, 9]}
+QUICK = {"separate again": [3, 13, 16], "prepare": [1, 9]}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_limit_on_the_size_of_files(root: Path, command: str) -> None:
     assert results[0]["status"] == 1
 
 
-@pytest.mark.parametrize("signal", ["TERM", "HUP"])
+@pytest.mark.parametrize("signal", ["TERM", pytest.param("HUP", marks=pytest.mark.slow)])
 def test_a_command_told_to_stop_leaves_nothing(root: Path, signal: str) -> None:
     results = suffer(root, "separate", signal, [0.3, 0.6])
     check(results, one_sentence=False)

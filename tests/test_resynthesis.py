@@ -82,7 +82,9 @@ def test_resynthesis_is_what_the_separation_computed(
     assert loud[0.1] == pytest.approx(0.1 * loud[1.0], rel=0.02)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", ["umss", pytest.param("fit", marks=pytest.mark.slow), "umss_fit"]
+)
 def test_chunks_do_not_matter_and_seeds_do(method: str, checkpoint: Path, tmp_path: Path) -> None:
     audio, f0 = choir(6.3, 16_000)
     separator = build(method, checkpoint)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..api import SeparatedRecording
 from ..errors import UmssError
 from ..resynthesis import VoiceFile, build_voices
+from ..separated import SeparatedRecording
 from .plan import build_plan
 
 Signal = NDArray[np.float32]

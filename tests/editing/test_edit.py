@@ -15,7 +15,7 @@ import soundfile as sf
 import torch
 import umss
 
-from src.api import SeparatedRecording, separate_array
+from src.api import separate_array
 from src.baselines.masks import CombSeparator
 from src.cli import main as umss_command
 from src.edit_file import edit_file
@@ -27,6 +27,7 @@ from src.fit.spectra import FitSettings
 from src.fit.umss import UmssFitSeparator
 from src.models.umss import UmssSeparator
 from src.resynthesis import ParametersError, read_voices, synthesise
+from src.separated import SeparatedRecording
 from src.separator import Separator
 from tests.doors import assert_one_sentence
 from tests.tiny_training import tiny_checkpoint

@@ -10,8 +10,9 @@ import pytest
 import soundfile as sf
 import umss
 
-from src.api import SeparatedRecording, separate_array
+from src.api import separate_array
 from src.baselines.masks import CombSeparator
+from src.separated import SeparatedRecording
 
 RATE = 16_000
 CUT = slice(12 * RATE, 24 * RATE)

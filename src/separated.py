@@ -1,0 +1,107 @@
+"""A separated recording in memory, and its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .dsp.tracks import HOP, RATE
+from .errors import UmssError
+from .f0.contours import F0Contours, write_f0
+from .files import check_existing, name_failed_file
+from .outputs import MIX, find_outputs, name_outputs, name_synthesised, write_parameters
+from .staging import stage
+from .wav_writing import write_wav_atomic
+
+
+@dataclass(frozen=True)
+class SeparatedRecording:
+    """A separated recording in memory.
+
+    Attributes:
+        stems: by singer from the highest down, [T] or [C, T] float32, shaped like the input.
+        residual: [T] or [C, T], what no singer got; stems and residual sum to the input.
+        f0: the F0 tracks that were used.
+        parameters: of the voice models by name, [J, N, size] per frame or [J, windows, size]; and
+            what else voices are synthesised from again (`src.resynthesis`).
+        rate: sample rate in Hz, the input's.
+        warnings: what may be wrong with estimated F0, one sentence each.
+        name: of the recording; begins the names of the files that `save` writes.
+        synthesised: by singer, [T] float32, what the models of the voices sing, mono; empty for
+            methods without such models.
+        description: how `parameters` become voices, JSON.
+        edited: the singers that were edited or added (`umss.edit`).
+    """
+
+    stems: dict[str, Any]
+    residual: Any
+    f0: F0Contours
+    parameters: dict[str, Any]
+    rate: int
+    warnings: list[str] = field(default_factory=list)
+    name: str = "recording"
+    synthesised: dict[str, Any] = field(default_factory=dict)
+    description: str = "{}"
+    edited: tuple[str, ...] = ()
+
+    @property
+    def mix(self) -> Any:
+        """Stems and residual together, [T] or [C, T]: the recording, with what was edited."""
+        return sum(self.stems.values(), self.residual)
+
+    def save(
+        self, folder: str | Path, *, overwrite: bool = False, synthesised: bool = False
+    ) -> dict[str, Path]:
+        """Write the files that `umss separate` writes.
+
+        Args:
+            folder: where the files go.
+            overwrite: replace existing files.
+            synthesised: also write the synthesised voices and their sum.
+
+        Returns:
+            The files by singer name, "residual", "parameters" and "f0", of an edited recording also
+            "mix", and by NAME_synthesised and "synthesised" the synthesised ones.
+
+        Raises:
+            FileExistsError: a file exists and `overwrite` is false.
+            UmssError: two singers' names lead to the same file name.
+        """
+        paths = name_outputs(
+            Path(folder),
+            self.name,
+            tuple(self.stems),
+            with_f0=True,
+            with_mix=bool(self.edited),
+        )
+        sung = {MIX: self.mix} if self.edited else {}
+        if synthesised:
+            if not self.synthesised:
+                raise UmssError("the method has no voices that sing by themselves; use umss_fit")
+            voices = {f"{n}_synthesised": np.asarray(v) for n, v in self.synthesised.items()}
+            sung |= voices | {"synthesised": np.sum(list(voices.values()), axis=0)}
+            targets = name_synthesised(Path(folder), self.name, tuple(self.stems))
+            paths["synthesised"] = targets.pop("synthesised")
+            paths |= {f"{n}_synthesised": target for n, target in targets.items()}
+        check_existing(paths.values(), overwrite=overwrite)
+        former = find_outputs(Path(folder), self.name) - set(paths.values())
+        arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
+        with stage(Path(folder), self.name) as place:
+            for name, signal in {
+                **self.stems, "residual": self.residual, **sung,
+            }.items():  # fmt: skip
+                write_wav_atomic(place.place(paths[name]), np.asarray(signal), self.rate)
+            write_f0(place.place(paths["f0"]), self.f0)
+            with name_failed_file(paths["parameters"]):
+                write_parameters(
+                    place.place(paths["parameters"]),
+                    tuple(self.stems),
+                    arrays,
+                    frames_per_second=RATE / HOP,
+                    description=self.description,
+                )
+            place.publish(paths.values(), remove=former)
+        return paths
