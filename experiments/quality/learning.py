@@ -4,8 +4,9 @@
 
 Amount: a model is trained without supervision on so many minutes of generated choirs, once on the
 mixtures alone, F0 estimated from them, and once with the F0 of the stems; every training takes as
-many steps of four excerpts. One recording: the learning-free mode of the paper, trained from random weights on the
-very recording that is separated. Beside them: the comb, the package's model, the fit.
+many steps of four excerpts. One recording: the learning-free mode of the paper, trained from random
+weights on the very recording that is separated. Beside them: the comb, the package's model, the
+fit.
 
 All are tested on singer 3 of Niño Dios (four voices, published F0) and on held-out pieces of
 ChoralSynth (our F0): mean and median SI-SDR of one-second frames, power masks. Rows go to

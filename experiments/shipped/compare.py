@@ -1,0 +1,35 @@
+"""A model that heard no single voice beside the package's, alone and inside the fit.
+
+    python -m experiments.shipped.compare BEST.ckpt --csd DIR --choralsynth DIR
+
+BEST.ckpt: of without_stems.sh. Tested as in `experiments.quality.learning`; rows go to compare.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from experiments.quality.learning import Places, Table, evaluate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--csd", type=Path, required=True)
+    parser.add_argument("--choralsynth", type=Path, required=True)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("compare.csv"))
+    options = parser.parse_args()
+    places = Places(options.csd.resolve(), options.choralsynth.resolve(), Path())
+    table = Table(options.output)
+    own = f"separator.checkpoint={options.checkpoint.resolve()}"
+    for test in places.list_tests():
+        for method in ("umss", "umss_fit"):
+            settings = [f"separator={method}"]
+            settings += ["separator.mask=power"] if method == "umss" else []
+            evaluate(table, places, f"{method}, package", settings, [test])
+            evaluate(table, places, f"{method}, mixtures alone", [*settings, own], [test])
+
+
+if __name__ == "__main__":
+    main()
