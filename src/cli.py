@@ -172,6 +172,10 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
             )(task)()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has enough (`umss separate --help | head`).
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python writes the rest at its end
+        sys.exit(128 + 13)
     except Exception as error:
         message = explain_composition(error, kinds) if shows_all != "1" else None
         if message is None:

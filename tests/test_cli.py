@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from src.cli import check_launcher, entry_point
 from src.errors import UmssError
+from tests.processes import ROOT
 
 
 def raising(error: BaseException) -> None:
@@ -60,3 +64,15 @@ def test_a_missing_launcher_names_its_extra(
     check_launcher(["-m", "hydra/launcher=basic"])
     with pytest.raises(SystemExit, match=rf"pip install 'umss\[{extra}\]'"):
         check_launcher(["-m", f"hydra/launcher={launcher}"])
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    """As in `umss separate --help | head`: the pipe is closed before anything is read."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "umss", "separate", "--help"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert not errors and process.returncode in (0, 128 + 13)
