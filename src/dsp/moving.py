@@ -28,10 +28,8 @@ WINDOW = 0.046  # seconds, of the spectra in which envelopes are measured and ch
 MOST_GAIN = 24.0  # dB, by which a partial is changed at most
 
 _SMOOTH = 5  # frames over which envelopes are averaged
-_BLOCK = 1000  # frames whose gains are computed at a time
-_OVERSAMPLING = (
-    2  # a spline reads between samples without error below half of the highest frequency
-)
+BLOCK = 1000  # frames whose envelopes are read at a time; at every bin they need much memory
+_OVERSAMPLING = 2  # splines err next to nothing below half of the highest frequency
 
 
 class _Periods:
@@ -192,8 +190,8 @@ def shape_partials(
     partials = measure_partials(signal, f0, rate=rate)
     hertz = np.linspace(0.0, 0.5 * rate, n_fft // 2 + 1)[:, None]
     factor = np.empty((len(hertz), len(f0)), np.float32)
-    for first in range(0, len(f0), _BLOCK):
-        part = slice(first, first + _BLOCK)
+    for first in range(0, len(f0), BLOCK):
+        part = slice(first, first + BLOCK)
         levels, order, to_come = partials[:, part], hertz / f0[part], hertz * ratio[part]
         gain = read_envelope(levels, to_come / f0[part] / formants) - read_envelope(levels, order)
         if tilt is not None:

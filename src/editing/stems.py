@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from ..dsp.moving import (
+    BLOCK,
     choose_fft,
     count_margin,
     measure_partials,
@@ -210,9 +211,8 @@ def _average_envelope(stem: Signal, f0: Track, rate: int) -> Track:
     sung = track > 0
     partials = measure_partials(stem, np.where(sung, track, 200.0), rate=rate)[:, sung]
     hertz = np.linspace(0.0, 0.5 * rate, n_fft // 2 + 1)[:, None]
-    # In steps: the envelope of every frame at every bin would need much memory.
     total = np.zeros(len(hertz))
-    for first in range(0, partials.shape[1], 1000):
-        part = slice(first, first + 1000)
+    for first in range(0, partials.shape[1], BLOCK):
+        part = slice(first, first + BLOCK)
         total += read_envelope(partials[:, part], hertz / track[sung][part]).sum(axis=1)
     return np.asarray(total / max(1, partials.shape[1]))

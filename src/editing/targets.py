@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -187,8 +186,3 @@ def build_salience(tracks: Track, times: Track) -> Salience:
 def count_frames(n_samples: int, rate: int) -> int:
     """Count the frames of the 16-ms grid of a recording."""
     return -(-n_samples * RATE // (rate * HOP))
-
-
-def find_source(singer: str, edits: Mapping[str, Edit]) -> str:
-    """Find the singer that an edited or new voice is made from."""
-    return edits[singer].copy_of or singer

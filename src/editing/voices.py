@@ -57,18 +57,14 @@ def edit_voices(
     edited = replace(found, names=names, arrays=arrays)
     for name, edit in edits.items():
         voice = names.index(name)
+        change = _build_change(found, voice, edit)
         for place in walk(edited):
-            _edit_window(edited, found, place, voice, edit, ratios[name])
+            _edit_window(edited, place, voice, change, ratios[name])
     return edited
 
 
 def _edit_window(
-    edited: VoiceFile,
-    found: VoiceFile,
-    place: VoiceWindow,
-    voice: int,
-    edit: Edit,
-    ratio: Track,
+    edited: VoiceFile, place: VoiceWindow, voice: int, change: Change, ratio: Track
 ) -> None:
     """Edit the parameters of one voice in one window."""
     renderer, arrays = edited.renderer, edited.arrays
@@ -80,7 +76,6 @@ def _edit_window(
         name: torch.from_numpy(np.ascontiguousarray(arrays[name][voice, part]))
         for name, part in place.tracks.items()
     }
-    change = _build_change(found, voice, edit)
     result = renderer.change(
         VoiceParameters(f0, parameters, tracks, place.n_samples), moved, change
     )
