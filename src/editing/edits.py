@@ -77,6 +77,10 @@ class Edit:
     noise: float = 0.0
     gain: float = 0.0
 
+    def find_source(self, singer: str) -> str:
+        """Find the singer from whose stem this edit of a singer, or this new voice, is made."""
+        return self.copy_of or singer
+
     @property
     def semitones(self) -> float:
         """The transposition, semitones."""

@@ -64,17 +64,13 @@ class Plan:
     def contours(self) -> F0Contours:
         """The F0 tracks of the result."""
         tracks = []
-        for j, name in enumerate(self.names):
-            moved = name in self.targets and not np.array_equal(
-                self.targets[name], self._get_track(self.find_source(name))
-            )
-            known = j if name in self.f0.names else self.f0.names.index(self.find_source(name))
-            tracks.append(self.targets[name] if moved else self.given[known])
+        for name in self.names:
+            source = self.edits[name].find_source(name) if name in self.edits else name
+            own = self._get_track(source)
+            target = self.targets.get(name, own)
+            stays = np.array_equal(target, own)
+            tracks.append(self.given[self.f0.names.index(source)] if stays else target)
         return F0Contours(self.f0.times, np.stack(tracks, axis=1).astype(np.float32), self.names)
-
-    def find_source(self, singer: str) -> str:
-        """Find the singer from whose stem an edited or new voice is made."""
-        return self.edits[singer].copy_of or singer
 
     def render(self, singer: str, sung: Signal | None) -> Signal:
         """Render an edited or new voice.
@@ -86,7 +82,8 @@ class Plan:
         Returns:
             [C, T].
         """
-        source, edit = self.find_source(singer), self.edits[singer]
+        edit = self.edits[singer]
+        source = edit.find_source(singer)
         stem = self.load(source)
         if self.rendering == "synthesis" and not edit.only_gain:
             assert sung is not None
@@ -150,7 +147,7 @@ def build_plan(
         )
     tuned = arrays["tuned_f0"][..., 0] if "tuned_f0" in arrays else arrays["f0"]
     edits = _order(_name_edits(settings, tuple(names)), names)
-    sources = {edit.copy_of or name for name, edit in edits.items()}
+    sources = {edit.find_source(name) for name, edit in edits.items()}
     tracks = [
         _refine(load(name), track, rate) if name in sources else track
         for name, track in zip(names, tuned, strict=True)
@@ -161,7 +158,7 @@ def build_plan(
     targets = {name: build_target(edit, name, f0) for name, edit in edits.items()}
     ratios = {}
     for name, target in targets.items():
-        own = f0.f0[:, f0.names.index(edits[name].copy_of or name)].astype(np.float64)
+        own = f0.f0[:, f0.names.index(edits[name].find_source(name))].astype(np.float64)
         ratios[name] = np.where(own > 0, target / np.where(own > 0, own, 1.0), 1.0)
     edited = None
     if voices is not None:

@@ -51,7 +51,7 @@ def build_target(edit: Edit, singer: str, f0: F0Contours) -> Track:
     Raises:
         EditError: a file that does not fit, or pitches that no voice has.
     """
-    source = edit.copy_of or singer
+    source = edit.find_source(singer)
     own = f0.f0[:, f0.names.index(source)].astype(np.float64)
     pitch = hertz_to_pitch(own)
     if np.isnan(pitch).all():

@@ -37,7 +37,7 @@ def edit_voices(
         UmssError: a voice that cannot be changed so.
     """
     added = [name for name in edits if name not in found.names]
-    sources = [found.names.index(edits[name].copy_of or name) for name in added]
+    sources = [found.names.index(edits[name].find_source(name)) for name in added]
     arrays = dict(found.arrays)
     of_voices = {"f0", *found.renderer.per_frame}
     of_voices |= {f"{name}{OVERLAP}" for name in of_voices}
