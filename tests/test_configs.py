@@ -59,8 +59,8 @@ def test_every_experiment_composes_with_every_data_set(experiment: str, data: st
         "sv": "umss.models.lit.SupervisedTraining",
         "unet": "umss.models.unet_lit.UnetTraining",
         "fd": "umss.models.fd_lit.FdTraining",
-        "shipped": "umss.models.lit.SupervisedTraining",
-        "without": "umss.models.lit.UnsupervisedTraining",
+        "shipped": "umss.models.lit.UnsupervisedTraining",
+        "with": "umss.models.lit.SupervisedTraining",
     }
     assert plain["model"]["_target_"] == wanted[system]
 

@@ -13,12 +13,12 @@ import pandas as pd
 from experiments.quality.results import METRIC, difference
 from src.files import write_text
 
-BASE, DATA = "shipped", ("singer_2", "generated")
+BASE, DATA = "with_stems", ("singer_2", "generated")
 TABLE = Path(__file__).with_name("recipes.csv")
 
 
 def table(folder: Path) -> pd.DataFrame:
-    """Mean and median SI-SDR in dB of all FOLDER/DATA/RECIPE, and differences to `shipped`.
+    """Mean and median SI-SDR in dB of all FOLDER/DATA/RECIPE, and differences to `with_stems`.
 
     Raises:
         FileNotFoundError: the recipe that the others are compared with was not evaluated.
@@ -35,7 +35,7 @@ def table(folder: Path) -> pd.DataFrame:
             kept = frames[name][frames[name]["kept"]]
             scores = {"mean": kept[METRIC].mean(), "median": kept[METRIC].median()}
             if name != BASE:
-                ends = ("minus_shipped", "low", "high")
+                ends = ("minus_base", "low", "high")
                 scores |= dict(zip(ends, difference(frames[name], frames[BASE]), strict=True))
             rows.append({"data": data, "recipe": name, **scores})
     return pd.DataFrame(rows).round(3)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What every part of the recipe of conf/experiment/shipped.yaml is worth: recipes.sh CSD_DIR [OUT] [STEPS]
+# What every part of the recipe of conf/experiment/with_stems.yaml is worth: recipes.sh CSD_DIR [OUT] [STEPS]
 # CSD_DIR: the folder of data=csd with Niño Dios d'amor herido. Every recipe is trained on singer 1
 # of each voice, for as many steps from the same seed, and separates singer 2 and the generated
 # chorales.
@@ -20,7 +20,7 @@ evaluate() {
 recipe() {
     name=$1
     shift
-    python -m src.train experiment=shipped name="$name" "data.root=$csd" 'data.singers=[1]' \
+    python -m src.train experiment=with_stems name="$name" "data.root=$csd" 'data.singers=[1]' \
         data.batch_size=4 'data.mixing.n_singers=[2,3,4]' output="$out/train/$name" \
         trainer=cpu threads=1 trainer.max_steps="$steps" +trainer.limit_val_batches=2 \
         +trainer.check_val_every_n_epoch=20 "$@"
@@ -28,7 +28,7 @@ recipe() {
     evaluate "$name" generated data=generated
 }
 
-recipe shipped
+recipe with_stems
 recipe other_seed seed=1
 recipe no_mask_loss model.mask_weight=0
 recipe one_number_of_singers 'data.mixing.n_singers=[4]'

@@ -5,7 +5,7 @@ set -eu
 choralsynth=$1
 out=${2:-outputs/choralsynth}
 minutes=${3:-20}
-python -m src.train experiment=shipped init=src/models/voices.ckpt data=choralsynth \
+python -m src.train experiment=with_stems init=src/models/voices.ckpt data=choralsynth \
     "data.root=$choralsynth" data.singers=null \
     "data.split.full.train=[Honour*,Hunting*,I_am_the_res*,I_know_whom*,I_will*,If_I_had*]" \
     output="$out" trainer=cpu threads=1 \

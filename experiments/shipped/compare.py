@@ -1,8 +1,9 @@
-"""A model that heard no single voice beside the package's, alone and inside the fit.
+"""The package's model, which heard no single voice, beside one trained with stems.
 
-    python -m experiments.shipped.compare BEST.ckpt --csd DIR --choralsynth DIR
+    python -m experiments.shipped.compare --csd DIR --choralsynth DIR
 
-BEST.ckpt: of without_stems.sh. Tested as in `experiments.quality.learning`; rows go to compare.csv.
+Both alone and inside the fit, tested as in `experiments.quality.learning`; rows go to compare.csv.
+The other model is that of with_stems.sh.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from experiments.quality.learning import Places, Table, evaluate
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", type=Path)
+    stems = Path(__file__).with_name("with_stems.ckpt")
+    parser.add_argument("--checkpoint", type=Path, default=stems)
     parser.add_argument("--csd", type=Path, required=True)
     parser.add_argument("--choralsynth", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("compare.csv"))
@@ -27,8 +29,8 @@ def main() -> None:
         for method in ("umss", "umss_fit"):
             settings = [f"separator={method}"]
             settings += ["separator.mask=power"] if method == "umss" else []
-            evaluate(table, places, f"{method}, package", settings, [test])
-            evaluate(table, places, f"{method}, mixtures alone", [*settings, own], [test])
+            evaluate(table, places, f"{method}, mixtures alone", settings, [test])
+            evaluate(table, places, f"{method}, with stems", [*settings, own], [test])
 
 
 if __name__ == "__main__":

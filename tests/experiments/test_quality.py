@@ -113,7 +113,7 @@ def test_the_plan_composes() -> None:
 def test_every_recipe_composes_and_is_another() -> None:
     script = Path(ablation.__file__).with_name("recipes.sh").read_text()
     lines = [shlex.split(x)[1:] for x in script.splitlines() if x.startswith("recipe ")]
-    fixed = ["experiment=shipped", "data.root=/", "data.singers=[1]"]
+    fixed = ["experiment=with_stems", "data.root=/", "data.singers=[1]"]
     base = compose_config("train", fixed)
     found = [compose_config("train", [*fixed, *overrides]) for _, *overrides in lines]
     assert found[0] == base
@@ -347,8 +347,8 @@ def test_digests(plan_file: Path) -> None:
     assert len(digests) == 4
 
 
-def test_recipes_are_compared_with_the_shipped_one(tmp_path: Path) -> None:
-    levels = {"shipped": 0.0, "another": 0.5}
+def test_recipes_are_compared_with_the_first_one(tmp_path: Path) -> None:
+    levels = {"with_stems": 0.0, "another": 0.5}
     for data, (name, level) in itertools.product(recipes.DATA, levels.items()):
         (tmp_path / data / name).mkdir(parents=True)
         frames = frames_table({("a", i): [i + level, 2.0 * i] for i in range(4)})
@@ -356,8 +356,8 @@ def test_recipes_are_compared_with_the_shipped_one(tmp_path: Path) -> None:
     found = recipes.table(tmp_path).set_index(["data", "recipe"])
     assert found.index.tolist()[1::2] == [("singer_2", "another"), ("generated", "another")]
     assert found["mean"].tolist() == pytest.approx([2.25, 2.5] * 2)
-    assert found["minus_shipped"].tolist()[1::2] == pytest.approx([0.25] * 2)
-    assert found["minus_shipped"].isna().tolist() == [True, False] * 2
-    (tmp_path / "generated" / "shipped" / "frames.csv").unlink()
+    assert found["minus_base"].tolist()[1::2] == pytest.approx([0.25] * 2)
+    assert found["minus_base"].isna().tolist() == [True, False] * 2
+    (tmp_path / "generated" / "with_stems" / "frames.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"run recipes\.sh"):
         recipes.table(tmp_path)
