@@ -101,14 +101,14 @@ def measure_closeness(f0: NDArray[np.float32]) -> float:
 
 
 def measure_leak(estimates: NDArray[np.float32], mixture: Mixture) -> float:
-    """dB of all stems together over the recording, where nobody sings; NaN if somebody always does.
+    """dB of all stems together over the recording where nobody sings; NaN if that is below 0.5 s.
 
     Args:
         estimates: [J, C, T].
         mixture: the row.
     """
     silent = ~np.repeat((mixture.f0 > 0).any(axis=0), 256)[: estimates.shape[-1]]
-    if silent.sum() < RATE:
+    if silent.sum() < RATE // 2:
         return float("nan")
     given = float(np.square(estimates.sum(axis=0)[:, silent]).sum())
     heard = float(np.square(mixture.audio[:, silent]).sum())
