@@ -213,7 +213,8 @@ def build_row(row: Row, voices: Voices) -> Mixture:
         wet = [fftconvolve(x[None], next(heard), axes=-1)[:, : len(x)] for x, _ in sung]
         stems.append(np.sum(wet, axis=0))
         tracks.append(take_median(np.stack([f0 for _, f0 in sung])))
-    order = np.argsort([-np.median(f0[f0 > 0]) if (f0 > 0).any() else 0.0 for f0 in tracks])
+    heights = [float(np.median(f0[f0 > 0])) if (f0 > 0).any() else 0.0 for f0 in tracks]
+    order = np.argsort(-np.array(heights))
     wanted, f0 = np.stack(stems)[order], np.stack(tracks)[order]
     beside = np.zeros(wanted.shape[1:])
     level = np.sqrt(np.mean(wanted.sum(axis=0) ** 2))

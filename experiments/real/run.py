@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import umss
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
@@ -34,6 +33,7 @@ from experiments.real.build import Mixture, Voices, build_row
 from experiments.real.plan import HERE, PLAN, USES, Method, Plan, Row, read_plan, select
 from experiments.real.scores import measure_closeness, score_row
 from experiments.real.table import write_report
+from src.api import separate as separate_recording
 from src.configuration import compose_config
 from src.dsp.tracks import RATE
 from src.files import write_text
@@ -57,7 +57,7 @@ def separate(mixture: Mixture, method: Method) -> tuple[NDArray[np.float32], NDA
     if method.separator == "oracle":
         return _separate_by_stems(mixture, method), mixture.f0
     mono = len(mixture.audio) == 1
-    result = umss.separate(
+    result = separate_recording(
         mixture.audio[0] if mono else mixture.audio,
         RATE,
         n_singers=len(mixture.stems),
@@ -142,9 +142,8 @@ def evaluate(
 
 def order_of(plan: Plan) -> Any:
     """Rank of a row: as in the plan; what is no longer there comes last."""
-    ranks = [
-        {entry.name: i for i, entry in enumerate(entries)} for entries in (plan.rows, plan.methods)
-    ]
+    names = ([row.name for row in plan.rows], [method.name for method in plan.methods])
+    ranks = [{name: i for i, name in enumerate(known)} for known in names]
 
     def rank(row: dict[str, Any]) -> Any:
         found = [

@@ -63,7 +63,7 @@ def play_organ(keys: list[Key], n_samples: int, rng: Generator) -> Signal:
             tuned = multiple * key.hertz * 2.0 ** (rng.normal(0.0, 2.0) / 1200.0)
             order = np.arange(1, 13)
             _add_tone(
-                sound, key, order * tuned, level * order**-1.3, rng,
+                sound, key, order * tuned, np.asarray(level * order**-1.3), rng,
                 lambda t: np.minimum(1.0, t / 0.03), release=0.1,
             )  # fmt: skip
     return sound
@@ -119,7 +119,8 @@ _SYLLABLE = 0.19  # s
 
 def speak(seconds: float, rng: Generator) -> Signal:
     """A speaker [T]: syllables of the generated choir, whose F0 falls along every sentence."""
-    notes, beat = [], 0.0
+    notes: list[Note] = []
+    beat = 0.0
     base = int(rng.integers(43, 55))
     sentences = [_SPOKEN[i] for i in rng.permutation(len(_SPOKEN))]
     while (beat + 2) * _SYLLABLE < seconds + 1.0:
