@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from experiments.real.build import Mixture
-from src.dsp.tracks import RATE
+from src.dsp.tracks import HOP, RATE
 from src.metrics.f0 import TOLERANCE
 from src.metrics.frames import SILENCE_ENERGY, cut_one_second_frames, frame_energy, si_sdr
 
@@ -42,16 +42,11 @@ def find_sung(stems: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def match(pairs: Array, sung: NDArray[np.bool_]) -> NDArray[np.int_]:
     """The estimate [J] of every stem that makes the sum of their mean SI-SDR greatest."""
-    means = np.stack(
-        [p[:, s].mean(axis=1) if s.any() else np.zeros(len(p)) for p, s in _by_stem(pairs, sung)],
-        axis=1,
-    )
+    means = np.zeros(pairs.shape[:2])
+    for j in np.flatnonzero(sung.any(axis=1)):
+        means[:, j] = pairs[:, j, sung[j]].mean(axis=1)
     rows, columns = linear_sum_assignment(means, maximize=True)
     return np.asarray(rows[np.argsort(columns)])
-
-
-def _by_stem(pairs: Array, sung: NDArray[np.bool_]) -> list[tuple[Array, NDArray[np.bool_]]]:
-    return [(pairs[:, j], sung[j]) for j in range(len(sung))]
 
 
 def match_seconds(pairs: Array, sung: NDArray[np.bool_]) -> float:
@@ -107,7 +102,7 @@ def measure_leak(estimates: NDArray[np.float32], mixture: Mixture) -> float:
         estimates: [J, C, T].
         mixture: the row.
     """
-    silent = ~np.repeat((mixture.f0 > 0).any(axis=0), 256)[: estimates.shape[-1]]
+    silent = ~np.repeat((mixture.f0 > 0).any(axis=0), HOP)[: estimates.shape[-1]]
     if silent.sum() < RATE // 2:
         return float("nan")
     given = float(np.square(estimates.sum(axis=0)[:, silent]).sum())
