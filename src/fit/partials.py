@@ -129,7 +129,7 @@ def find_partials(
     """As `estimate_partials`; also the amplitudes, [B, J, C, frames, 2 P], see `sing_partials`."""
     middle = place_frames(channels.shape[-1], settings.hop, channels.device)
     sources = channels.new_zeros(len(f0), f0.shape[1], *channels.shape[1:])
-    powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
+    powers = fitted.measure_powers(domain)
     n_columns = 2 * count_partials(settings.highest)
     tables = channels.new_zeros(*sources.shape[:3], len(middle), n_columns)
     for heard, tracks, voices, noise, result, table in zip(
