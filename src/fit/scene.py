@@ -24,6 +24,9 @@ _SCATTER = 20.0
 _WIDTHS = (12.0, 20.0)
 _SECONDS, _DIRECT = (0.5, 1.0, 1.8, 3.0), (9.0, 6.0, 3.0, 0.0, -3.0)
 _FIRST_ROOM = (1, 1)
+# A part is a section if that makes its bins diverge less than this share: one singer's errors of F0
+# look like a section, too.
+_MARGIN = 0.93
 # Bins up to this many Hz decide, after a few iterations of a smaller step.
 _HIGHEST, _ITERATIONS, _RATE = 4000.0, 12, 0.03
 
@@ -131,8 +134,8 @@ def find_scene(
 ) -> Scene:
     """Find sections and rooms: those that make a fit better.
 
-    A fit that knows of neither goes on for a few iterations with wider lines or with a room. A voice
-    has the width under which those bins diverge less that are mostly its own.
+    A fit that knows of neither goes on for a few iterations with wider lines or with a room. A
+    voice has the width under which those bins diverge least that are mostly its own.
 
     Args:
         mixture: [B, F, N] spectrograms that were fitted.
@@ -192,9 +195,15 @@ class _Search:
         """Cents of the parts, seconds and relative energy of the room."""
         n_voices = self.problem.combs.shape[1]
         best = self.try_out([0.0] * n_voices, None)
-        if sections:
+        if sections and rooms:
+            wide, reverberant = self.widen(best), self.try_out(best.cents, _FIRST_ROOM)
+            if reverberant.total < min(wide.total, best.total):
+                best = self.widen(self.search_room(best))
+            else:
+                best = self.search_room(wide)
+        elif sections:
             best = self.widen(best)
-        if rooms:
+        elif rooms:
             best = self.search_room(best)
         if best.room is None:
             return best.cents, 0.0, 0.0
@@ -205,7 +214,8 @@ class _Search:
         """The best width of every voice."""
         for cents in _WIDTHS:
             wide = self.try_out([cents] * len(best.cents), best.room)
-            better = wide.of_voices < best.of_voices
+            margin = 1.0 if any(best.cents) else _MARGIN
+            better = wide.of_voices < margin * best.of_voices
             if not bool(better.any()):
                 break
             best = _Trial(
@@ -251,7 +261,14 @@ class _Search:
             )
             tails = build_tails(scene, combs.shape[-2], frame_seconds=self.frame_seconds)
         problem = replace(self.problem, combs=self.widened[tuple(cents)], tails=tails)
-        fitted = descend(problem, self.envelope.clone(), self.noise.clone(), _ITERATIONS, _RATE)
+        # What sounds is as loud as before: wider lines sum to more, and held notes reverberate.
+        envelope = self.envelope.clone()
+        tiny = torch.finfo(combs.dtype).tiny
+        narrow, wide = (x.mean(dim=(2, 3)).clamp(min=tiny) for x in (combs, problem.combs))
+        envelope[:, :, 0] -= (wide / narrow).log().unsqueeze(-1)
+        if tails is not None:
+            envelope[:, :, 0] -= 0.5 * self.domain * tails[:, 0].sum(dim=-1).log1p().view(1, 1, 1)
+        fitted = descend(problem, envelope, self.noise.clone(), _ITERATIONS, _RATE)
         wet = fitted.voices if fitted.wet is None else fitted.wet
         model = (wet.sum(dim=1) + fitted.noise).mT.clamp(min=1e-6)
         excess = torch.xlogy(problem.target, problem.target / model) - problem.target + model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
@@ -194,7 +194,10 @@ class FitSeparator(Separator):
         fits = [x.spectra for x in results]
         controls, level = results[0].controls, results[0].level
         tracks = [self._tune(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
-        pairs = [self._find_partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
+        pairs = [
+            self._find_partials(channels, x, fitted, scene.cents)
+            for x, fitted in zip(tracks, fits, strict=True)
+        ]
         found = [sources for sources, _ in pairs]
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
@@ -269,13 +272,17 @@ class FitSeparator(Separator):
         return tune_tracks(mixture, f0, fitted, self.tuning, **self._grid)
 
     def _find_partials(
-        self, channels: Tensor, f0: Tensor, fitted: FittedSpectra
+        self, channels: Tensor, f0: Tensor, fitted: FittedSpectra, cents: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Partials [B, J, C, T] of the voices in channels [B, C, T], and their amplitudes."""
+        """Partials [B, J, C, T] of the voices in channels [B, C, T], and their amplitudes.
+
+        Args:
+            cents: [B, J] by which the singers of a part scatter.
+        """
         if self.partials is None:
             sources = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
             return sources, sources[..., None, :0]
-        return find_partials(channels, f0, fitted, self.partials, **self._grid)
+        return find_partials(channels, f0, fitted, self.partials, **self._grid, width=cents)
 
     @property
     def _grid(self) -> _Grid:
@@ -365,7 +372,7 @@ def _check_counts(singers_per_part: int | Sequence[int] | None) -> int | tuple[i
     """The numbers of singers as they came, or an error that names them."""
     if singers_per_part is None:
         return None
-    single = isinstance(singers_per_part, int)
+    single = not isinstance(singers_per_part, Iterable)
     counts = (singers_per_part,) if single else tuple(singers_per_part)
     for count in counts:
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1000:
