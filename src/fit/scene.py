@@ -24,9 +24,9 @@ _SCATTER = 20.0
 _WIDTHS = (12.0, 20.0)
 _SECONDS, _DIRECT = (0.5, 1.0, 1.8, 3.0), (9.0, 6.0, 3.0, 0.0, -3.0)
 _FIRST_ROOM = (1, 1)
-# A part is a section if that makes its bins diverge less than this share: one singer's errors of F0
-# look like a section, too.
-_MARGIN = 0.93
+# One singer's errors of F0 look like a section, too: a part is one if that makes its bins diverge
+# less than the share `_SOME`, or `_CHOIR` where all bins together diverge less than `_ALL`.
+_SOME, _CHOIR, _ALL = 0.85, 0.97, 0.9
 # Bins up to this many Hz decide, after a few iterations of a smaller step.
 _HIGHEST, _ITERATIONS, _RATE = 4000.0, 12, 0.03
 
@@ -214,8 +214,10 @@ class _Search:
         """The best width of every voice."""
         for cents in _WIDTHS:
             wide = self.try_out([cents] * len(best.cents), best.room)
-            margin = 1.0 if any(best.cents) else _MARGIN
-            better = wide.of_voices < margin * best.of_voices
+            share = 1.0
+            if not any(best.cents):
+                share = _CHOIR if wide.total < _ALL * best.total else _SOME
+            better = wide.of_voices < share * best.of_voices
             if not bool(better.any()):
                 break
             best = _Trial(
