@@ -8,6 +8,7 @@ it sounds belongs to the voice that caused it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -101,17 +102,32 @@ def build_tails(scene: Scene, n_frames: int, *, frame_seconds: float) -> Tensor 
     return torch.where(after > 0, decay, 0.0)
 
 
-def count_to_cents(singers_per_part: int | tuple[int, ...], n_voices: int) -> list[float]:
+def check_counts(singers_per_part: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    """The numbers of singers of all parts; one number stands for every part.
+
+    Raises:
+        UmssError: anything but whole numbers from 1.
+    """
+    if singers_per_part is None:
+        return None
+    single = not isinstance(singers_per_part, Sequence)
+    counts = [singers_per_part] if single else list(singers_per_part)  # type: ignore[arg-type]
+    for count in counts:
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise UmssError(
+                f"singers_per_part={singers_per_part}: give whole numbers from 1, one per part or "
+                "one for all, or null to find them from the recording"
+            )
+    return tuple(counts)  # type: ignore[arg-type]
+
+
+def count_to_cents(singers_per_part: tuple[int, ...], n_voices: int) -> list[float]:
     """Convert the numbers of singers of J parts to the deviations of their pitches in cents.
 
     Raises:
         UmssError: another number of parts.
     """
-    counts = (
-        (singers_per_part,) * n_voices
-        if isinstance(singers_per_part, int)
-        else tuple(singers_per_part)
-    )
+    counts = singers_per_part * n_voices if len(singers_per_part) == 1 else singers_per_part
     if len(counts) != n_voices:
         raise UmssError(
             f"singers_per_part={list(counts)} has {len(counts)} numbers, but there are {n_voices} "

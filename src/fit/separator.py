@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
@@ -21,6 +21,7 @@ from .rendering import FitRenderer
 from .scene import (
     Scene,
     build_tails,
+    check_counts,
     count_to_cents,
     describe_nothing,
     find_scene,
@@ -165,7 +166,7 @@ class FitSeparator(Separator):
         self.retune = retune
         self.partials = partials
         self.tuning = tuning
-        self.singers_per_part = _check_counts(singers_per_part)
+        self.singers_per_part = check_counts(singers_per_part)
         self.rooms = rooms
         self.spectra = spectra
         self.n_fft = n_fft
@@ -366,21 +367,6 @@ class FitSeparator(Separator):
         wet = fitted.voices if fitted.wet is None else fitted.wet
         voices = wet + fitted.noise.unsqueeze(1) / wet.shape[1]
         return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
-
-
-def _check_counts(singers_per_part: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
-    """The numbers of singers as they came, or an error that names them."""
-    if singers_per_part is None:
-        return None
-    single = not isinstance(singers_per_part, Iterable)
-    counts = (singers_per_part,) if single else tuple(singers_per_part)
-    for count in counts:
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1000:
-            raise UmssError(
-                f"singers_per_part={singers_per_part}: give whole numbers from 1, one per part or "
-                "one for all, or null to find them from the recording"
-            )
-    return counts[0] if single else counts
 
 
 def _measure_scale(spectrum: Tensor, level: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from ..dsp.harmonic import count_harmonics, harmonic_source
 from ..dsp.noise import rolloff_fir
 from ..dsp.stft import stft
 from ..errors import UmssError
+from .adam import Adam, differentiate_changes
 
 # Least value of a model, relative to the mixture's mean.
 _FLOOR = 1e-6
@@ -144,40 +145,6 @@ def _solve_coefficients(target: Tensor, basis: Tensor) -> Tensor:
     return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
 
 
-def _differentiate_changes(x: Tensor) -> Tensor:
-    """Half the gradient of sum (x[n + 1] - x[n])^2 over the last dimension; shaped like x."""
-    step = x.diff(dim=-1)
-    gradient = torch.zeros_like(x)
-    gradient[..., 1:] += step
-    gradient[..., :-1] -= step
-    return gradient
-
-
-class _Adam:
-    """Adam on one tensor, with a learning rate per step (Kingma and Ba 2015)."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self.mean = torch.zeros_like(x)
-        self.square = torch.zeros_like(x)
-        self.steps = 0
-
-    def step(self, gradient: Tensor, rate: float, active: Tensor) -> None:
-        """Move the tensor one step against the gradient.
-
-        Args:
-            gradient: of the objective, shaped like the tensor.
-            rate: learning rate of this step.
-            active: [B], 1 for mixtures whose values may still change, else 0.
-        """
-        self.steps += 1
-        self.mean.lerp_(gradient, 0.1)
-        self.square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
-        change = self.mean / ((self.square / (1.0 - 0.99**self.steps)).sqrt_() + 1e-8)
-        scale = rate / (1.0 - 0.9**self.steps) * active
-        self.x.sub_(change.mul_(scale.view(-1, *[1] * (self.x.ndim - 1))))
-
-
 @dataclass(frozen=True)
 class Problem:
     """What is fitted: spectrograms relative to their means, frames before bins.
@@ -258,11 +225,12 @@ def pose_problem(
     # Frames before bins: products with the basis are several times as fast.
     target = mixture / mixture.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)
     combs = combs / combs.mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)
-    bases = (
+    basis, noise_basis = (
         build_mel_cosines(size, count, rate=rate).to(mixture)
         for count in (settings.envelope_cosines, settings.noise_cosines)
     )
-    return Problem(target.mT.contiguous(), combs.mT.contiguous(), *bases, tails, settings)
+    target, combs = target.mT.contiguous(), combs.mT.contiguous()
+    return Problem(target, combs, basis, noise_basis, tails, settings)
 
 
 def fit_spectra(
@@ -313,7 +281,7 @@ def descend(
 ) -> FittedSpectra:
     """Fit coefficients [B, J, D, N] and [B, D', N], which are written into, by Adam."""
     settings, target, smoothness = problem.settings, problem.target, problem.smoothness
-    optimisers = _Adam(envelope), _Adam(noise)
+    optimisers = Adam(envelope), Adam(noise)
     active = target.new_ones(len(target))
     previous = torch.full_like(active, math.inf)
     late = torch.zeros(()).to(target)
@@ -337,19 +305,20 @@ def descend(
         change = voices if problem.tails is None else wet.mul_(direct)
         of_envelope = (change.mul_(slope.unsqueeze(1)) @ problem.basis).mT
         of_noise = (rest.mul_(slope) @ problem.noise_basis).mT
-        of_envelope += smoothness * _differentiate_changes(envelope)
-        of_noise += settings.noise_smoothness * _differentiate_changes(noise)
+        of_envelope += smoothness * differentiate_changes(envelope)
+        of_noise += settings.noise_smoothness * differentiate_changes(noise)
         fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / iterations))
         for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
             optimiser.step(gradient, fall * learning_rate, active)
     voices, rest = problem.explain(envelope, noise)
-    wet = None
+    wet = voices
     if problem.tails is not None:
-        wet = problem.wet(voices, problem.reverberate(voices))[0].mT
-    model = (voices if wet is None else wet.mT).sum(dim=1).add_(rest).add_(_FLOOR)
+        wet = problem.wet(voices, problem.reverberate(voices))[0]
+    model = wet.sum(dim=1).add_(rest).add_(_FLOOR)
     distance = compute_divergence(target.mT, model.mT)
     value = distance.sum(dim=1) + problem.measure_roughness(envelope, noise)
-    return FittedSpectra(voices.mT, rest.mT, envelope, noise, distance, value, wet)
+    heard = None if problem.tails is None else wet.mT
+    return FittedSpectra(voices.mT, rest.mT, envelope, noise, distance, value, heard)
 
 
 def compute_divergence(mixture: Tensor, model: Tensor) -> Tensor:
