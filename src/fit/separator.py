@@ -187,8 +187,7 @@ class FitSeparator(Separator):
         scene, first = self._find_scene(mixture, spectrum, tracks[0])
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
-            dry = self._remove_reverberation(mixture, first.spectra)
-            tracks += [remove_glides(x) for x in self.opinions(dry, f0)]
+            tracks += [remove_glides(x) for x in self.opinions(mixture, f0)]
         # Each from scratch: from the first fit the others would stay near it, and look too good.
         others = [self._fit(spectrum, self._excite(mixture, x), scene) for x in tracks[1:]]
         results = [first, *others]
@@ -361,14 +360,6 @@ class FitSeparator(Separator):
         """Spectrogram |S|^domain that the fit explains: [..., T] to [..., F, N]."""
         magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
         return magnitude.pow(self.spectra.domain)
-
-    def _remove_reverberation(self, mixture: Tensor, fitted: FittedSpectra) -> Tensor:
-        """Mixtures [B, T] without the reverberation that a fit has found: F0 is plainer there."""
-        if fitted.wet is None:
-            return mixture
-        direct, wet = (x.sum(dim=1) + fitted.noise for x in (fitted.voices, fitted.wet))
-        kept = (direct / wet).clamp(max=1.0).pow(1.0 / self.spectra.domain).unsqueeze(1)
-        return self.apply(mixture, kept)[:, 0]
 
     def _share_out(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
