@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..dsp.spatial import PlaceSettings, separate_by_place
 from ..dsp.stft import soft_masks, stft
 from ..dsp.tracks import remove_glides
 from ..errors import UmssError
@@ -22,6 +23,7 @@ from .tuning import TuningSettings, tune_tracks
 
 # Frozen: what every separator begins with can be shared.
 _PARTIALS, _TUNING, _SPECTRA = PartialSettings(), TuningSettings(), FitSettings()
+_PLACES = PlaceSettings()
 
 
 class FitOptions(TypedDict, total=False):
@@ -36,6 +38,7 @@ class FitOptions(TypedDict, total=False):
     retune: bool
     partials: PartialSettings | None
     tuning: TuningSettings | None
+    places: PlaceSettings | None
     spectra: FitSettings
     mask: str
     n_fft: int
@@ -88,6 +91,8 @@ class FitSeparator(Separator):
         partials: how partials are estimated; None = masks alone.
         tuning: how all tracks, the opinions' too, are moved to where the phases of the partials
             are; None = they stay. Without effect on masks alone.
+        places: how voices are told apart by where they are, in recordings of several channels;
+            None = each channel by itself. Without effect on mono recordings.
         spectra: how spectrograms are modelled and fitted.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
@@ -110,6 +115,7 @@ class FitSeparator(Separator):
         retune: bool = True,
         partials: PartialSettings | None = _PARTIALS,
         tuning: TuningSettings | None = _TUNING,
+        places: PlaceSettings | None = _PLACES,
         spectra: FitSettings = _SPECTRA,
         mask: str = "power",
         n_fft: int = 2048,
@@ -133,6 +139,7 @@ class FitSeparator(Separator):
         self.retune = retune
         self.partials = partials
         self.tuning = tuning
+        self.places = places
         self.spectra = spectra
         self.n_fft = n_fft
         self.mask_hop = mask_hop
@@ -184,6 +191,11 @@ class FitSeparator(Separator):
             shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
             over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
             separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
+        if self.places is not None and channels.shape[1] > 1:
+            pairs_of_mixtures = zip(channels, separated, strict=True)
+            separated = torch.stack(
+                [separate_by_place(*pair, self.places) for pair in pairs_of_mixtures]
+            )
         frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
         parameters = {
             "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
