@@ -85,12 +85,12 @@ def separate_by_place(channels: Tensor, stems: Tensor, settings: PlaceSettings) 
     Returns:
         [J, C, T]; sums to the recording, but for noise at -60 dB.
     """
-    grid = {"n_fft": settings.n_fft, "hop": settings.hop}
-    heard = stft(channels, **grid).permute(1, 2, 0).contiguous()
+    n_fft, hop = settings.n_fft, settings.hop
+    heard = stft(channels, n_fft=n_fft, hop=hop).permute(1, 2, 0).contiguous()
     scale = heard.abs().square().mean()
     if len(stems) < 2 or not bool(scale > 0):
         return stems
-    found = stft(stems, **grid).permute(2, 0, 3, 1).contiguous()
+    found = stft(stems, n_fft=n_fft, hop=hop).permute(2, 0, 3, 1).contiguous()
     first = found.abs().square().mean(dim=-1).mT + _SILENT * scale
     # The louder a source is beside the others, the more its stem says about its place.
     weighted = found * first.sum(dim=-1).rsqrt()[:, None, :, None]
@@ -106,7 +106,8 @@ def separate_by_place(channels: Tensor, stems: Tensor, settings: PlaceSettings) 
         power = power.pow(1.0 - settings.trust) * first.pow(settings.trust) + 1e-12 * scale
     _, explained = _explain(heard, power, places, _NOISE * scale)
     filtered = power.mT.unsqueeze(-1) * (explained.unsqueeze(1) @ places.mT)
-    separated = istft(filtered.permute(1, 3, 0, 2), channels.shape[-1], **grid)
+    spectra = filtered.permute(1, 3, 0, 2)
+    separated = istft(spectra, channels.shape[-1], n_fft=n_fft, hop=hop)
     return stems + min(share, 1.0) * (separated - stems)
 
 
