@@ -220,7 +220,9 @@ def build_row(row: Row, voices: Voices) -> Mixture:
     level = np.sqrt(np.mean(wanted.sum(axis=0) ** 2))
     if row.beside is not None:
         play = play_organ if row.beside.kind == "organ" else play_piano
-        beside += _at_level(play(read_keys(f0), wanted.shape[-1], rng), level, row.beside)
+        others = [voices.sing(Singer(v), row.start, row.seconds)[1] for v in row.beside.lines]
+        keys = read_keys(np.stack(others) if others else f0)
+        beside += _at_level(play(keys, wanted.shape[-1], rng), level, row.beside)
     for noise, before in ((row.before, True), (row.after, False)):
         if noise is not None:
             wanted, f0, beside = _put_around(wanted, f0, beside, noise, level, rng, before=before)

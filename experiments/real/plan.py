@@ -74,11 +74,13 @@ class Beside:
         kind: organ, piano (during the music); speech, applause (before or after it).
         level: dB over the singers together.
         seconds: length before or after the music.
+        lines: voices whose lines an instrument plays; none: those of the singers, note by note.
     """
 
     kind: str
     level: float = 0.0
     seconds: float = 2.5
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -70,17 +70,22 @@ def separate(mixture: Mixture, method: Method) -> tuple[NDArray[np.float32], NDA
 
 
 def _separate_by_stems(mixture: Mixture, method: Method) -> NDArray[np.float32]:
-    """What masks from the true stems make of a row, [J, C, T]; they are taken from the mono mix."""
+    """What masks from the true stems, and what is beside them, make of a row, [J, C, T].
+
+    They are taken from the mono mix.
+    """
     settings = compose_config("separate", choices={"separator": "oracle"}, settings=method.settings)
     oracle = instantiate(settings.separator)
-    audio, stems = torch.from_numpy(mixture.audio), torch.from_numpy(mixture.stems)
+    audio = torch.from_numpy(mixture.audio)
+    sources = torch.from_numpy(np.concatenate([mixture.stems, mixture.beside[None]])).mean(dim=1)
+    f0 = np.pad(mixture.f0, ((0, 1), (0, 0)))
     found = oracle(
         audio.mean(dim=0, keepdim=True),
-        torch.from_numpy(mixture.f0)[None],
-        sources=stems.mean(dim=1)[None],
+        torch.from_numpy(f0)[None],
+        sources=sources[None],
         channels=audio[None],
     )
-    return np.asarray(found.sources[0].numpy())
+    return np.asarray(found.sources[0, :-1].numpy())
 
 
 def compute_digest(row: Row, method: Method) -> str:

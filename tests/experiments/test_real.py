@@ -190,6 +190,10 @@ def test_a_row_is_the_sum_of_what_it_says() -> None:
         np.square(x[..., :music]).mean() for x in (built.beside, built.stems.sum(axis=0))
     )
     assert 10 * math.log10(organ / voices) == pytest.approx(-4.0, abs=0.1)
+    other = replace(row, beside=Beside("organ", -4.0, lines=("csd/alto_1",)), after=None, room=None)
+    played = build_row(other, Tones({})).beside[0]
+    first = np.argmax(np.abs(np.fft.rfft(played[RATE // 2 :][:RATE])))
+    assert first == pytest.approx(330, abs=2)
     dry = build_row(replace(make_row("tenor_1", "alto_1"), stereo="panned"), Tones({}))
     assert dry.audio.shape[0] == 2
     # The first singer of the row stands on the left, whoever is higher.
