@@ -93,7 +93,7 @@ def build(csd: Path, choralsynth: Path) -> Iterator[tuple[str, int, Signal]]:
     for song in SONGS[:4]:
         sung = generate_song(song, seed=0, rate=RATE, max_seconds=30.0).audio
         for n in (1, 2, 3, 4):
-            yield "generated", n, mix(cut(sung[rng.permutation(4)[:n]], rng.random()))
+            yield "generated", n, mix(cut(list(sung[rng.permutation(4)[:n]]), rng.random()))
 
 
 def notice(count: SingerCount, unexplained: float, asked: int) -> str:
