@@ -25,7 +25,16 @@ from .audio import resample
 from .errors import UmssError
 from .f0.contours import F0Contours
 from .hearing import Mix
-from .windows import Audio, CrossFade, Window, cut_windows, fit_length, silence_outside
+from .windows import (
+    FADE,
+    Audio,
+    CrossFade,
+    Window,
+    cut_windows,
+    fit_length,
+    silence_between,
+    silence_outside,
+)
 from .windows import Grid as Grid
 
 if TYPE_CHECKING:
@@ -95,7 +104,8 @@ def separate_chunks(
         seed: seed of the method's noise; window k takes seed + k.
         mix: how channels are mixed for listening; None = their mean.
         covered: where singers may sound, from and to in seconds (`find_covered`); elsewhere stems
-            are silent and the residual has everything.
+            are silent and the residual has everything, as where nobody has sung for a second and
+            nobody will for another (`find_sung`).
         synthesise: also give what the models of the voices sing.
 
     Yields:
@@ -107,6 +117,7 @@ def separate_chunks(
     grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
     join_stems, join_voices = (CrossFade(round(grid.overlap * rate)) for _ in range(2))
     with_voices = separator.describe_voice() is not None
+    stretches = find_sung(contours)
     position = 0
     for batch in _group_windows(cut_windows(read, rate, grid), grid.per_chunk):
         results = _separate_windows(batch, rate, contours, separator, seed, mix or Mix())
@@ -114,6 +125,7 @@ def separate_chunks(
             samples = window.choose_kept(grid, rate)
             frames = window.choose_kept(grid, separator.rate / separator.hop)
             stems = join_stems.join(found.stems, samples, last=window.last)
+            stems = silence_between(stems, position / rate, rate, stretches)
             audio = window.audio[:, samples]
             voices = None
             if synthesise and found.synthesised is not None:
@@ -165,6 +177,26 @@ def find_covered(contours: F0Contours, seconds: float) -> tuple[float, float]:
         first if first > UNCOVERED else 0.0,
         last if last < seconds - UNCOVERED else max(seconds, last),
     )
+
+
+def find_sung(contours: F0Contours) -> NDArray[np.float64]:
+    """Find where singers may sound: a second before somebody has a pitch, to a second after.
+
+    Breath, consonants and reverberation lie there; what sounds elsewhere, such as speech, applause
+    or a prelude, is not sung.
+
+    Returns:
+        [K, 2] from and to in seconds, increasing; pauses of two seconds and less are not left out.
+    """
+    rows = np.flatnonzero(contours.voiced.any(axis=1))
+    if not len(rows):
+        return np.zeros((0, 2))
+    sung = contours.times[rows]
+    # Rows of a table may be seconds apart; the pitch goes on between them.
+    pauses = (np.diff(rows) > 1) & (np.diff(sung) > 2 * (UNCOVERED + FADE))
+    begins = sung[np.concatenate([[True], pauses])]
+    ends = sung[np.concatenate([pauses, [True]])]
+    return np.stack([begins - UNCOVERED, ends + UNCOVERED], axis=1)
 
 
 def _group_windows(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..dsp.spatial import PlaceSettings, separate_by_place
 from ..dsp.stft import soft_masks, stft
 from ..dsp.tracks import remove_glides
 from ..errors import UmssError
@@ -32,6 +33,7 @@ from .tuning import TuningSettings, tune_tracks
 
 # Frozen: what every separator begins with can be shared.
 _PARTIALS, _TUNING, _SPECTRA = PartialSettings(), TuningSettings(), FitSettings()
+_PLACES = PlaceSettings()
 
 
 class FitOptions(TypedDict, total=False):
@@ -48,6 +50,7 @@ class FitOptions(TypedDict, total=False):
     tuning: TuningSettings | None
     singers_per_part: int | Sequence[int] | None
     rooms: bool
+    places: PlaceSettings | None
     spectra: FitSettings
     mask: str
     n_fft: int
@@ -119,6 +122,8 @@ class FitSeparator(Separator):
         singers_per_part: how many singers sing each part, one number or one per part; None = found
             from the width of the partials.
         rooms: look for reverberation, which then belongs to the voice that caused it.
+        places: how voices are told apart by where they are, in recordings of several channels;
+            None = each channel by itself. Without effect on mono recordings.
         spectra: how spectrograms are modelled and fitted.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
@@ -143,6 +148,7 @@ class FitSeparator(Separator):
         tuning: TuningSettings | None = _TUNING,
         singers_per_part: int | Sequence[int] | None = None,
         rooms: bool = True,
+        places: PlaceSettings | None = _PLACES,
         spectra: FitSettings = _SPECTRA,
         mask: str = "power",
         n_fft: int = 2048,
@@ -168,6 +174,7 @@ class FitSeparator(Separator):
         self.tuning = tuning
         self.singers_per_part = check_counts(singers_per_part)
         self.rooms = rooms
+        self.places = places
         self.spectra = spectra
         self.n_fft = n_fft
         self.mask_hop = mask_hop
@@ -223,6 +230,11 @@ class FitSeparator(Separator):
             shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
             over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
             separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
+        if self.places is not None and channels.shape[1] > 1:
+            pairs_of_mixtures = zip(channels, separated, strict=True)
+            separated = torch.stack(
+                [separate_by_place(*pair, self.places) for pair in pairs_of_mixtures]
+            )
         frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
         parameters = {
             "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
