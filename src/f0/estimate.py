@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
 from ..hearing import Mix
 from .contours import F0Contours
+from .identity import SingerIdentity
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 from .score.alignment import Alignment, fill_unisons, place_score
+from .unsure import warn_of_doubtful_singers
 
 MAX_SINGERS = 16
 SILENCE_PEAK = 10 ** (-70 / 20)  # of full scale
@@ -32,13 +34,16 @@ LITTLE_SINGING = 0.3  # share of the audible time in which somebody sings
 AUDIBLE = 10 ** (-40 / 20)  # relative to the loudest frame
 
 
+_IDENTITY = SingerIdentity()  # frozen: it can be shared
+
+
 @dataclass(frozen=True, eq=False)
 class F0Estimate:
     """F0 of the singers of a recording.
 
     Attributes:
         contours: one track per singer, from the highest to the lowest, on the 16-ms grid
-            (N = ceil(T / 256)).
+            (N = ceil(T / 256)), with the confidence that each is one singer's.
         salience: salience from which the tracks were taken, on the model's own grid.
         warnings: doubts about the tracks, one sentence each; empty if there are none.
     """
@@ -55,6 +60,8 @@ class F0Estimator:
         model: computes salience.
         assigner: turns salience into tracks.
         retune: refine the tracks on the recording (`src.f0.retune`).
+        identity: gives the tracks' pieces to singers; None = they stay as the assigner has them.
+            Without effect where a score says who sings what.
         preprocess: function from samples [T] at 16 kHz to the samples [T] that the model gets
             instead, e.g. the harmonic part (`src.dsp.hpss.harmonic_part`).
     """
@@ -65,11 +72,13 @@ class F0Estimator:
         assigner: Assigner,
         *,
         retune: bool = True,
+        identity: SingerIdentity | None = _IDENTITY,
         preprocess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     ) -> None:
         self.model = model
         self.assigner = assigner
         self.retune = retune
+        self.identity = identity
         self.preprocess = preprocess
 
     def __call__(
@@ -128,6 +137,11 @@ class F0Estimator:
         if self.retune:
             frames = retune(samples, frames)
         contours = F0Contours.on_grid(frames, labels)
+        if self.identity is not None and prior is None:
+            found = self.identity(samples, frames)
+            contours = F0Contours.on_grid(found.f0, labels, confidence=found.confidence)
+            contours = replace(contours.sorted_high_to_low(), names=labels)
+            warnings += warn_of_doubtful_singers(contours)
         return F0Estimate(contours, _cut_salience(salience, len(samples) / RATE), warnings)
 
 
