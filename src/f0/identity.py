@@ -11,7 +11,7 @@ exchanges, and the likeliest result is taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from .permutations import (
 )
 from .stretches import Stretches, cut_stretches, weigh_exchanges
 from .timbre import Timbre, measure_timbre
+from .unisons import share_unisons
 
 APART = 1.0  # seconds around a stretch from which its singers are not learned
 ROUNDS = 12
@@ -60,6 +61,7 @@ class SingerIdentity:
         mean_prior: stretches that the mean of all voices is worth for each singer.
         covariance_prior: stretches that a covariance without correlations is worth.
         starts: how often it begins, the first time from the given tracks.
+        unisons: a singer who is silent in his track may sing another's (`src.f0.unisons`).
 
     Raises:
         UmssError: a setting out of range.
@@ -72,6 +74,7 @@ class SingerIdentity:
     mean_prior: float = 5.0
     covariance_prior: float = 10.0
     starts: int = 6
+    unisons: bool = True
 
     def __post_init__(self) -> None:
         for name in ("range_width", "freedom", "mean_prior", "covariance_prior"):
@@ -117,7 +120,7 @@ class SingerIdentity:
             found.f0[:, block] = give_tracks(found.f0[:, block], singer)
             found.confidence[:, block] = give_tracks(likely, singer)
             timbre = timbre.give(block, singer)
-        return found
+        return replace(found, f0=share_unisons(found.f0, timbre)) if self.unisons else found
 
     def _assign(
         self, f0: NDArray[np.float32], timbre: Timbre

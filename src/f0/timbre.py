@@ -6,7 +6,7 @@ on the mean of the recording, so that it says nothing about who sings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ CLOSE = 16.0  # Hz between partials that cannot be told apart ...
 CLEAR = 40.0  # ... and from where on they do not disturb each other
 FLOOR = 3e-4  # relative to the loudest partial of the recording: lower ones count as this high
 STIFFNESS = 0.1  # partials that the mean envelope is worth, for the second cosine; grows by order^2
+USABLE, RANGE, HELD, FEWEST = 0.7, 40.0, 0.3, 3  # beating: clearness, dB, semitones, partials
 BLOCK = 1024  # frames at a time, which bounds the memory
 
 
@@ -36,11 +37,14 @@ class Timbre:
             first being the level; and what else is known.
         pitch: [N, J] semitones above 440 Hz; 0 where silent.
         weight: [N, J] 0 to 1, how much of the envelope was heard; 0 where silent.
+        beating: [N, J, 2] how much the log levels of clear partials change from the frame before
+            to this one, beside what all change, summed over partials; and the number of partials.
     """
 
     features: NDArray[np.float64]
     pitch: NDArray[np.float64]
     weight: NDArray[np.float64]
+    beating: NDArray[np.float64]
 
     def extend(self, extra: NDArray[np.float64]) -> Timbre:
         """Add features [N', J, E] of the F0 frames, NaN where unknown: there their mean counts."""
@@ -49,21 +53,23 @@ class Timbre:
         count = np.maximum(known.sum(axis=(0, 1)), 1)
         mean = np.where(known, more, 0.0).sum(axis=(0, 1)) / count
         features = np.concatenate([self.features, np.where(known, more, mean)], axis=2)
-        return Timbre(features, self.pitch, self.weight)
+        return replace(self, features=features)
 
     def choose(self, tracks: slice) -> Timbre:
         """Choose some of the tracks."""
-        return Timbre(self.features[:, tracks], self.pitch[:, tracks], self.weight[:, tracks])
+        return Timbre(*(values[:, tracks] for values in self._list()))
 
     def give(self, tracks: slice, singer: NDArray[np.int64]) -> Timbre:
         """Give some of the tracks to their singers, [N', J] in F0 frames."""
         places = singer[::STRIDE]
         given = []
-        for values in (self.features, self.pitch, self.weight):
-            values = values.copy()
+        for values in map(np.copy, self._list()):
             values[:, tracks] = give_tracks(values[:, tracks], places)
             given.append(values)
         return Timbre(*given)
+
+    def _list(self) -> tuple[NDArray[np.float64], ...]:
+        return self.features, self.pitch, self.weight, self.beating
 
 
 def measure_timbre(audio: NDArray[np.float32], f0: NDArray[np.float32]) -> Timbre:
@@ -100,7 +106,7 @@ def measure_timbre(audio: NDArray[np.float32], f0: NDArray[np.float32]) -> Timbr
     cosines[~sung] = 0.0
     pitch = np.where(sung, 12 * np.log2(np.maximum(tracks, 1.0) / 440.0), 0.0)
     weight = np.where(sung, np.minimum(1.0, clear.sum(axis=2) / 6.0), 0.0)
-    return Timbre(cosines, pitch, weight)
+    return Timbre(cosines, pitch, weight, _measure_beating(level, clear, pitch))
 
 
 def _listen(
@@ -136,6 +142,33 @@ def _listen(
             distance = np.abs(hertz[:, j] - nearest)
             clear[:, j] *= np.clip((distance - CLOSE) / (CLEAR - CLOSE), 0.0, 1.0)
     return around, clear
+
+
+def _measure_beating(
+    level: NDArray[np.float64], clear: NDArray[np.float64], pitch: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Measure the changes of partials, see `Timbre.beating`.
+
+    Args:
+        level: [N, J, H] log amplitudes.
+        clear: [N, J, H] 0 to 1.
+        pitch: [N, J] semitones.
+    """
+    usable = clear > USABLE
+    loudest = np.where(usable, level, -np.inf).max(axis=2, keepdims=True)
+    usable &= level > loudest - np.log(10 ** (RANGE / 20))
+    usable[:, :, 0] = False  # the lowest partials of many voices hardly beat
+    held = np.abs(np.diff(pitch, axis=0)) < HELD
+    both = usable[1:] & usable[:-1] & held[:, :, None]
+    count = both.sum(axis=2)
+    change = np.diff(level, axis=0)
+    common = (change * both).sum(axis=2) / np.maximum(count, 1)
+    total = (np.abs(change - common[:, :, None]) * both).sum(axis=2)
+    enough = count >= FEWEST
+    beating = np.zeros((*pitch.shape, 2))
+    beating[1:, :, 0] = np.where(enough, total, 0.0)
+    beating[1:, :, 1] = np.where(enough, count, 0)
+    return beating
 
 
 def _build_cosines(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
