@@ -5,8 +5,8 @@ Here each singer is a Gaussian of the spectral envelope, learned from the record
 covariance is shared and the influence of pitch on timbre removed, so that what tells singers apart
 is a linear discriminant. Expectation maximisation alternates between that and the probabilities of
 all permutations of singers in time (forward-backward); a permutation changes only at a price, which
-is low where tracks meet. It begins several times, from the tracker's tracks and from random
-exchanges, and the likeliest result is taken.
+is low where tracks meet. With two singers it begins many times, from the tracker's tracks and from
+random exchanges, and the likeliest result is taken.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from .unisons import share_unisons
 
 APART = 1.0  # seconds around a stretch from which its singers are not learned
 ROUNDS = 12
+BLIND = 3  # of the rounds from random singers do not know their ranges
 CONVERGED = 0.05  # nats
-CHEAP = 3.0  # nats above the least cost, up to which random exchanges are tried
+CHEAP = 5.0  # nats above the least cost, up to which random exchanges are tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,8 @@ class SingerIdentity:
         freedom: degrees of freedom of the evidence (Student's t); less: outliers count less.
         mean_prior: stretches that the mean of all voices is worth for each singer.
         covariance_prior: stretches that a covariance without correlations is worth.
-        starts: how often it begins, the first time from the given tracks.
+        starts: how often it begins with two singers, the first time from the given tracks; more
+            singers begin with these alone, since their height tells most of them apart.
         unisons: a singer who is silent in his track may sing another's (`src.f0.unisons`).
 
     Raises:
@@ -73,7 +75,7 @@ class SingerIdentity:
     freedom: float = 10.0
     mean_prior: float = 5.0
     covariance_prior: float = 10.0
-    starts: int = 6
+    starts: int = 16
     unisons: bool = True
 
     def __post_init__(self) -> None:
@@ -129,22 +131,28 @@ class SingerIdentity:
         n_frames, n_tracks = f0.shape
         states, pairs, neighbours = list_permutations(n_tracks)
         stretches = cut_stretches(f0, timbre)
+        if not len(stretches.weight):
+            same = np.tile(np.arange(n_tracks), (n_frames, 1))
+            return same, np.full((n_frames, n_tracks, n_tracks), 1.0 / n_tracks)
         exchange = weigh_exchanges(f0, pairs, self.exchange)
         generator = np.random.default_rng(0)
         best = -np.inf
-        for start in range(self.starts):
+        for start in range(self.starts if n_tracks == 2 else 1):
             singer = np.tile(np.arange(n_tracks), (n_frames, 1))
             if start:
                 _shuffle(singer, pairs, exchange < self.exchange + CHEAP, generator)
             share = np.eye(n_tracks)[singer]
             before = -np.inf
-            for _ in range(ROUNDS):
-                likelihood, constant = self._compare(stretches, _average(stretches, share))
+            for n in range(ROUNDS):
+                # Random singers have the same range: it would sort them by height at once.
+                width = np.inf if start and n < BLIND else self.range_width
+                average = _average(stretches, share)
+                likelihood, constant = self._compare(stretches, average, width)
                 evidence = self._spread(stretches, likelihood, n_frames)
                 share, value = weigh_permutations(evidence, exchange, states, neighbours)
                 top = likelihood.max(axis=1) - constant
                 value += self.trust * float(stretches.weight @ top)
-                if abs(value - before) < CONVERGED:
+                if n >= BLIND and abs(value - before) < CONVERGED:
                     break
                 before = value
             if value > best:
@@ -153,12 +161,13 @@ class SingerIdentity:
         return states[path], chosen[1]
 
     def _compare(
-        self, stretches: Stretches, share: NDArray[np.float64]
+        self, stretches: Stretches, share: NDArray[np.float64], range_width: float
     ) -> tuple[NDArray[np.float64], float]:
         """Compare stretches with singers, each learned from the stretches at other times.
 
         Args:
             share: [M, J] probability of each singer.
+            range_width: of a singer's pitches, semitones.
 
         Returns:
             Log-likelihood [M, J] but for a constant, and minus that constant.
@@ -193,7 +202,7 @@ class SingerIdentity:
         white = np.linalg.solve(factor, timbre.reshape(-1, size).T)
         distance = (white**2).sum(axis=0).reshape(weight.shape)
         likelihood = -0.5 * (self.freedom + size) * np.log1p(distance / self.freedom)
-        likelihood -= 0.5 * (rest[..., -1] / self.range_width) ** 2
+        likelihood -= 0.5 * (rest[..., -1] / range_width) ** 2
         return likelihood, float(np.log(np.diag(factor)).sum())
 
     def _spread(

@@ -17,14 +17,14 @@ from .timbre import STRIDE, Timbre
 FRAMES = RATE / HOP  # per second
 SHORTEST = 0.15  # seconds of one voice alone that may be a unison
 BEATING, BEATING_SECONDS = 0.22, 6.0  # of one voice: what is expected, and how surely
-MORE, SPREAD = 0.03, 0.04  # beating above that of one voice at which both are as likely; its scale
+MORE, SPREAD = 0.01, 0.04  # beating above that of one voice at which both are as likely; its scale
 MOST = 1.5  # evidence per half second, at most
 MEETING, APART, NEARBY = 0.7, 1.5, 0.25  # semitones, semitones, seconds
 MET = 2.0  # nats for two voices that meet before or after, against them if one rests there
 RANGE = 4.0  # semitones: standard deviation of a singer's pitches
 PRIOR_SECONDS = 6.0  # how surely the share of unisons is expected
 PRIOR = {2: 0.5}  # share of unisons by the number of singers ...
-PRIOR_OF_MORE = 0.15  # ... and of more than two
+PRIOR_OF_MORE = 0.25  # ... and of more than two
 
 
 def share_unisons(f0: NDArray[np.float32], timbre: Timbre) -> NDArray[np.float32]:
