@@ -58,11 +58,11 @@ def share_unisons(f0: NDArray[np.float32], timbre: Timbre) -> NDArray[np.float32
     if not candidates:
         return f0
     seconds = np.array([stop - start for _, _, start, stop, _ in candidates]) / FRAMES
-    evidence = np.array([c[-1] for c in candidates])
+    odds = np.array([evidence for *_, evidence in candidates])
     usual = PRIOR.get(n_singers, PRIOR_OF_MORE)
     share = usual
     for _ in range(10):
-        together = expit(evidence + logit(share))
+        together = expit(odds + logit(share))
         share = (together @ seconds + PRIOR_SECONDS * usual) / (seconds.sum() + PRIOR_SECONDS)
     shared = f0.copy()
     for (host, guest, start, stop, _), probability in zip(candidates, together, strict=True):

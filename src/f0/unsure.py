@@ -22,7 +22,8 @@ def warn_of_doubtful_singers(contours: F0Contours) -> list[str]:
     if contours.confidence is None:
         return []
     doubtful = contours.voiced & (contours.confidence < SURE)
-    stretches = _find_stretches(doubtful.any(axis=1), contours.times)
+    anyone: NDArray[np.bool_] = doubtful.any(axis=1)
+    stretches = _find_stretches(anyone, contours.times)
     if not stretches:
         return []
     named = [_describe(contours, doubtful, *stretch) for stretch in stretches[:MOST]]
