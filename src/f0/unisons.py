@@ -25,7 +25,7 @@ RANGE = 4.0  # semitones: standard deviation of a singer's pitches
 PRIOR_SECONDS = 6.0  # how surely the share of unisons is expected
 # A voice that is missed costs more than half of a voice that sings alone.
 LIKELY = 0.2
-MOSTLY = 0.5  # with a larger share of unisons, every silence beside a voice is one
+MOSTLY = 0.52  # with a larger share of unisons, every silence beside a voice is one
 PRIOR = {2: 0.5}  # share of unisons by the number of singers ...
 PRIOR_OF_MORE = 0.25  # ... and of more than two
 
