@@ -22,8 +22,7 @@ def warn_of_doubtful_singers(contours: F0Contours) -> list[str]:
     if contours.confidence is None:
         return []
     doubtful = contours.voiced & (contours.confidence < SURE)
-    anyone: NDArray[np.bool_] = doubtful.any(axis=1)
-    stretches = _find_stretches(anyone, contours.times)
+    stretches = _find_stretches(doubtful, contours.times)
     if not stretches:
         return []
     named = [_describe(contours, doubtful, *stretch) for stretch in stretches[:MOST]]
@@ -38,8 +37,8 @@ def warn_of_doubtful_singers(contours: F0Contours) -> list[str]:
 def _find_stretches(
     doubtful: NDArray[np.bool_], times: NDArray[np.float64]
 ) -> list[tuple[int, int]]:
-    """First and last frame of the stretches that last, short gaps included."""
-    at = np.flatnonzero(doubtful)
+    """First and last frame of the stretches that last, in which any of [N, J] is true."""
+    at = np.flatnonzero(doubtful.any(axis=1))
     if not len(at):
         return []
     runs = np.split(at, np.flatnonzero(np.diff(times[at]) > GAP) + 1)
