@@ -79,6 +79,8 @@ html_theme_options = {
 RESULTS = {
     "experiments/quality/README.md": "results/quality.md",
     "experiments/quality/RESULTS.md": "results/quality_table.md",
+    "experiments/real/README.md": "results/real.md",
+    "experiments/real/RESULTS.md": "results/real_table.md",
     "experiments/f0/RESULTS.md": "results/f0_table.md",
     "experiments/deviations/RESULTS.md": "results/deviations_table.md",
     "experiments/bench/README.md": "results/benchmarks.md",

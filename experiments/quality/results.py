@@ -24,6 +24,9 @@ METRIC = "si_sdr"
 UNIT = ["song", "excerpt"]
 FRAME = ["song", "mixture", "excerpt", "voice", "frame"]
 INTERVAL = ("", "_low", "_high")
+COLUMNS = (
+    "mean", "median", "n_frames", "n_units", "rtf", "cpu_rtf", "threads", "runs", "digest",
+)  # fmt: skip
 Frames = Callable[[str], pd.DataFrame | None]
 
 
@@ -85,14 +88,22 @@ class Results:
         keys: columns that name a row.
         references: methods that all are compared with; a row has the columns
             minus_NAME, minus_NAME_low and minus_NAME_high for each.
+        columns: the others, in their order; those of `references` follow the first two.
     """
 
-    def __init__(self, path: Path, keys: Sequence[str], references: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keys: Sequence[str],
+        references: Sequence[str],
+        columns: Sequence[str] = COLUMNS,
+    ) -> None:
         self.path = path
         self.keys = list(keys)
         self.references = list(references)
+        self.columns = list(columns)
         # Digests of digits only, and names, are no numbers.
-        text = dict.fromkeys(("data", "method", "digest"), str)
+        text = dict.fromkeys(("data", "row", "state", "method", "digest"), str)
         table = pd.read_csv(path, dtype=text) if path.exists() else pd.DataFrame()
         self.rows: list[dict[str, Any]] = [dict(row) for row in table.to_dict("records")]
 
@@ -143,10 +154,7 @@ class Results:
         """Write the file."""
         self.rows.sort(key=order)
         minus = [f"minus_{name}{end}" for name in self.references for end in INTERVAL]
-        columns = [
-            *self.keys, "mean", "median", *minus, "n_frames", "n_units", "rtf", "cpu_rtf",
-            "threads", "runs", "digest",
-        ]  # fmt: skip
+        columns = [*self.keys, *self.columns[:2], *minus, *self.columns[2:]]
         table = pd.DataFrame(self.rows).reindex(columns=columns)
         write_text(self.path, table.to_csv(index=False, float_format="%.5g"))
 

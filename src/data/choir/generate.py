@@ -1,4 +1,4 @@
-"""Sings a chorale; the rest of the project calls only `generate_song`."""
+"""Sings a chorale (`generate_song`), or one part (`sing_part`)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _sample_f0(tracks: Tracks, n_samples: int, rate: int) -> np.ndarray:
     return np.where(np.interp(time, grid, tracks.voice) > 0, f0, 0.0).astype(np.float32)
 
 
-def _sing_part(
+def sing_part(
     notes: tuple[Note, ...],
     held: tuple[tuple[float, float], ...],
     conductor: Conductor,
@@ -92,7 +92,22 @@ def _sing_part(
     rate: int,
     rngs: tuple[np.random.Generator, np.random.Generator, np.random.Generator],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sing one stem, float32 [T] (any level), and its F0, float32 [N] in Hz."""
+    """Sing one part.
+
+    Parameters
+    ----------
+    notes : with text
+    held : (start, end) of the notes under a fermata, in quarter notes
+    conductor : the tempo
+    singer : who sings
+    seconds : length of the result
+    rate : 8000, 16000 or 32000 Hz
+    rngs : of the performance, of the noise in the voice, of the room
+
+    Returns
+    -------
+    float32 [T] at any level, and the F0, float32 [N] in Hz on the grid of `generate_song`
+    """
     performance, noise, room = rngs
     phrases = sing(notes, held, conductor, singer, performance)
     segments: list[Segment] = []
@@ -174,7 +189,7 @@ def generate_song(
     if max_seconds is not None:
         seconds = min(seconds, max_seconds)
     sung = [
-        _sing_part(
+        sing_part(
             notes, held, conductor, singer, seconds, rate,
             (_make_rng(name, seed, 2, i), _make_rng(name, seed, 3, i), _make_rng(name, seed, 4, i)),
         )
