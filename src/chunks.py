@@ -53,7 +53,8 @@ class Piece:
     Attributes:
         audio: [C, n] the input.
         stems: [J, C, n] the separated singers at the input's rate.
-        parameters: by name, [J, frames, size] per frame, or [J, 1, size] per window.
+        parameters: by name, [J, frames, size] per frame, or [J, 1, size] per window; beside those
+            of the voices, identity_confidence where the tracks have it.
         f0: [J, frames] Hz on the separator's frame grid.
         beside: what the window's voices are synthesised from again, besides `parameters` and `f0`:
             NAME_overlap, the frames of both that the neighbouring windows have too, and tracks
@@ -233,7 +234,8 @@ def _separate_windows(
     # Each window by itself: its samples depend neither on the chunk nor on what was read before.
     channels = np.stack([resample(window.audio, rate, separator.rate) for window in windows])
     frames = np.arange(-(-channels.shape[-1] // separator.hop)) * separator.hop / separator.rate
-    f0 = np.stack([contours.resample(window.start + frames).f0.T for window in windows])
+    tracks = [contours.resample(window.start + frames) for window in windows]
+    f0 = np.stack([x.f0.T for x in tracks])
     heard = torch.from_numpy(channels)
     result = separator(
         heard.mean(dim=1) if mix.weights is None else torch.from_numpy(mix.apply(channels)),
@@ -244,12 +246,16 @@ def _separate_windows(
     for b, window in enumerate(windows):
         restored = resample(result.sources[b].numpy(), separator.rate, rate)
         # The cross-fade writes into the result, which must not be the separator's own memory.
+        parameters = {
+            name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
+            for name, value in result.parameters.items()
+        }
+        confidence = tracks[b].confidence
+        if confidence is not None:
+            parameters["identity_confidence"] = confidence.T[:, :, None]
         yield _Separated(
             fit_length(restored, window.audio.shape[-1]),
-            {
-                name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
-                for name, value in result.parameters.items()
-            },
+            parameters,
             f0[b],
             frozenset(name for name, value in result.parameters.items() if value.ndim == 4),
             {name: value[b].numpy() for name, value in result.tracks.items()},

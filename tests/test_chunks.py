@@ -242,6 +242,17 @@ def test_any_overlap_reproduces_a_filter_without_memory(overlap_seconds: float) 
     np.testing.assert_allclose(result.stems, np.stack([audio, audio]), atol=1e-5)
 
 
+def test_parameters_say_how_sure_the_singers_are() -> None:
+    audio, f0 = choir(4.0, 16_000)
+    sure = np.linspace(0.5, 1.0, f0.size, dtype=np.float32).reshape(f0.shape)
+    contours = F0Contours.on_grid(f0.T, ("high", "low"), confidence=sure.T)
+    pieces = separate_chunks(
+        reader(audio), 16_000, contours, CombSeparator(), window_seconds=2.0, overlap_seconds=0.5
+    )
+    found = np.concatenate([piece.parameters["identity_confidence"] for piece in pieces], axis=1)
+    np.testing.assert_allclose(found[:, :, 0], sure, atol=1e-6)
+
+
 def test_silence_is_the_same_in_every_chunk(networks: dict[str, Separator]) -> None:
     silence = np.zeros((2, 7 * 22_050), np.float32)
     f0 = np.zeros((2, math.ceil(7 * 62.5)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +16,11 @@ from ..errors import UmssError
 from ..hearing import Mix
 from .contours import F0Contours
 from .count import MOST, SingerCount, count_singers
+from .identity import SingerIdentity
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 from .score.alignment import Alignment, fill_unisons, place_score
+from .unsure import warn_of_doubtful_singers
 
 MAX_SINGERS = 16
 SILENCE_PEAK = 10 ** (-70 / 20)  # of full scale
@@ -37,13 +39,16 @@ SURE = 0.8  # probability of another number of singers
 NumberOfSingers = int | Literal["auto"]
 
 
+_IDENTITY = SingerIdentity()  # frozen: it can be shared
+
+
 @dataclass(frozen=True, eq=False)
 class F0Estimate:
     """F0 of the singers of a recording.
 
     Attributes:
         contours: one track per singer, from the highest to the lowest, on the 16-ms grid
-            (N = ceil(T / 256)).
+            (N = ceil(T / 256)), with the confidence that each is one singer's.
         salience: salience from which the tracks were taken, on the model's own grid.
         warnings: doubts about the tracks, one sentence each; empty if there are none.
         confidence: probability that the number of singers is right, 0 to 1, where it was counted
@@ -73,6 +78,8 @@ class F0Estimator:
         model: computes salience.
         assigner: turns salience into tracks.
         retune: refine the tracks on the recording (`src.f0.retune`).
+        identity: gives the tracks' pieces to singers; None = they stay as the assigner has them.
+            Without effect where a score says who sings what.
         preprocess: function from samples [T] at 16 kHz to the samples [T] that the model gets
             instead, e.g. the harmonic part (`src.dsp.hpss.harmonic_part`).
     """
@@ -83,11 +90,13 @@ class F0Estimator:
         assigner: Assigner,
         *,
         retune: bool = True,
+        identity: SingerIdentity | None = _IDENTITY,
         preprocess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     ) -> None:
         self.model = model
         self.assigner = assigner
         self.retune = retune
+        self.identity = identity
         self.preprocess = preprocess
 
     def __call__(
@@ -154,6 +163,11 @@ class F0Estimator:
         if self.retune:
             frames = retune(samples, frames)
         contours = F0Contours.on_grid(frames, labels)
+        if self.identity is not None and prior is None:
+            found = self.identity(samples, frames)
+            contours = F0Contours.on_grid(found.f0, labels, confidence=found.confidence)
+            contours = replace(contours.sorted_high_to_low(), names=labels)
+            warnings += warn_of_doubtful_singers(contours)
         kept = _cut_salience(salience, len(samples) / RATE)
         return F0Estimate(contours, kept, warnings, count.confidence if number is None else None)
 
