@@ -41,6 +41,7 @@ from src.train_f0 import read_average
 HERE = Path(__file__).parent
 SECONDS = 20.0
 THRESHOLD = 0.5
+TRACK_SCORES = ("overall_accuracy", "raw_pitch_accuracy", "voicing_false_alarm")
 SATB = ("soprano", "alto", "tenor", "bass")
 # Excerpts: song, the stems of every voice, start in s.
 Excerpt = tuple[str, tuple[tuple[tuple[str, str], ...], ...], float]
@@ -171,10 +172,7 @@ def score(mixture: dict[str, NDArray[np.float32]], estimator: F0Estimator) -> di
         found[n, : len(frame)] = frame
     tracks = estimate.contours.to_frames(n_frames)
     voices = [score_voice(truth[:, j], tracks[:, j]) for j in range(n_voices)]
-    means = {
-        name: float(np.nanmean([voice[name] for voice in voices]))
-        for name in ("overall_accuracy", "raw_pitch_accuracy", "voicing_false_alarm")
-    }
+    means = pd.DataFrame(voices)[list(TRACK_SCORES)].mean().to_dict()
     return {
         **score_multipitch(truth, found),
         **means,
