@@ -111,7 +111,8 @@ def build(kind: str, excerpt: Excerpt, song: PreparedSong) -> dict[str, NDArray[
     stems, tracks = [], []
     for singers in voices:
         begin, end = first - before, first + n_frames
-        stems.append(sum(song.audio(key)[begin * HOP : end * HOP] for key in singers))
+        parts = [song.audio(key)[begin * HOP : end * HOP] for key in singers]
+        stems.append(np.sum(parts, axis=0))
         f0 = song.f0(list(singers), truth, first, end)
         sung = (f0 > 0).sum(axis=1)
         middle = np.ma.median(np.ma.masked_equal(f0, 0), axis=1).filled(0)
@@ -154,7 +155,7 @@ def read_mixture(
         made = build(kind, excerpt, open_song(excerpt[0]))
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_when_complete(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **made)
+            np.savez(file, audio=made["audio"], f0=made["f0"])
     with np.load(path) as stored:
         return {name: stored[name] for name in ("audio", "f0")}
 
