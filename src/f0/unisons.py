@@ -15,6 +15,7 @@ from ..dsp.tracks import HOP, RATE
 from .timbre import STRIDE, Timbre
 
 FRAMES = RATE / HOP  # per second
+RARE = 0.02  # share of the sung time in which a singer must have a pitch to share another's
 SHORTEST = 0.15  # seconds of one voice alone that may be a unison
 BEATING, BEATING_SECONDS = 0.22, 6.0  # of one voice: what is expected, and how surely
 MORE, SPREAD = 0.01, 0.04  # beating above that of one voice at which both are as likely; its scale
@@ -43,6 +44,8 @@ def share_unisons(f0: NDArray[np.float32], timbre: Timbre) -> NDArray[np.float32
     n_singers = f0.shape[1]
     note = np.where(f0 > 0, 12 * np.log2(np.maximum(f0, 1.0) / 440.0), np.nan)
     expected = _expect_beating(note, timbre)
+    # Who has no pitch of his own may not be there at all.
+    singing = (f0 > 0).sum(axis=0) > RARE * (f0 > 0).any(axis=1).sum()
     candidates = []
     for host in range(n_singers):
         for start, stop in _find_alone(note, host):
@@ -50,7 +53,7 @@ def share_unisons(f0: NDArray[np.float32], timbre: Timbre) -> NDArray[np.float32
             guests = [
                 (beating + _judge_guest(note, host, guest, start, stop), guest)
                 for guest in range(n_singers)
-                if guest != host and np.isnan(note[start:stop, guest]).all()
+                if guest != host and singing[guest] and np.isnan(note[start:stop, guest]).all()
             ]
             if guests:
                 evidence, guest = max(guests)
@@ -123,5 +126,4 @@ def _judge_guest(note: NDArray[np.float64], host: int, guest: int, start: int, s
             odds += MET
         elif distance > APART and held:
             odds -= MET
-    usual = np.nanmedian(other) if not np.isnan(other).all() else np.nanmedian(own)
-    return odds - 0.5 * ((np.median(own[start:stop]) - usual) / RANGE) ** 2
+    return odds - 0.5 * ((np.median(own[start:stop]) - np.nanmedian(other)) / RANGE) ** 2

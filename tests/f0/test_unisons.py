@@ -34,3 +34,11 @@ def test_a_rest_stays_a_rest() -> None:
     f0[186:372, 1] = 0.0
     audio = sing(f0[:, 0], 600.0, 0) + sing(f0[:, 1], 1500.0, 1)
     np.testing.assert_array_equal(share_unisons(f0, measure_timbre(audio, f0)), f0)
+
+
+def test_who_never_sings_shares_nothing() -> None:
+    f0, audio = meet(20.0)
+    f0[186:372, 1] = 0.0
+    tracks = np.concatenate([f0, np.zeros((len(f0), 1), np.float32)], axis=1)
+    shared = share_unisons(tracks, measure_timbre(audio, tracks))
+    assert not shared[:, 2].any()
