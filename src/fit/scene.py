@@ -204,7 +204,9 @@ class _Search:
         self.frame_seconds = frame_seconds
         self.domain = problem.settings.domain
         voices = problem.explain(envelope, noise)[0]
-        self.shares = soft_masks(voices.mT, power=2.0 / self.domain).mT
+        # Bins that another voice has as much of say nothing about either.
+        shares = soft_masks(voices.mT, power=2.0 / self.domain).mT
+        self.shares = (2.0 * shares - 1.0).clamp(min=0.0)
         self.widened: dict[tuple[float, ...], Tensor] = {}
 
     def run(self, sections: bool, rooms: bool) -> tuple[list[float], float, float]:
