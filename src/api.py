@@ -21,7 +21,7 @@ from .configuration import compose_config
 from .dsp.tracks import RATE
 from .errors import UmssError
 from .f0.contours import F0Contours, read_contours
-from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names
+from .f0.estimate import F0Estimate, F0Estimator, NumberOfSingers, settle_number
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .resynthesis import check_voices, describe
 from .separated import SeparatedRecording
@@ -34,7 +34,7 @@ def separate(
     audio: ArrayLike | Tensor | str | Path,
     rate: int | None = None,
     *,
-    n_singers: int = 4,
+    n_singers: NumberOfSingers = 4,
     names: Sequence[str] | None = None,
     f0: F0Contours | ArrayLike | str | Path | None = None,
     method: str | Separator = "umss_fit",
@@ -46,7 +46,8 @@ def separate(
     Args:
         audio: [T] or [C, T] samples, as NumPy array or torch tensor; or the path of an audio file.
         rate: sample rate in Hz; of a file, its own.
-        n_singers: J; without effect where `f0` holds tracks.
+        n_singers: J, or "auto": as many as are heard, 1 to 8; without effect where `f0` holds
+            tracks.
         names: J names from the highest singer down, for estimated F0; by default singer1, ...
         f0: None = estimated; the path of a CSV file of F0 tracks, or of a score (MIDI, MusicXML)
             that leads the estimation; `F0Contours`; or an array [J, N] in Hz on the 16-ms grid,
@@ -92,11 +93,14 @@ def separate(
     if config.synthesised:
         check_voices(separator)
     warnings: list[str] = []
+    confidence: float | None = None
     tracks: F0Contours | ArrayLike
     if f0 is None or (isinstance(f0, (str, Path)) and _is_score(f0)):
-        score = None if f0 is None else read_score(f0, n_singers, _plain(config.score_parts))
+        parts = _plain(config.score_parts)
+        score = None if f0 is None else read_score(f0, _expect(n_singers), parts)
         estimate = _estimate(_mono(samples, rate), config, names, score=score)
         tracks, warnings = estimate.contours, estimate.warnings
+        confidence = estimate.confidence
     elif isinstance(f0, (str, Path)):
         tracks = read_contours(Path(f0))
     else:
@@ -122,6 +126,7 @@ def separate(
         name=name,
         synthesised={singer: convert(voice) for singer, voice in result.synthesised.items()},
         description=result.description,
+        confidence=confidence,
     )
 
 
@@ -129,7 +134,7 @@ def estimate_f0(
     audio: ArrayLike | Tensor | str | Path,
     rate: int | None = None,
     *,
-    n_singers: int = 4,
+    n_singers: NumberOfSingers = 4,
     names: Sequence[str] | None = None,
     score: str | Path | None = None,
     multif0: str = "default",
@@ -140,14 +145,15 @@ def estimate_f0(
     Args:
         audio: [T] or [C, T] samples; or the path of an audio file.
         rate: sample rate in Hz; of a file, its own.
-        n_singers: J, 1 to 16.
+        n_singers: J, 1 to 16, or "auto": as many as are heard, 1 to 8.
         names: J names from the highest singer down; by default singer1, ...
         score: a MIDI or MusicXML file that leads the estimation.
         multif0: how F0 is estimated (the files in conf/multif0).
         options: any other option of `umss f0` by name, e.g. `score_parts=[1, 2]`.
 
     Returns:
-        `contours` (times in seconds, F0 in Hz, 0 where silent), `salience` and `warnings`.
+        `contours` (times in seconds, F0 in Hz, 0 where silent), `salience`, `warnings`, and the
+        `confidence` in a number of singers that was counted.
 
     Raises:
         UmssError: unusable audio, settings or score.
@@ -158,8 +164,9 @@ def estimate_f0(
         samples, rate = load_audio(audio)
     else:
         samples = _as_samples(audio)
-    choose_singer_names(n_singers, names)
-    read = None if score is None else read_score(score, n_singers, _plain(config.score_parts))
+    settle_number(n_singers, names)
+    parts = _plain(config.score_parts)
+    read = None if score is None else read_score(score, _expect(n_singers), parts)
     return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
 
 
@@ -314,6 +321,11 @@ def _mono(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     """What F0 is estimated from: one channel [T] at 16 kHz."""
     heard = samples if samples.ndim == 1 else mix_for_listening(samples, rate)
     return resample(heard, rate, RATE)
+
+
+def _expect(n_singers: NumberOfSingers) -> int | None:
+    """The number of parts that a score must have; None = any."""
+    return None if n_singers == "auto" else n_singers
 
 
 def _is_score(path: str | Path) -> bool:

@@ -74,6 +74,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "partials.hop": (1, 2**20),
     "tuning.window": (64, 2**20),
     "tuning.hop": (1, 2**20),
+    "places.iterations": (1, 10_000),
+    "places.n_fft": (64, 2**20),
+    "places.hop": (1, 2**20),
     "readiness": (-100, 100),
     "offset_hz": (0, 8000),
 }

@@ -25,7 +25,16 @@ from .audio import resample
 from .errors import UmssError
 from .f0.contours import F0Contours
 from .hearing import Mix
-from .windows import Audio, CrossFade, Window, cut_windows, fit_length, silence_outside
+from .windows import (
+    FADE,
+    Audio,
+    CrossFade,
+    Window,
+    cut_windows,
+    fit_length,
+    silence_between,
+    silence_outside,
+)
 from .windows import Grid as Grid
 
 if TYPE_CHECKING:
@@ -44,7 +53,8 @@ class Piece:
     Attributes:
         audio: [C, n] the input.
         stems: [J, C, n] the separated singers at the input's rate.
-        parameters: by name, [J, frames, size] per frame, or [J, 1, size] per window.
+        parameters: by name, [J, frames, size] per frame, or [J, 1, size] per window; beside those
+            of the voices, identity_confidence where the tracks have it.
         f0: [J, frames] Hz on the separator's frame grid.
         beside: what the window's voices are synthesised from again, besides `parameters` and `f0`:
             NAME_overlap, the frames of both that the neighbouring windows have too, and tracks
@@ -95,7 +105,8 @@ def separate_chunks(
         seed: seed of the method's noise; window k takes seed + k.
         mix: how channels are mixed for listening; None = their mean.
         covered: where singers may sound, from and to in seconds (`find_covered`); elsewhere stems
-            are silent and the residual has everything.
+            are silent and the residual has everything, as where nobody has sung for a second and
+            nobody will for another (`find_sung`).
         synthesise: also give what the models of the voices sing.
 
     Yields:
@@ -107,6 +118,7 @@ def separate_chunks(
     grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
     join_stems, join_voices = (CrossFade(round(grid.overlap * rate)) for _ in range(2))
     with_voices = separator.describe_voice() is not None
+    stretches = find_sung(contours)
     position = 0
     for batch in _group_windows(cut_windows(read, rate, grid), grid.per_chunk):
         results = _separate_windows(batch, rate, contours, separator, seed, mix or Mix())
@@ -114,6 +126,7 @@ def separate_chunks(
             samples = window.choose_kept(grid, rate)
             frames = window.choose_kept(grid, separator.rate / separator.hop)
             stems = join_stems.join(found.stems, samples, last=window.last)
+            stems = silence_between(stems, position / rate, rate, stretches)
             audio = window.audio[:, samples]
             voices = None
             if synthesise and found.synthesised is not None:
@@ -167,6 +180,26 @@ def find_covered(contours: F0Contours, seconds: float) -> tuple[float, float]:
     )
 
 
+def find_sung(contours: F0Contours) -> NDArray[np.float64]:
+    """Find where singers may sound: a second before somebody has a pitch, to a second after.
+
+    Breath, consonants and reverberation lie there; what sounds elsewhere, such as speech, applause
+    or a prelude, is not sung.
+
+    Returns:
+        [K, 2] from and to in seconds, increasing; pauses of two seconds and less are not left out.
+    """
+    rows = np.flatnonzero(contours.voiced.any(axis=1))
+    if not len(rows):
+        return np.zeros((0, 2))
+    sung = contours.times[rows]
+    # Rows of a table may be seconds apart; the pitch goes on between them.
+    pauses = (np.diff(rows) > 1) & (np.diff(sung) > 2 * (UNCOVERED + FADE))
+    begins = sung[np.concatenate([[True], pauses])]
+    ends = sung[np.concatenate([pauses, [True]])]
+    return np.stack([begins - UNCOVERED, ends + UNCOVERED], axis=1)
+
+
 def _group_windows(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
     """Group up to `size` windows of equal length; yields each group as soon as it is complete."""
     batch: list[Window] = []
@@ -201,7 +234,8 @@ def _separate_windows(
     # Each window by itself: its samples depend neither on the chunk nor on what was read before.
     channels = np.stack([resample(window.audio, rate, separator.rate) for window in windows])
     frames = np.arange(-(-channels.shape[-1] // separator.hop)) * separator.hop / separator.rate
-    f0 = np.stack([contours.resample(window.start + frames).f0.T for window in windows])
+    tracks = [contours.resample(window.start + frames) for window in windows]
+    f0 = np.stack([x.f0.T for x in tracks])
     heard = torch.from_numpy(channels)
     result = separator(
         heard.mean(dim=1) if mix.weights is None else torch.from_numpy(mix.apply(channels)),
@@ -212,12 +246,16 @@ def _separate_windows(
     for b, window in enumerate(windows):
         restored = resample(result.sources[b].numpy(), separator.rate, rate)
         # The cross-fade writes into the result, which must not be the separator's own memory.
+        parameters = {
+            name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
+            for name, value in result.parameters.items()
+        }
+        confidence = tracks[b].confidence
+        if confidence is not None:
+            parameters["identity_confidence"] = confidence.T[:, :, None]
         yield _Separated(
             fit_length(restored, window.audio.shape[-1]),
-            {
-                name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
-                for name, value in result.parameters.items()
-            },
+            parameters,
             f0[b],
             frozenset(name for name, value in result.parameters.items() if value.ndim == 4),
             {name: value[b].numpy() for name, value in result.tracks.items()},

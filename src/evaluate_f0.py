@@ -33,6 +33,7 @@ from .data.readers.base import HOP, RATE, DataError
 from .data.store import PreparedSong
 from .errors import OutputExistsError
 from .f0.estimate import F0Estimator
+from .f0.matching import match_tracks
 from .files import write_json, write_text
 from .metrics.evaluation import evaluate, summarise
 from .metrics.f0 import MULTIPITCH_SCORES, VOICE_SCORES, score_multipitch, score_voice
@@ -64,7 +65,7 @@ class Found:
     """The tracks that an estimator found in a mixture.
 
     Attributes:
-        f0: [N, J] Hz, from the highest voice to the lowest.
+        f0: [N, J] Hz, in the order of the voices that the tracks resemble as a whole.
         seconds: run time in seconds; NaN if stored tracks were read.
         warnings: warnings of the estimator.
     """
@@ -134,7 +135,9 @@ def find(estimator: Estimator, test: HeldOut) -> Found:
     begin = time.perf_counter()
     estimate = estimator(audio, len(keys), [part for part, _ in keys])
     seconds = time.perf_counter() - begin
-    return Found(estimate.contours.to_frames(n_frames), seconds, estimate.warnings)
+    f0 = estimate.contours.to_frames(n_frames)
+    # A name follows a singer, whose line may lie above another's.
+    return Found(f0[:, match_tracks(test.reference, f0)], seconds, estimate.warnings)
 
 
 def score_voices(test: HeldOut, found: Found) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .f0.contours import write_f0
-from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
+from .f0.estimate import F0Estimator, estimate_file, settle_number
 from .f0.score.reading import read_score
 from .files import check_existing
 from .plots import draw_salience, save_figure
@@ -25,18 +25,19 @@ def main(cfg: DictConfig) -> None:
     outputs = [csv, png] if cfg.plot else [csv]
     check_existing(outputs, overwrite=cfg.overwrite)
     names = None if cfg.names is None else list(cfg.names)
-    choose_singer_names(cfg.n_singers, names)
+    number = settle_number(cfg.n_singers, names)
     score = None
     if cfg.score is not None:
         parts = None if cfg.score_parts is None else list(cfg.score_parts)
-        score = read_score(cfg.score, cfg.n_singers, parts)
+        score = read_score(cfg.score, None if cfg.n_singers == "auto" else cfg.n_singers, parts)
     estimator: F0Estimator = instantiate(cfg.multif0)
-    log.info("estimating the F0 of %d singers in %s", cfg.n_singers, path)
+    who = "the singers" if number is None else f"{number} singers"
+    log.info("estimating the F0 of %s in %s", who, path)
     estimate = estimate_file(
         path, estimator, cfg.n_singers, names, score=score, alignment=cfg.score_alignment
     )
-    for warning in estimate.warnings:
-        log.warning("warning: %s", warning)
+    for message in estimate.list_messages():
+        log.warning(message)
     with stage(folder, f"{path.stem}_f0") as place:
         write_f0(place.place(csv), estimate.contours)
         if cfg.plot:

@@ -17,7 +17,7 @@ from .f0.contours import ContourError
 SYNTHESISED = "synthesised"
 MIX = "mix"
 # Arrays of a file of parameters that describe it.
-DESCRIBING = ("version", "description", "names", "frames_per_second")
+DESCRIBING = ("version", "description", "names", "frames_per_second", "n_singers_confidence")
 VERSION = 1  # of the file of parameters
 
 
@@ -102,6 +102,7 @@ def write_parameters(
     *,
     frames_per_second: float,
     description: str,
+    confidence: float | None = None,
 ) -> None:
     """Write the parameters of the voice models as an .npz file, without pickles.
 
@@ -111,7 +112,9 @@ def write_parameters(
         parameters: by name, [J, N, size] per frame or [J, windows, size].
         frames_per_second: frames of the F0 tracks.
         description: how voices are made of the parameters (`src.resynthesis.describe`).
+        confidence: of the number of singers, 0 to 1, where it was counted; None = it was given.
     """
+    counted = {} if confidence is None else {"n_singers_confidence": np.array(confidence)}
     with path.open("wb") as handle:
         np.savez_compressed(
             handle,
@@ -120,5 +123,6 @@ def write_parameters(
             description=np.array(description),
             names=np.array(names),
             frames_per_second=np.array(frames_per_second),
+            **counted,
             **parameters,
         )

@@ -17,7 +17,7 @@ from .audio import Examination, examine_audio, open_audio
 from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
-from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
+from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file, settle_number
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, check_folder, check_space, name_failed_file
 from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
@@ -45,6 +45,7 @@ def separate_file(
     examination: Examination | None = None,
     keep: Iterable[Path] = (),
     synthesised: bool = False,
+    confidence: float | None = None,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
@@ -64,6 +65,7 @@ def separate_file(
         examination: what `src.audio.examine_audio` found; None = it is done here.
         keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
         synthesised: also write what the models of the voices sing, and the sum.
+        confidence: of the number of singers, where it was counted; goes into the parameters.
 
     Returns:
         The files by singer name, "residual", "parameters" and "f0", and by NAME_synthesised and
@@ -112,7 +114,7 @@ def separate_file(
             pieces = track(pieces, f"separating {escape(path.name)}", total=total, transient=True)
         temporary = {name: place.place(target) for name, target in paths.items()}
         with name_failed_file(folder / path.stem):
-            _write(pieces, temporary, contours, found, separator, description)
+            _write(pieces, temporary, contours, found, separator, description, confidence)
             if with_f0:
                 write_f0(temporary["f0"], contours)
             place.publish(paths.values(), remove=_find_former(folder, path.stem, paths, keep))
@@ -138,6 +140,7 @@ def _write(
     found: Examination,
     separator: Separator,
     description: str,
+    confidence: float | None,
 ) -> None:
     """Write the pieces of all singers, the residual, the parameters and synthesised voices."""
     labels = {name: found.channels for name in (*contours.names, "residual")}
@@ -165,6 +168,7 @@ def _write(
         spool.join(),
         frames_per_second=separator.rate / separator.hop,
         description=description,
+        confidence=confidence,
     )
 
 
@@ -226,11 +230,11 @@ def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:
         )
 
 
-def estimate_contours(cfg: DictConfig) -> tuple[F0Contours, Examination]:
+def estimate_contours(cfg: DictConfig) -> tuple[F0Estimate, Examination]:
     """Estimate the F0 tracks of the recording; if `cfg.f0` is a score, it guides the estimation.
 
     Returns:
-        The tracks, and what was found in the file.
+        The tracks and what is doubtful about them, and what was found in the file.
 
     Raises:
         UmssError: unusable recording, settings or score, or no singing in the recording.
@@ -239,15 +243,18 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Contours, Examination]:
     path = Path(cfg.input)
     names = None if cfg.names is None else list(cfg.names)
     parts = None if cfg.score_parts is None else list(cfg.score_parts)
-    choose_singer_names(cfg.n_singers, names)
-    score = None if cfg.f0 is None else read_score(cfg.f0, cfg.n_singers, parts)
-    labels = choose_singer_names(cfg.n_singers, names, score)
+    settle_number(cfg.n_singers, names)
+    wanted = None if cfg.n_singers == "auto" else cfg.n_singers
+    score = None if cfg.f0 is None else read_score(cfg.f0, wanted, parts)
+    number = settle_number(cfg.n_singers, names, score)
+    labels = () if number is None else choose_singer_names(number, names, score)
     # Estimation is slow, so problems that would stop the separation are reported first.
     paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True)
     check_existing(paths.values(), overwrite=cfg.overwrite)
     examination = examine_audio(path)
     estimator: F0Estimator = instantiate(cfg.multif0)
-    log.info("estimating the F0 of %d singers", cfg.n_singers)
+    who = "the singers" if number is None else f"{number} singers"
+    log.info("estimating the F0 of %s", who)
     estimate = estimate_file(
         path,
         estimator,
@@ -257,14 +264,15 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Contours, Examination]:
         alignment=cfg.score_alignment,
         mix=examination.mix,
     )
-    for warning in estimate.warnings:
-        log.warning("warning: %s", warning)
-    return estimate.contours, examination
+    for message in estimate.list_messages():
+        log.warning(message)
+    return estimate, examination
 
 
 def main(cfg: DictConfig) -> None:
-    if not 1 <= cfg.n_singers <= 32:
-        raise UmssError(f"n_singers={cfg.n_singers}: give a number from 1 to 32")
+    counted = cfg.n_singers == "auto"
+    if not counted and not 1 <= cfg.n_singers <= 32:
+        raise UmssError(f"n_singers={cfg.n_singers}: give a number from 1 to 32, or auto")
     Grid.of(cfg.window_seconds, cfg.overlap_seconds, cfg.chunk_seconds)  # before the slow part
     check_folder(Path(cfg.output))
     separator: Separator = instantiate(cfg.separator)
@@ -277,9 +285,11 @@ def main(cfg: DictConfig) -> None:
         check_voices(separator)
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
     if given:
-        contours, examination = read_contours(Path(cfg.f0), cfg.n_singers), None
+        contours = read_contours(Path(cfg.f0), None if counted else cfg.n_singers)
+        examination, confidence = None, None
     else:
-        contours, examination = estimate_contours(cfg)
+        estimate, examination = estimate_contours(cfg)
+        contours, confidence = estimate.contours, estimate.confidence
     paths = separate_file(
         Path(cfg.input),
         contours,
@@ -294,6 +304,7 @@ def main(cfg: DictConfig) -> None:
         examination=examination,
         keep=() if cfg.f0 is None else (Path(cfg.f0),),
         synthesised=cfg.synthesised,
+        confidence=confidence,
     )
     for written in paths.values():
         log.info("wrote %s", written)

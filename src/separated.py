@@ -34,6 +34,8 @@ class SeparatedRecording:
             methods without such models.
         description: how `parameters` become voices, JSON.
         edited: the singers that were edited or added (`umss.edit`).
+        confidence: probability that the number of singers is right, 0 to 1, where it was counted
+            (`n_singers="auto"`); None where it was given.
     """
 
     stems: dict[str, Any]
@@ -46,6 +48,7 @@ class SeparatedRecording:
     synthesised: dict[str, Any] = field(default_factory=dict)
     description: str = "{}"
     edited: tuple[str, ...] = ()
+    confidence: float | None = None
 
     @property
     def mix(self) -> Any:
@@ -102,6 +105,7 @@ class SeparatedRecording:
                     arrays,
                     frames_per_second=RATE / HOP,
                     description=self.description,
+                    confidence=self.confidence,
                 )
             place.publish(paths.values(), remove=former)
         return paths

@@ -27,6 +27,7 @@ class Kind(enum.Enum):
     TEXT = "text"
     TEXTS = "a list of texts, e.g. [one,two]"
     WHOLE = "a whole number"
+    COUNT = "a whole number, or auto"
     NUMBER = "a number"
     SWITCH = "true or false"
     ANY = "anything"
@@ -79,6 +80,8 @@ DECLARED = {
     "kernel_size": Kind.ANY,
     "margin": Kind.ANY,
 }
+# Commands that count the singers of a recording themselves if told so.
+COUNTING = frozenset({"separate", "f0"})
 # Text that names a file or a folder.
 PATHS = frozenset(
     {
@@ -136,6 +139,8 @@ def find_kinds(folder: Path, command: str) -> Mapping[str, tuple[Kind, bool]]:
                 continue
             values.setdefault(key, []).append(value)
     kinds = {key: _judge(key, found) for key, found in values.items()}
+    if command in COUNTING:
+        kinds["n_singers"] = (Kind.COUNT, False)
     for key, found in values.items():
         # One that follows another setting is of the other's kind.
         followed = {str(value)[2:-1] for value in found if _REFERENCE.fullmatch(str(value))}
@@ -226,6 +231,7 @@ def _check_sections(config: DictConfig, kinds: Mapping[str, tuple[Kind, bool]]) 
 
 def _convert(key: str, value: Any, kind: Kind) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    whole = kind in (Kind.WHOLE, Kind.COUNT)
     if kind is Kind.TEXT:
         if isinstance(value, (DictConfig, ListConfig)):
             raise UmssError(f"{key}={value}: give one text, not {_describe(value)}")
@@ -244,9 +250,18 @@ def _convert(key: str, value: Any, kind: Kind) -> Any:
             return read_switch(value)
         if not isinstance(value, bool):
             raise UmssError(f"{key}={value}: give {kind.value}")
-    elif not number or (kind is Kind.WHOLE and (not math.isfinite(value) or value != int(value))):
+    elif kind is Kind.COUNT and value == "auto":
+        return value
+    elif value == "auto" and key == "n_singers":
+        raise UmssError(
+            "n_singers=auto: the mixtures of a data set are made of as many singers as is said; "
+            "give a whole number (umss separate and umss f0 count singers)"
+        )
+    elif not number or (
+        kind in (Kind.WHOLE, Kind.COUNT) and (not math.isfinite(value) or value != int(value))
+    ):
         raise UmssError(f"{key}={value}: give {kind.value}")
-    elif kind is Kind.WHOLE and isinstance(value, float):
+    elif whole and isinstance(value, float):
         return int(value)
     return value
 

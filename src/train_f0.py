@@ -16,11 +16,12 @@ from torch.utils.data import DataLoader
 from .cli import launch
 from .data.prepared import PreparedSong, prepare
 from .data.readers import build_reader
-from .data.salience_mixtures import Pool, SalienceMixtures, Variation
+from .data.salience_mixtures import Pool, SalienceMixtures
+from .data.salience_variation import Variation
 from .data.sampler import EpochSampler
 from .data.splits import select_songs
-from .errors import OutputExistsError
-from .f0.network import VoiceSalience
+from .errors import OutputExistsError, UmssError
+from .f0.network import VoiceSalience, start_from
 from .f0.training import SalienceTraining
 from .files import replace_when_complete
 from .training.averaging import WarmingAverage
@@ -80,7 +81,7 @@ def _build_loader(
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
     return DataLoader(
         dataset,
-        batch_size=cfg.batch_size,
+        batch_size=cfg.batch_size // cfg.parts_of_batch,
         sampler=EpochSampler(len(dataset), seed=cfg.seed, shuffle=shuffle),
         num_workers=cfg.num_workers,
         persistent_workers=cfg.num_workers > 0,
@@ -109,7 +110,7 @@ def main(cfg: DictConfig) -> None:
         if checkpoint is not None:
             read_checkpoint(checkpoint)  # Lightning does not explain what is wrong with it
         _train(cfg, output, config, checkpoint)
-        averaged = _read_average(output / LAST)
+        averaged = read_average(output / LAST)
         state = {k: v.half() if v.is_floating_point() else v for k, v in averaged.items()}
         with replace_when_complete(weights) as temporary:
             torch.save(state, temporary)
@@ -123,6 +124,10 @@ def _describe_identity(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _train(cfg: DictConfig, output: Path, config: dict[str, Any], checkpoint: Path | None) -> None:
+    if cfg.batch_size % cfg.parts_of_batch:
+        raise UmssError(
+            f"batch_size={cfg.batch_size}: give a multiple of parts_of_batch={cfg.parts_of_batch}"
+        )
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -136,9 +141,14 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any], checkpoint: Pa
     val_set = SalienceMixtures(
         held_out, n_items=cfg.validation_items, seed=1, fixed=True, **settings
     )
-    module = SalienceTraining(total_steps=cfg.epochs * cfg.batches_per_epoch, lr=cfg.lr)
+    module = SalienceTraining(
+        total_steps=cfg.epochs * cfg.batches_per_epoch,
+        lr=cfg.lr,
+        n_blocks=cfg.n_blocks,
+        freeze_norms=cfg.freeze_norms,
+    )
     if cfg.init is not None and checkpoint is None:
-        module.network.load_state_dict(VoiceSalience(cfg.init).network.state_dict())
+        start_from(module.network, VoiceSalience(cfg.init).network.state_dict())
     if cfg.overwrite:
         remove_products(output, _PRODUCTS)
     table = MetricsTable(output, name="csv")
@@ -156,6 +166,7 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any], checkpoint: Pa
         precision=cfg.precision,
         max_epochs=cfg.epochs,
         gradient_clip_val=1.0,
+        accumulate_grad_batches=cfg.parts_of_batch,
         default_root_dir=output,
         logger=table,
         callbacks=[
@@ -175,7 +186,7 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any], checkpoint: Pa
     )
 
 
-def _read_average(checkpoint: Path) -> dict[str, torch.Tensor]:
+def read_average(checkpoint: Path) -> dict[str, torch.Tensor]:
     """Read the running average of the network's weights from a checkpoint, without name prefix."""
     state: dict[str, torch.Tensor] = torch.load(checkpoint, weights_only=True)["state_dict"]
     return {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}

@@ -162,3 +162,28 @@ def silence_outside(signals: Audio, start: float, rate: int, covered: tuple[floa
     inside = np.minimum(times - begin, end - times) / FADE + 1
     silenced: Audio = signals * np.clip(inside, 0, 1).astype(np.float32)
     return silenced
+
+
+def silence_between(
+    signals: Audio, start: float, rate: int, stretches: NDArray[np.float64]
+) -> Audio:
+    """Fade signals [..., n] that begin at `start` s out where none of the stretches is.
+
+    Args:
+        signals: what is faded.
+        start: of the signals, seconds.
+        rate: in Hz.
+        stretches: [K, 2] from and to in seconds, increasing, further apart than they fade.
+    """
+    stop = start + signals.shape[-1] / rate
+    if any(begin <= start and stop <= end for begin, end in stretches):
+        return signals
+    if not len(stretches):
+        return np.zeros_like(signals)
+    times = start + np.arange(signals.shape[-1]) / rate
+    knots = stretches[:, :1] * [1, 1, 0, 0] + stretches[:, 1:] * [0, 0, 1, 1]
+    knots = knots + FADE * np.array([-1, 0, 0, 1])
+    levels = np.tile([0.0, 1.0, 1.0, 0.0], len(stretches))
+    gain = np.interp(times, knots.ravel(), levels)
+    silenced: Audio = signals * gain.astype(np.float32)
+    return silenced

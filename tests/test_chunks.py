@@ -15,7 +15,7 @@ from src.baselines.hpss_comb import HpssCombSeparator
 from src.baselines.masks import CombSeparator, MixtureSeparator
 from src.baselines.nmf import Nmf1Separator
 from src.baselines.source_filter_nmf import Nmf2Separator
-from src.chunks import Grid, Piece, separate_chunks
+from src.chunks import Grid, Piece, find_sung, separate_chunks
 from src.f0.contours import F0Contours
 from src.models.umss import UmssSeparator
 from src.models.unet_lit import UnetTraining
@@ -215,6 +215,7 @@ def test_pieces_follow_each_other_and_no_more_than_a_chunk_is_held(
 @pytest.mark.parametrize("rate", [16_000, 11_025])
 def test_the_last_window_is_not_a_moment(seconds: float, rate: int) -> None:
     audio, f0 = choir(seconds, rate)
+    f0[0, 0] = 440.0  # somebody sings in the shortest one, too
     spy = Spy()
     result = separate(audio, rate, f0, spy, window_seconds=5.0, chunk_seconds=1.0)
     lengths = [shape[1] / 16_000 for shape, _ in spy.calls]
@@ -239,6 +240,17 @@ def test_any_overlap_reproduces_a_filter_without_memory(overlap_seconds: float) 
         audio, 16_000, f0, MixtureSeparator(), window_seconds=5.0, overlap_seconds=overlap_seconds
     )
     np.testing.assert_allclose(result.stems, np.stack([audio, audio]), atol=1e-5)
+
+
+def test_parameters_say_how_sure_the_singers_are() -> None:
+    audio, f0 = choir(4.0, 16_000)
+    sure = np.linspace(0.5, 1.0, f0.size, dtype=np.float32).reshape(f0.shape)
+    contours = F0Contours.on_grid(f0.T, ("high", "low"), confidence=sure.T)
+    pieces = separate_chunks(
+        reader(audio), 16_000, contours, CombSeparator(), window_seconds=2.0, overlap_seconds=0.5
+    )
+    found = np.concatenate([piece.parameters["identity_confidence"] for piece in pieces], axis=1)
+    np.testing.assert_allclose(found[:, :, 0], sure, atol=1e-6)
 
 
 def test_silence_is_the_same_in_every_chunk(networks: dict[str, Separator]) -> None:
@@ -279,3 +291,37 @@ def test_broken_samples_are_reported_with_their_place() -> None:
                 audio, 16_000, f0, MixtureSeparator(), window_seconds=3.0,
                 chunk_seconds=chunk_seconds,
             )  # fmt: skip
+
+
+def test_where_nobody_sings_for_seconds_all_is_residual() -> None:
+    rate = 16_000
+    audio = np.random.default_rng(0).normal(size=(2, 14 * rate)).astype(np.float32)
+    times = np.arange(0, 14, 0.016)
+    f0 = np.zeros((len(times), 2), np.float32)
+    f0[(times > 4) & (times < 5), 0] = 300
+    f0[(times > 6.9) & (times < 8), 1] = 200  # a pause of less than two seconds before
+    contours = F0Contours(times, f0, ("a", "b"))
+    pieces = [
+        *separate_chunks(reader(audio), rate, contours, MixtureSeparator(), window_seconds=3.0)
+    ]
+    stems = np.concatenate([piece.stems for piece in pieces], axis=-1)
+    residual = np.concatenate([piece.residual for piece in pieces], axis=-1)
+    inside = slice(round(3.03 * rate), round(8.97 * rate))
+    before, after = int(2.88 * rate), int(9.11 * rate)
+    assert not stems[..., :before].any()
+    assert not stems[..., after:].any()
+    np.testing.assert_allclose(stems[0][:, inside], audio[:, inside], atol=1e-5)
+    np.testing.assert_allclose(residual[:, :before], audio[:, :before])
+    np.testing.assert_allclose(stems.sum(axis=0) + residual, audio, atol=1e-5)
+
+
+def test_stretches_that_are_sung() -> None:
+    def find(times: list[float], *tracks: list[float]) -> list[list[float]]:
+        names = tuple(f"v{j}" for j in range(len(tracks)))
+        return find_sung(F0Contours(np.array(times), np.array(tracks).T, names)).tolist()
+
+    seconds = [0.0, 5.0, 10.0, 15.0]
+    assert find(seconds, [200, 200, 0, 0]) == [[-1.0, 6.0]]  # held between rows
+    assert find(seconds, [0, 200, 0, 0], [0, 0, 0, 100]) == [[4.0, 6.0], [14.0, 16.0]]
+    assert find(seconds, [200, 0, 0, 0], [0, 100, 200, 200]) == [[-1.0, 16.0]]
+    assert find(seconds, [0, 0, 0, 0]) == []

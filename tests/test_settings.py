@@ -15,7 +15,8 @@ from hydra.utils import get_class, get_object, instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from src.configuration import FOLDER
+from src.configuration import FOLDER, compose_config
+from src.errors import UmssError
 from src.fit.separator import FitOptions, FitSeparator
 from src.fit.umss import UmssFitSeparator
 from src.models.estimator import ParameterEstimator
@@ -219,3 +220,11 @@ def test_chunks_and_commands_agree() -> None:
 
 def test_variants_exist() -> None:
     assert all((Path(FOLDER) / f"{file}.yaml").is_file() for file in VARIANTS)
+
+
+def test_only_recordings_are_counted() -> None:
+    assert compose_config("separate", settings={"n_singers": "auto"}).n_singers == "auto"
+    assert compose_config("f0", overrides=["n_singers=auto"]).n_singers == "auto"
+    for command in ("train", "evaluate", "evaluate_f0"):
+        with pytest.raises(UmssError, match="data set are made of as many singers as is said"):
+            compose_config(command, settings={"n_singers": "auto"})

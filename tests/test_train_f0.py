@@ -28,6 +28,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     pool = f"{{reader: folder, root: {choir}, f0: stems}}"
     return [
         "pools.generated=null",
+        "pools.wide=null",
         "pools.csd=null",
         f"+pools.own={pool}",
         "validation.generated=null",
@@ -36,6 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         f"paths.cache_dir={choir.parent / 'cache'}",
         "seconds=1.0",
         "batch_size=2",
+        "parts_of_batch=2",
         "batches_per_epoch=2",
         "validation_items=2",
         "precision=32-true",
@@ -139,3 +141,15 @@ def test_f0_trainings_are_claimed_refused_and_replaced(settings, whole, tmp_path
     (output / "config.yaml").unlink()
     with pytest.raises(UmssError, match=r"config\.yaml: missing"):
         train_here(output, settings, "lr=1e-3")
+
+
+def test_a_larger_network_goes_on_from_a_smaller_one(settings, whole, tmp_path):
+    frozen = ["freeze_norms=true", f"init={whole / 'voice_salience.pt'}", "n_blocks=5"]
+    train_here(tmp_path / "run", settings, "parts_of_batch=1", *frozen)
+    old, new = read_weights(whole), read_weights(tmp_path / "run")
+    assert any(k.startswith("blocks.4.") for k in new)
+    assert not torch.equal(old["head.weight"], new["head.weight"])
+    for name in ("stem.1.running_mean", "blocks.2.norm1.running_var"):
+        assert torch.equal(old[name], new[name])
+    with pytest.raises(UmssError, match=r"batch_size=2: give a multiple of parts_of_batch=3"):
+        train_here(tmp_path / "other", settings, "parts_of_batch=3")

@@ -1,8 +1,10 @@
 """F0 estimated from mixtures: computed when first needed, stored with the prepared songs.
 
 One file per mixture and estimator, `f0_estimated_<digest>_<mixture>.npy` (float32 [N, J] in Hz,
-columns from the highest voice to the lowest). The digest covers the estimator's configuration,
-weights and code, so that a changed estimator never reads the tracks of another one.
+columns in the order of the song's voices). Whose each track is, is decided once for the whole song,
+by the F0 of the stems: names follow singers, whose lines may cross. The digest covers the
+estimator's configuration, weights and code, so that a changed estimator never reads the tracks of
+another one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..f0.contours import F0Contours
 from ..f0.estimate import F0Estimate, F0Estimator
+from ..f0.matching import match_tracks
 from ..f0.score.reading import ScoreError
+from ..f0.stems import StemF0
 from ..files import replace_when_complete
 from .mixtures import Mixture, mix
 from .prepared import F0Kind, hold_lock
@@ -115,8 +119,9 @@ def estimate_mixtures(
     """Estimate the F0 of mixtures that have no tracks of this estimator yet.
 
     The estimator gets only the sum of the stems, or the recording of a song without stems and the
-    score beside it. Every mixture is written as soon as it is done, so an interrupted call loses at
-    most one mixture. A second process waits and finds the work done.
+    score beside it; the stems then say whose each of its tracks is. Every mixture is written as
+    soon as it is done, so an interrupted call loses at most one mixture. A second process waits and
+    finds the work done.
 
     Args:
         prepared: the songs, opened with the recipe's fingerprint.
@@ -177,8 +182,24 @@ def _estimate(song: PreparedSong, mixture: Mixture, estimator: F0Estimator) -> b
         log.warning("%s, %s: %s", song.name, mixture.name, warning)
     path = song.estimated_path(mixture.keys)
     with replace_when_complete(path) as temporary:
-        np.save(temporary, estimate.contours.to_frames(song.n_frames))
+        np.save(temporary, _order_by_stems(song, mixture, estimate.contours))
     return True
+
+
+def _order_by_stems(
+    song: PreparedSong, mixture: Mixture, contours: F0Contours
+) -> NDArray[np.float32]:
+    """Order tracks like the voices of the mixture that they resemble as a whole, [N, J] in Hz."""
+    f0 = contours.to_frames(song.n_frames)
+    if not song.has_stems:
+        return f0
+    keys = song.sort_high_to_low(mixture.keys)
+    if song.has_f0(keys, "stems"):
+        stems = song.f0(keys, "stems")
+    else:
+        detect = StemF0()
+        stems = np.stack([detect(np.array(song.audio(key))) for key in keys], axis=1)
+    return f0[:, match_tracks(stems, f0)]
 
 
 def _follow_score(

@@ -1,27 +1,41 @@
 """Training mixtures of the salience network: random mixtures of stems of prepared songs.
 
-They vary in what differs between recordings of choirs: number of singers, voices, levels, room and
-microphone. Most mixtures keep the chords of a song, because coinciding partials make the task hard.
-The rest combine unrelated stems, so that the network does not learn harmony.
+They vary in what differs between recordings of voices: number of singers, voices, sections, levels,
+rooms, microphones and what else sounds (`Variation`). Many mixtures keep the chords of a song,
+because coinciding partials make the task hard. The rest combine unrelated stems, so that the
+network does not learn harmony. A mixture that has a room begins in the middle of the reverberation
+of what was sung before.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..dsp.tracks import HOP, RATE
-from ..f0.contours import F0Contours
+from .bystanders import applaud, play_accompaniment, speak
+from .capture import (
+    add_below,
+    draw_noise,
+    draw_noise_room,
+    draw_shoebox_room,
+    equalise,
+    limit_band,
+    overdrive,
+    reverberate_one,
+)
+from .salience_variation import Variation
+from .salience_voices import Voice, find_centres, move_formants, multiply, play_at_speed
 from .store import PreparedSong
 
+Audio = NDArray[np.float32]
 Rng = np.random.Generator
 
 
@@ -42,33 +56,6 @@ class Pool:
     share: float = 1.0
 
 
-@dataclass(frozen=True)
-class Variation:
-    """How mixtures vary; probabilities, ranges and standard deviations.
-
-    Attributes:
-        n_singers: relative frequency of 1, 2, ... singers.
-        free: probability of a mixture of unrelated stems.
-        double: probability of a second singer in a part, where the song has one.
-        speed: largest change of speed (pitch and formants move with it), octaves.
-        level: standard deviation of a singer's level, dB.
-        tilt: standard deviation of the random equalisation, dB.
-        room: probability of a room around the mixture.
-        noise: probability of background noise.
-        empty: probability of noise without singers.
-    """
-
-    n_singers: tuple[float, ...] = (1, 3, 4, 8, 2, 1)
-    free: float = 0.25
-    double: float = 0.1
-    speed: float = 0.25
-    level: float = 3.5
-    tilt: float = 3.0
-    room: float = 0.5
-    noise: float = 0.5
-    empty: float = 0.02
-
-
 class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
     """Mixtures [T] and their F0 [J_max, N]; item (epoch, index) is always the same.
 
@@ -86,7 +73,7 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         pools: Sequence[Pool],
         *,
         n_items: int,
-        seconds: float = 3.0,
+        seconds: float = 2.0,
         seed: int = 0,
         variation: Variation | None = None,
         fixed: bool = False,
@@ -107,32 +94,37 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
         epoch, index = address
         rng = np.random.default_rng([self.seed, 0 if self.fixed else epoch, index])
         vary = self.variation
-        weights = np.array(vary.n_singers, dtype=np.float64)
-        n_singers = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
-        # Doubled singers are added to those that were drawn.
-        f0 = np.zeros((2 * len(weights), self.n_frames), dtype=np.float32)
-        mix = np.zeros(self.n_frames * HOP, dtype=np.float32)
+        in_room = rng.random() < vary.room
+        before = round(vary.before * RATE / HOP) if in_room else 0
+        n_frames = before + self.n_frames
+        voices: list[Voice] = []
         if rng.random() >= vary.empty:
-            for j, (voice, pitch) in enumerate(self._draw_voices(n_singers, rng)):
-                mix += _set_level(voice, pitch, rng.normal(0.0, vary.level))
-                f0[j] = pitch
-        if rng.random() < vary.room:
-            mix = _place(mix, rng)
-        if rng.random() < vary.noise or not f0.any():
-            mix = _add_noise(mix, rng)
-        return torch.from_numpy(mix), torch.from_numpy(f0)
+            weights = np.array(vary.n_singers, dtype=np.float64)
+            n_singers = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
+            voices = self._draw_voices(n_singers, n_frames, rng)
+            voices = [self._vary_voice(voice, rng) for voice in voices]
+        mix = self._mix(voices, n_frames, rng, in_room=in_room)
+        f0 = np.zeros((self._most_voices, n_frames), dtype=np.float32)
+        for j, voice in enumerate(voices):
+            f0[j] = voice.f0
+        mix = self._disturb(mix, f0, rng)[before * HOP :]
+        return torch.from_numpy(mix), torch.from_numpy(f0[:, before:])
 
-    def _draw_voices(
-        self, n_singers: int, rng: Rng
-    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Draw stems [T] and F0 [N] (Hz) of the singers of one mixture."""
-        speed = 2.0 ** rng.uniform(-self.variation.speed, self.variation.speed)
-        voices: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        free = rng.random() < self.variation.free
+    @property
+    def _most_voices(self) -> int:
+        """Count the rows of F0: singers, second ones of their parts, and a parallel voice."""
+        return 2 * len(self.variation.n_singers) + 1
+
+    def _draw_voices(self, n_singers: int, n_frames: int, rng: Rng) -> list[Voice]:
+        """Draw the singers of one mixture."""
+        vary = self.variation
+        speed = self._draw_speed(rng)
+        voices: list[Voice] = []
+        free = rng.random() < vary.free
         while len(voices) < n_singers:
             pool = self.pools[int(rng.choice(len(self.pools), p=self.shares))]
             song = pool.songs[int(rng.integers(len(pool.songs)))]
-            length = int(np.ceil(self.n_frames * speed)) + 1
+            length = math.ceil(n_frames * speed) + 1
             start = int(rng.integers(max(1, song.n_frames - length)))
             parts = [song.parts[p] for p in rng.permutation(len(song.parts))]
             for part in parts[: 1 if free else n_singers - len(voices)]:
@@ -141,64 +133,87 @@ class SalienceMixtures(Dataset[tuple[Tensor, Tensor]]):
                     for p, singer in song.keys
                     if p == part and (pool.singers is None or singer in pool.singers)
                 ]
-                several = 2 if rng.random() < self.variation.double else 1
-                for singer in rng.permutation(singers)[:several]:
-                    audio = song.audio((part, str(singer)))[start * HOP : (start + length) * HOP]
-                    stop = min(start + length, song.n_frames)
-                    pitch = song.f0([(part, str(singer))], pool.f0, start, stop)[:, 0]
-                    voices.append(self._play_at_speed(audio, pitch, speed, rng))
+                several = 2 if rng.random() < vary.double else 1
+                chosen = [
+                    play_at_speed(
+                        _read(song, (part, str(singer)), pool.f0, start, length), speed, n_frames
+                    )
+                    for singer in rng.permutation(singers)[:several]
+                ]
+                if len(chosen) == 2:
+                    tracks = find_centres(chosen[0].f0, chosen[1].f0)
+                    chosen = [replace(v, f0=f0) for v, f0 in zip(chosen, tracks, strict=True)]
+                voices += chosen
             if free:
-                speed = 2.0 ** rng.uniform(-self.variation.speed, self.variation.speed)
+                speed = self._draw_speed(rng)
+        if rng.random() < vary.parallel:
+            interval = int(rng.choice(vary.intervals))
+            voices.append(play_at_speed(voices[0], 2 ** (interval / 12), n_frames))
         return voices
 
-    def _play_at_speed(
-        self, audio: NDArray[np.float32], pitch: NDArray[np.float32], speed: float, rng: Rng
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Play a stem faster: [T] samples and [N] frames, F0 multiplied by `speed`."""
-        n_samples = self.n_frames * HOP
-        samples = soxr.resample(np.asarray(audio, dtype=np.float32), RATE * speed, RATE)
-        samples = np.pad(samples[:n_samples], (0, max(0, n_samples - len(samples))))
-        times = np.arange(self.n_frames) * HOP / RATE * speed
-        track = F0Contours.on_grid(pitch[:, None], ("voice",)).resample(times).f0[:, 0] * speed
-        return _equalise(samples, rng, self.variation.tilt), track
+    def _draw_speed(self, rng: Rng) -> float:
+        return float(2.0 ** rng.uniform(-self.variation.speed, self.variation.speed))
+
+    def _vary_voice(self, voice: Voice, rng: Rng) -> Voice:
+        """Change the timbre and the level of a voice."""
+        vary = self.variation
+        if rng.random() < vary.formant_share:
+            voice = move_formants(voice, 2.0 ** rng.uniform(-vary.formants, vary.formants))
+        audio = equalise(voice.audio, rng, vary.tilt)
+        return Voice(_set_level(audio, voice.f0, rng.normal(0.0, vary.level)), voice.f0)
+
+    def _mix(self, voices: list[Voice], n_frames: int, rng: Rng, *, in_room: bool) -> Audio:
+        """Sum the voices, as sections or single singers, in a room or without."""
+        vary = self.variation
+        if rng.random() < vary.section:
+            cents = _draw(vary.section_cents, rng)
+            low, high = vary.section_size
+            voices = [
+                multiply(v, int(rng.integers(low, high + 1)), cents, vary.section_seconds, rng)
+                for v in voices
+            ]
+        mix = np.zeros(n_frames * HOP, dtype=np.float32)
+        if not in_room or not voices:
+            return np.sum([mix, *(voice.audio for voice in voices)], axis=0, dtype=np.float32)
+        decay = math.exp(_draw([math.log(seconds) for seconds in vary.decay], rng))
+        draw_room = draw_shoebox_room if rng.random() < vary.image else draw_noise_room
+        responses = draw_room(decay, _draw(vary.direct, rng), len(voices), rng)
+        for voice, response in zip(voices, responses, strict=True):
+            mix += reverberate_one(voice.audio, response)
+        return mix
+
+    def _disturb(self, mix: Audio, f0: NDArray[np.float32], rng: Rng) -> Audio:
+        """Add what nobody sings to a mixture [T], and record it badly."""
+        vary = self.variation
+        sung = bool(f0.any())
+        if not sung and rng.random() < 0.5:
+            mix = mix + (speak if rng.random() < 0.5 else applaud)(len(mix), rng)
+        if sung and rng.random() < vary.accompaniment:
+            played = play_accompaniment(f0, rng)
+            mix = add_below(mix, played, _draw(vary.accompaniment_db, rng))
+        if rng.random() < vary.noise or not mix.any():
+            mix = add_below(mix, draw_noise(len(mix), rng), _draw(vary.noise_db, rng))
+        if rng.random() < vary.overdrive:
+            mix = overdrive(mix, rng)
+        return limit_band(mix, rng) if rng.random() < vary.band else mix
 
 
-def _set_level(
-    voice: NDArray[np.float32], pitch: NDArray[np.float32], decibels: float
-) -> NDArray[np.float32]:
+def _draw(bounds: Sequence[float], rng: Rng) -> float:
+    """Draw evenly between two bounds."""
+    return float(rng.uniform(bounds[0], bounds[1]))
+
+
+def _read(song: PreparedSong, key: tuple[str, str], kind: str, start: int, length: int) -> Voice:
+    """Read `length` frames of a stem, or what is left of it."""
+    stop = min(start + length, song.n_frames)
+    audio = np.array(song.audio(key)[start * HOP : stop * HOP])
+    return Voice(audio, song.f0([key], kind, start, stop)[:, 0])
+
+
+def _set_level(audio: Audio, f0: NDArray[np.float32], decibels: float) -> Audio:
     """Scale a singer to `decibels` above the standard level, measured in voiced frames."""
-    singing = np.repeat(pitch > 0, HOP)
-    power = float(np.mean(np.square(voice[singing]))) if singing.any() else 0.0
+    singing = np.repeat(f0 > 0, HOP)
+    power = float(np.mean(np.square(audio[singing]))) if singing.any() else 0.0
     if power < 1e-12:
-        return np.zeros_like(voice)
-    return voice * np.float32(0.1 * 10 ** (decibels / 20) / np.sqrt(power))
-
-
-def _equalise(audio: NDArray[np.float32], rng: Rng, spread: float) -> NDArray[np.float32]:
-    """Apply a smooth random frequency response: five points, 60 Hz to 8 kHz, joined in log f."""
-    spectrum = np.fft.rfft(audio)
-    frequency = np.fft.rfftfreq(len(audio), 1 / RATE)
-    points = np.geomspace(60.0, 8000.0, 5)
-    gain = np.interp(np.log(frequency + 1.0), np.log(points), rng.normal(0.0, spread, 5))
-    return np.fft.irfft(spectrum * 10 ** (gain / 20), len(audio)).astype(np.float32)
-
-
-def _place(audio: NDArray[np.float32], rng: Rng) -> NDArray[np.float32]:
-    """Add reverberation: exponentially decaying noise after the direct sound."""
-    decay = rng.uniform(0.3, 1.8)
-    time = np.arange(int(0.8 * decay * RATE)) / RATE
-    tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay)
-    tail[: int(rng.uniform(0.002, 0.03) * RATE)] = 0.0
-    tail *= 10 ** (rng.uniform(-18.0, -3.0) / 20) / np.linalg.norm(tail)
-    tail[0] = 1.0
-    return oaconvolve(audio, tail)[: len(audio)].astype(np.float32)
-
-
-def _add_noise(audio: NDArray[np.float32], rng: Rng) -> NDArray[np.float32]:
-    """Add white to brown noise, 15 to 55 dB below the signal."""
-    spectrum = np.fft.rfft(rng.standard_normal(len(audio)))
-    bins = np.arange(len(spectrum)) + 20.0
-    noise = np.fft.irfft(spectrum * bins ** -rng.uniform(0.0, 1.0), len(audio))
-    level = float(np.sqrt(np.mean(np.square(audio)))) or 0.1
-    gain = level * 10 ** (-rng.uniform(15.0, 55.0) / 20) / np.sqrt(np.mean(noise**2))
-    return audio + (gain * noise).astype(np.float32)
+        return np.zeros_like(audio)
+    return audio * np.float32(0.1 * 10 ** (decibels / 20) / np.sqrt(power))

@@ -134,11 +134,12 @@ class PreparedSong:
         return kind == "stems" and bool(self.entry["stems"])
 
     def estimated_path(self, keys: Sequence[StemKey]) -> Path:
-        """File of the tracks that the estimator found in a mixture: float32 [N, J], high to low."""
-        name = name_mixture(self._sort_high_to_low(keys))
+        """File of the tracks that the estimator found in a mixture: float32 [N, J]."""
+        name = name_mixture(self.sort_high_to_low(keys))
         return self.folder / f"f0_estimated_{self.estimator}_{name}.npy"
 
-    def _sort_high_to_low(self, keys: Sequence[StemKey]) -> list[StemKey]:
+    def sort_high_to_low(self, keys: Sequence[StemKey]) -> list[StemKey]:
+        """Sort stems by their parts, the order in which estimated tracks are stored."""
         return sorted(keys, key=lambda key: self.parts.index(key[0]))
 
     def f0(
@@ -151,8 +152,8 @@ class PreparedSong:
             kind: "cached": the tracks that the data set stores for this mixture, else (where the
                 F0 is known from synthesis) the exact tracks of its stems; "stems": estimated
                 from the isolated stems; "estimated": by a multi-F0 method from the mixture alone,
-                the highest track for the highest part, unless the song is a recording beside which
-                F0 lies.
+                each track for the part that it resembles as a whole, unless the song is a
+                recording beside which F0 lies.
             start, stop: frames to return, all by default.
 
         Returns:
@@ -179,7 +180,7 @@ class PreparedSong:
             )
         if kind == "estimated":
             tracks = self._open_map(self.estimated_path(keys).stem)[start:stop]
-            stored_keys = self._sort_high_to_low(keys)
+            stored_keys = self.sort_high_to_low(keys)
             return np.array(tracks[:, [stored_keys.index(key) for key in keys]])
         prefix = "f0_exact" if kind == "cached" else "f0_stems"
         return np.stack(

@@ -45,6 +45,8 @@ class F0Contours:
         times: float64 [N], seconds, strictly increasing.
         f0: float32 [N, J], Hz, 0 where the singer is silent or unvoiced.
         names: J voice names, one per column of `f0`.
+        confidence: float32 [N, J], probability that the column's singer sings it and not another;
+            None where it is not known.
 
     Raises:
         ContourError: shapes that disagree, times that do not increase, values that are negative,
@@ -54,19 +56,31 @@ class F0Contours:
     times: NDArray[np.float64]
     f0: NDArray[np.float32]
     names: tuple[str, ...]
+    confidence: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "times", np.asarray(self.times, dtype=np.float64))
         object.__setattr__(self, "f0", np.asarray(self.f0, dtype=np.float32))
         object.__setattr__(self, "names", tuple(self.names))
         _check(self.times, self.f0, self.names)
+        if self.confidence is not None and self.confidence.shape != self.f0.shape:
+            raise ContourError(
+                f"confidence must be {list(self.f0.shape)} like f0, got "
+                f"{list(self.confidence.shape)}"
+            )
 
     @classmethod
     def on_grid(
-        cls, f0: NDArray[np.float32], names: tuple[str, ...], *, hop: int = HOP, rate: int = RATE
+        cls,
+        f0: NDArray[np.float32],
+        names: tuple[str, ...],
+        *,
+        hop: int = HOP,
+        rate: int = RATE,
+        confidence: NDArray[np.float32] | None = None,
     ) -> F0Contours:
         """Contours from f0 [N, J] in Hz whose frame n is at n * hop / rate seconds."""
-        return cls(np.arange(len(f0)) * hop / rate, f0, names)
+        return cls(np.arange(len(f0)) * hop / rate, f0, names, confidence)
 
     @property
     def n_singers(self) -> int:
@@ -101,7 +115,11 @@ class F0Contours:
         position = torch.from_numpy(left + np.clip(weight, 0.0, 1.0))
         tracks = torch.from_numpy(self.f0.T.astype(np.float64))
         resampled[inside] = interpolate_tracks(tracks, position).numpy().T
-        return F0Contours(times, resampled, self.names)
+        confidence = None
+        if self.confidence is not None:
+            columns = [np.interp(times, self.times, x) for x in self.confidence.T]
+            confidence = np.stack(columns, axis=1).astype(np.float32)
+        return F0Contours(times, resampled, self.names, confidence)
 
     def to_frames(self, n_frames: int, *, hop: int = HOP, rate: int = RATE) -> NDArray[np.float32]:
         """Resample to float32 [n_frames, J] in Hz, frame n at n * hop / rate seconds."""
@@ -113,7 +131,9 @@ class F0Contours:
             float(np.median(track[track > 0])) if (track > 0).any() else 0.0 for track in self.f0.T
         ]
         order = sorted(range(self.n_singers), key=lambda j: -medians[j])
-        return F0Contours(self.times, self.f0[:, order], tuple(self.names[j] for j in order))
+        confidence = None if self.confidence is None else self.confidence[:, order]
+        names = tuple(self.names[j] for j in order)
+        return F0Contours(self.times, self.f0[:, order], names, confidence)
 
 
 def read_f0(path: str | Path) -> F0Contours:

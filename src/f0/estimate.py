@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,12 @@ from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
 from ..hearing import Mix
 from .contours import F0Contours
+from .count import MOST, SingerCount, count_singers
+from .identity import SingerIdentity
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 from .score.alignment import Alignment, fill_unisons, place_score
+from .unsure import warn_of_doubtful_singers
 
 MAX_SINGERS = 16
 SILENCE_PEAK = 10 ** (-70 / 20)  # of full scale
@@ -27,9 +31,15 @@ NEAR_CENTS = 50.0  # salience this close to a track belongs to it
 RARE_VOICE = 0.02  # share of the sung time in which a singer must be found
 WEAK_SALIENCE = 0.35  # mean salience along the tracks
 PEAK_SALIENCE = 0.5  # a peak of this height is a sounding pitch
-UNEXPLAINED_PEAKS = 0.3  # share of the pitches that no track follows
+UNEXPLAINED_PEAKS = 0.12  # share of the pitches that no track follows
 LITTLE_SINGING = 0.3  # share of the audible time in which somebody sings
 AUDIBLE = 10 ** (-40 / 20)  # relative to the loudest frame
+SURE = 0.8  # probability of another number of singers
+
+NumberOfSingers = int | Literal["auto"]
+
+
+_IDENTITY = SingerIdentity()  # frozen: it can be shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +48,27 @@ class F0Estimate:
 
     Attributes:
         contours: one track per singer, from the highest to the lowest, on the 16-ms grid
-            (N = ceil(T / 256)).
+            (N = ceil(T / 256)), with the confidence that each is one singer's.
         salience: salience from which the tracks were taken, on the model's own grid.
         warnings: doubts about the tracks, one sentence each; empty if there are none.
+        confidence: probability that the number of singers is right, 0 to 1, where it was counted
+            (`n_singers="auto"`); None where it was given.
     """
 
     contours: F0Contours
     salience: Salience
     warnings: list[str]
+    confidence: float | None = None
+
+    def list_messages(self) -> list[str]:
+        """What to tell the user: a number that was counted, and the warnings."""
+        counted = []
+        if self.confidence is not None:
+            counted.append(
+                f"counted singers: {self.contours.n_singers} "
+                f"(confidence {100 * self.confidence:.0f} %)"
+            )
+        return counted + [f"warning: {warning}" for warning in self.warnings]
 
 
 class F0Estimator:
@@ -55,6 +78,8 @@ class F0Estimator:
         model: computes salience.
         assigner: turns salience into tracks.
         retune: refine the tracks on the recording (`src.f0.retune`).
+        identity: gives the tracks' pieces to singers; None = they stay as the assigner has them.
+            Without effect where a score says who sings what.
         preprocess: function from samples [T] at 16 kHz to the samples [T] that the model gets
             instead, e.g. the harmonic part (`src.dsp.hpss.harmonic_part`).
     """
@@ -65,17 +90,19 @@ class F0Estimator:
         assigner: Assigner,
         *,
         retune: bool = True,
+        identity: SingerIdentity | None = _IDENTITY,
         preprocess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     ) -> None:
         self.model = model
         self.assigner = assigner
         self.retune = retune
+        self.identity = identity
         self.preprocess = preprocess
 
     def __call__(
         self,
         audio: NDArray[np.float32],
-        n_singers: int,
+        n_singers: NumberOfSingers,
         names: Sequence[str] | None = None,
         *,
         score: F0Contours | None = None,
@@ -85,7 +112,8 @@ class F0Estimator:
 
         Args:
             audio: mono recording [T] at 16 kHz.
-            n_singers: J, 1 to 16.
+            n_singers: J, 1 to 16; or "auto": as many as the score or the names say, else as many
+                as are heard, at most 8 (`src.f0.count`).
             names: J names, from the highest singer to the lowest; by default those of the score,
                 else singer1, singer2, ...
             score: the score as F0 tracks, one per singer (`src.f0.score.reading.read_score`).
@@ -95,16 +123,20 @@ class F0Estimator:
         Raises:
             UmssError: unusable audio, number of singers, names or score.
         """
-        labels = choose_singer_names(n_singers, names, score)
+        number = settle_number(n_singers, names, score)
+        if number is not None:
+            labels = choose_singer_names(number, names, score)
         samples = _check_audio(audio)
         n_frames = -(-len(samples) // HOP)
         if np.abs(samples - samples.mean()).max() < SILENCE_PEAK:
-            contours = F0Contours.on_grid(np.zeros((n_frames, n_singers), np.float32), labels)
+            labels = choose_singer_names(number or 1, names, score)
+            contours = F0Contours.on_grid(np.zeros((n_frames, len(labels)), np.float32), labels)
             warning = (
                 "the recording is silent (below -70 dB of full scale): there is no F0 to find; "
                 "export it louder if there should be sound"
             )
-            return F0Estimate(contours, _build_empty_salience(n_frames), [warning])
+            confidence = 0.0 if number is None else None
+            return F0Estimate(contours, _build_empty_salience(n_frames), [warning], confidence)
         warnings = []
         if len(samples) < SHORTEST:
             warnings.append(
@@ -114,27 +146,36 @@ class F0Estimator:
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         heard = padded if self.preprocess is None else self.preprocess(padded)
         salience = self.model(heard)
+        count = count_singers(salience)
+        if number is None:
+            labels = choose_singer_names(count.n_singers)
         prior = None
         if score is not None:
             placed = place_score(score, salience, len(samples) / RATE, alignment)
             prior = placed.prior
             warnings += placed.warnings
-        f0 = self.assigner(salience, n_singers, audio=padded, prior=prior)
+        f0 = self.assigner(salience, len(labels), audio=padded, prior=prior)
         if prior is not None:
             f0 = fill_unisons(f0, prior)
         tracks = F0Contours(salience.times, f0, labels)
-        warnings += find_doubts(tracks, salience, padded)
+        warnings += find_doubts(tracks, salience, padded, count)
         frames = tracks.to_frames(n_frames)
         if self.retune:
             frames = retune(samples, frames)
         contours = F0Contours.on_grid(frames, labels)
-        return F0Estimate(contours, _cut_salience(salience, len(samples) / RATE), warnings)
+        if self.identity is not None and prior is None:
+            found = self.identity(samples, frames)
+            contours = F0Contours.on_grid(found.f0, labels, confidence=found.confidence)
+            contours = replace(contours.sorted_high_to_low(), names=labels)
+            warnings += warn_of_doubtful_singers(contours)
+        kept = _cut_salience(salience, len(samples) / RATE)
+        return F0Estimate(contours, kept, warnings, count.confidence if number is None else None)
 
 
 def estimate_file(
     path: str | Path,
     estimator: F0Estimator,
-    n_singers: int,
+    n_singers: NumberOfSingers,
     names: Sequence[str] | None = None,
     *,
     score: F0Contours | None = None,
@@ -153,9 +194,27 @@ def estimate_file(
         AudioError: the file is missing, unreadable or empty.
         UmssError: see `F0Estimator`.
     """
-    choose_singer_names(n_singers, names, score)  # report wrong settings before the slow part
+    settle_number(n_singers, names, score)  # report wrong settings before the slow part
     audio = load_mono(path, RATE, mix=mix)
     return estimator(audio, n_singers, names, score=score, alignment=alignment)
+
+
+def settle_number(
+    n_singers: NumberOfSingers,
+    names: Sequence[str] | None = None,
+    score: F0Contours | None = None,
+) -> int | None:
+    """Settle the number of singers before anything is heard; None = it must be counted.
+
+    Raises:
+        UmssError: a number of singers out of range, or names or a score that do not fit it.
+    """
+    if isinstance(n_singers, str) and n_singers == "auto":
+        if score is None and names is None:
+            return None
+        n_singers = score.n_singers if score is not None else len(names or ())
+    choose_singer_names(n_singers, names, score)
+    return n_singers
 
 
 def choose_singer_names(
@@ -170,7 +229,7 @@ def choose_singer_names(
     if not whole or not 1 <= n_singers <= MAX_SINGERS:
         raise UmssError(
             f"n_singers={n_singers}: F0 is estimated for 1 to {MAX_SINGERS} singers; give a whole "
-            "number in this range"
+            "number in this range, or auto"
         )
     if score is not None and score.n_singers != n_singers:
         raise UmssError(
@@ -190,14 +249,21 @@ def choose_singer_names(
     return tuple(names)
 
 
-def find_doubts(tracks: F0Contours, salience: Salience, audio: NDArray[np.float32]) -> list[str]:
+def find_doubts(
+    tracks: F0Contours,
+    salience: Salience,
+    audio: NDArray[np.float32],
+    count: SingerCount | None = None,
+) -> list[str]:
     """Find reasons to doubt the tracks, as warnings for the user, one sentence each.
 
     Args:
         tracks: F0 tracks at the times of the salience.
         salience: salience from which the tracks were taken.
         audio: the recording [T] at 16 kHz.
+        count: of the singers by the salience; None = they are counted here.
     """
+    count = count_singers(salience) if count is None else count
     n_singers = tracks.n_singers
     sung: NDArray[np.bool_] = tracks.f0.max(axis=1) > 0
     if not sung.any():
@@ -223,6 +289,11 @@ def find_doubts(tracks: F0Contours, salience: Salience, audio: NDArray[np.float3
             f"hardly ever are more than {at_once} of the {n_singers} singers heard at once; if "
             f"there are fewer singers, set n_singers={at_once} (singers in unison count as one)"
         )
+    elif count.is_fewer(n_singers) > SURE:
+        warnings.append(
+            f"probably {_name_number(count)} singing at once, not {n_singers}; if there are fewer "
+            f"singers, set n_singers={count.n_singers} (singers in unison count as one)"
+        )
     audible = find_audible_frames(audio, salience.times)
     singing = float(sung[audible].mean()) if audible.any() else 0.0
     if singing < LITTLE_SINGING:
@@ -236,12 +307,22 @@ def find_doubts(tracks: F0Contours, salience: Salience, audio: NDArray[np.float3
             f"the tracks are uncertain (mean salience {along:.2f}, {WEAK_SALIENCE:g} and more "
             "would be usual): the recording may hold speech, instruments or much reverberation"
         )
-    if unexplained > UNEXPLAINED_PEAKS:
+    if count.is_more(n_singers) > SURE:
+        warnings.append(
+            f"probably {_name_number(count)} singing at once, more than n_singers={n_singers}; set "
+            f"n_singers={count.n_singers} unless the others are instruments"
+        )
+    elif unexplained > UNEXPLAINED_PEAKS:
         warnings.append(
             f"{100 * unexplained:.0f} % of the pitches that sound belong to no track: there seem "
             f"to be more than {n_singers} singers, or instruments"
         )
     return warnings
+
+
+def _name_number(count: SingerCount) -> str:
+    many = "8 or more" if count.n_singers == MOST else str(count.n_singers)
+    return f"{many} {'is' if count.n_singers == 1 else 'are'}"
 
 
 def measure_agreement(tracks: F0Contours, salience: Salience) -> tuple[float, float]:

@@ -21,7 +21,8 @@ from .salience import Salience, SalienceModel
 
 WEIGHTS = Path(__file__).with_name("voice_salience.pt")
 CHANNELS = 32
-DILATIONS = (1, 2, 4, 8)
+DILATIONS = (1, 2, 4, 8, 16)  # of the blocks, in frames; a network has the first so many
+N_BLOCKS = 4
 # Distances in bins at which the partials of two pitches coincide: frequency ratios 1, 4/3, 3/2, 2,
 # 3 and 4 up and down. The network must see all of them to tell a pitch from its relatives.
 RELATIVES = (0, 15, -15, 21, -21, 36, -36, 57, -57, 72, -72)
@@ -68,9 +69,13 @@ class SalienceNetwork(nn.Module):
     Convolutions over frequency and time share their weights over all pitches; distant
     pitches (octaves, fifths) are compared by shifts instead of tall kernels, which makes the
     network 15 times cheaper than one with 70 x 3 kernels.
+
+    Args:
+        channels: channels of every layer.
+        n_blocks: residual blocks, at most 5; each doubles the time over which pitches are compared.
     """
 
-    def __init__(self, channels: int = CHANNELS) -> None:
+    def __init__(self, channels: int = CHANNELS, n_blocks: int = N_BLOCKS) -> None:
         super().__init__()
         self.spectrogram = HarmonicSpectrogram()
         self.stem = nn.Sequential(
@@ -78,7 +83,7 @@ class SalienceNetwork(nn.Module):
             nn.BatchNorm2d(channels),
             nn.ReLU(),
         )
-        self.blocks = nn.Sequential(*(RelativesBlock(channels, d) for d in DILATIONS))
+        self.blocks = nn.Sequential(*(RelativesBlock(channels, d) for d in DILATIONS[:n_blocks]))
         self.head = nn.Conv2d(channels, 1, (3, 1), padding=(1, 0))
         assert self.head.bias is not None
         nn.init.constant_(self.head.bias, -4.0)  # most bins hold no voice
@@ -86,6 +91,33 @@ class SalienceNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Logits [B, F, N] of features [B, C, F, N]."""
         return self.head(self.blocks(self.stem(features)))[:, 0]
+
+
+def build_network(state: dict[str, Tensor]) -> SalienceNetwork:
+    """Build the network that weights belong to, whose size they tell, and load them.
+
+    Raises:
+        KeyError, RuntimeError, ValueError: they are not those of such a network.
+    """
+    n_blocks = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("blocks."))
+    network = SalienceNetwork(state["stem.0.weight"].shape[0], n_blocks)
+    network.load_state_dict({k: v.float() for k, v in state.items()})
+    return network
+
+
+def start_from(network: SalienceNetwork, state: dict[str, Tensor]) -> None:
+    """Load the weights of a network with as many or fewer blocks; further ones pass on their input.
+
+    Raises:
+        RuntimeError: the weights do not fit.
+    """
+    own = network.state_dict()
+    further = {k: v for k, v in own.items() if k.startswith("blocks.") and k not in state}
+    network.load_state_dict(state | further)
+    for index in {int(k.split(".")[1]) for k in further}:
+        block = network.blocks[index]
+        assert isinstance(block, RelativesBlock)
+        nn.init.zeros_(block.norm2.weight)
 
 
 class VoiceSalience(SalienceModel):
@@ -105,9 +137,11 @@ class VoiceSalience(SalienceModel):
             raise UmssError(f"{path}: no such weights; make them with umss train-f0")
         try:
             state = read_tensors(path)
-            network = SalienceNetwork()
-            network.load_state_dict({k: v.float() for k, v in state.items()})
-        except (ArchiveError, AttributeError, RuntimeError, TypeError) as error:
+            network = build_network(state)
+        except (
+            ArchiveError, AttributeError, KeyError, RuntimeError, TypeError, ValueError,
+            IndexError,
+        ) as error:  # fmt: skip
             raise UmssError(
                 f"{path}: holds no weights of this network ({shorten_reason(error)}); set weights "
                 "to a file written by umss train-f0, or to null for those of the package"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .features import BINS_PER_OCTAVE, LOWEST, N_BINS
-from .network import SalienceNetwork
+from .network import N_BLOCKS, SalienceNetwork
 
 TARGET_WIDTH = 0.8  # standard deviation of a target peak, bins
 
@@ -21,20 +21,41 @@ class SalienceTraining(pl.LightningModule):
         lr: highest learning rate of the one-cycle schedule.
         weight_decay: weight decay of AdamW.
         total_steps: length of the schedule in steps.
+        n_blocks: blocks of the network.
+        freeze_norms: keep the statistics of the batch norms, for going on from a trained network;
+            batches may then be small.
     """
 
-    def __init__(self, *, total_steps: int, lr: float = 4e-3, weight_decay: float = 1e-4) -> None:
+    def __init__(
+        self,
+        *,
+        total_steps: int,
+        lr: float = 4e-3,
+        weight_decay: float = 1e-4,
+        n_blocks: int = N_BLOCKS,
+        freeze_norms: bool = False,
+    ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.network = SalienceNetwork()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = SalienceNetwork(n_blocks=n_blocks)
         self.lr, self.weight_decay, self.total_steps = lr, weight_decay, total_steps
+        self.freeze_norms = freeze_norms
+        self.train()
+
+    def train(self, mode: bool = True) -> SalienceTraining:
+        """Set the mode of training; frozen norms stay as they are."""
+        super().train(mode)
+        if self.freeze_norms:
+            for layer in self.network.modules():
+                if isinstance(layer, torch.nn.BatchNorm2d):
+                    layer.eval()
+        return self
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         mixture, f0 = batch
         with torch.autocast(mixture.device.type, enabled=False):
             features = self.network.spectrogram(mixture.float())
-        logits = self.network(features.contiguous(memory_format=torch.channels_last)).float()
+        logits = self.network(features).float()
         target = build_targets(f0)
         losses = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, target, reduction="none"

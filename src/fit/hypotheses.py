@@ -15,21 +15,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..errors import UmssError
 from ..f0.contours import F0Contours
 from ..f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, choose_singer_names
+from ..f0.matching import follow_tracks
 from ..f0.network import VoiceSalience
 from ..f0.retune import retune
 from ..f0.tracker import VoiceTracker
 from .partials import average_around
 
 SECOND = Path(__file__).with_name("second_opinion.pt")
-
-# Semitones. Pitches this far apart or further differ as much as a pitch and a silence do.
-_FAR = 2.0
 
 
 class SecondVoiceSalience(VoiceSalience):
@@ -85,7 +82,7 @@ class F0Opinions:
         self.readiness = tuple(readiness)
 
     def __call__(self, mixture: Tensor, f0: Tensor) -> Tensor:
-        """Opinions about mixtures, their voices in the order of the given tracks.
+        """Opinions about mixtures; who sings their pitches is what the given tracks say.
 
         Args:
             mixture: [B, T] at 16 kHz.
@@ -129,22 +126,8 @@ class F0Opinions:
             frames = F0Contours(salience.times, tracks, names).to_frames(n_frames)
             if estimator.retune:
                 frames = retune(samples, frames)
-            opinions.append(order_like(given, frames.T))
+            opinions.append(follow_tracks(given.T, frames).T)
         return np.stack(opinions)
-
-
-def order_like(given: NDArray[np.float32], tracks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Order tracks [J, N] in Hz like the given tracks [J, N] that they resemble.
-
-    Of all assignments, the one with the least sum of distances in semitones, counted up to two and
-    as two where only one of both is silent.
-    """
-    voiced = [(x > 0)[a] for x, a in ((given, np.s_[:, None]), (tracks, np.s_[None]))]
-    both = voiced[0] & voiced[1]
-    pitch = [12 * np.log2(np.maximum(x, 1.0)) for x in (given, tracks)]
-    distance = np.minimum(np.abs(pitch[0][:, None] - pitch[1][None]), _FAR)
-    cost = np.where(both, distance, _FAR * (voiced[0] != voiced[1])).sum(axis=-1)
-    return tracks[linear_sum_assignment(cost)[1]]
 
 
 def weigh_opinions(against: Tensor, *, frames: int, trust: float = 1.0) -> Tensor:

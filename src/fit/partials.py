@@ -125,15 +125,21 @@ def find_partials(
     rate: int,
     hop: int,
     mask_hop: int,
+    width: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """As `estimate_partials`; also the amplitudes, [B, J, C, frames, 2 P], see `sing_partials`."""
+    """As `estimate_partials`; also the amplitudes, [B, J, C, frames, 2 P], see `sing_partials`.
+
+    Args:
+        width: [B, J] cents by which the singers of a part scatter; None = one singer a part.
+    """
     middle = place_frames(channels.shape[-1], settings.hop, channels.device)
     sources = channels.new_zeros(len(f0), f0.shape[1], *channels.shape[1:])
-    powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
+    powers = fitted.measure_powers(domain)
     n_columns = 2 * count_partials(settings.highest)
     tables = channels.new_zeros(*sources.shape[:3], len(middle), n_columns)
-    for heard, tracks, voices, noise, result, table in zip(
-        channels, f0, *powers, sources, tables, strict=True
+    widths = len(f0) * [None] if width is None else width
+    for heard, tracks, voices, noise, scatter, result, table in zip(
+        channels, f0, *powers, widths, sources, tables, strict=True
     ):
         sines = build_sines(
             tracks, middle, heard.shape[-1], rate=rate, hop=hop, highest=settings.highest
@@ -151,7 +157,13 @@ def find_partials(
                 frame = find_nearest_frames(middle, mask_hop, len(share))
                 uncertainty = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
             ratio = estimate_surroundings(
-                sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
+                sines,
+                (voices, noise),
+                middle,
+                uncertainty,
+                rate=rate,
+                mask_hop=mask_hop,
+                width=scatter,
             )
             amplitudes = _solve_amplitudes(equations, ratio, settings, n_channels=len(heard))
             result.copy_(_sum_sines(sines, amplitudes, settings, len(result)))

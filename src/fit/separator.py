@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..dsp.spatial import PlaceSettings, separate_by_place
 from ..dsp.stft import soft_masks, stft
 from ..dsp.tracks import remove_glides
 from ..errors import UmssError
@@ -17,11 +19,21 @@ from ..separator import MASK_POWERS, Separation, Separator
 from .hypotheses import F0Opinions, weigh_opinions
 from .partials import PartialSettings, average_around, find_partials, measure_share_left
 from .rendering import FitRenderer
+from .scene import (
+    Scene,
+    build_tails,
+    check_counts,
+    count_to_cents,
+    describe_nothing,
+    find_scene,
+    spread_lines,
+)
 from .spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
 from .tuning import TuningSettings, tune_tracks
 
 # Frozen: what every separator begins with can be shared.
 _PARTIALS, _TUNING, _SPECTRA = PartialSettings(), TuningSettings(), FitSettings()
+_PLACES = PlaceSettings()
 
 
 class FitOptions(TypedDict, total=False):
@@ -36,6 +48,9 @@ class FitOptions(TypedDict, total=False):
     retune: bool
     partials: PartialSettings | None
     tuning: TuningSettings | None
+    singers_per_part: int | Sequence[int] | None
+    rooms: bool
+    places: PlaceSettings | None
     spectra: FitSettings
     mask: str
     n_fft: int
@@ -51,14 +66,30 @@ class _Grid(TypedDict):
     mask_hop: int
 
 
+class Excitation(NamedTuple):
+    """What the envelopes of B mixtures multiply.
+
+    Attributes:
+        combs: [B, J, F, N] spectrograms, in the domain of the fit.
+        gain: [B] by which they are louder than what `controls` sing.
+        controls: parameters of a network's harmonics by name, [B, J, N, size] per frame or
+            [B, J, size].
+        rolled_off: whether they have the roll-off of voices already.
+    """
+
+    combs: Tensor
+    gain: Tensor
+    controls: dict[str, Tensor]
+    rolled_off: bool
+
+
 class Fit(NamedTuple):
     """The fit of B mixtures under one opinion about F0.
 
     Attributes:
         spectra: the fitted model.
         level: [B] mean of the combs, in the domain of the fit, of what `controls` sing.
-        controls: parameters of a network's harmonics by name, [B, J, N, size] per frame or
-            [B, J, size].
+        controls: those of `Excitation`.
     """
 
     spectra: FittedSpectra
@@ -88,6 +119,11 @@ class FitSeparator(Separator):
         partials: how partials are estimated; None = masks alone.
         tuning: how all tracks, the opinions' too, are moved to where the phases of the partials
             are; None = they stay. Without effect on masks alone.
+        singers_per_part: how many singers sing each part, one number or one per part; None = found
+            from the width of the partials.
+        rooms: look for reverberation, which then belongs to the voice that caused it.
+        places: how voices are told apart by where they are, in recordings of several channels;
+            None = each channel by itself. Without effect on mono recordings.
         spectra: how spectrograms are modelled and fitted.
         mask: "magnitude" or "power".
         n_fft: FFT size of spectrograms and masks.
@@ -110,6 +146,9 @@ class FitSeparator(Separator):
         retune: bool = True,
         partials: PartialSettings | None = _PARTIALS,
         tuning: TuningSettings | None = _TUNING,
+        singers_per_part: int | Sequence[int] | None = None,
+        rooms: bool = True,
+        places: PlaceSettings | None = _PLACES,
         spectra: FitSettings = _SPECTRA,
         mask: str = "power",
         n_fft: int = 2048,
@@ -133,6 +172,9 @@ class FitSeparator(Separator):
         self.retune = retune
         self.partials = partials
         self.tuning = tuning
+        self.singers_per_part = check_counts(singers_per_part)
+        self.rooms = rooms
+        self.places = places
         self.spectra = spectra
         self.n_fft = n_fft
         self.mask_hop = mask_hop
@@ -147,18 +189,22 @@ class FitSeparator(Separator):
     ) -> Separation:
         if self.retune:
             f0 = _retune_tracks(mixture, f0)
-        tracks = [f0]
+        tracks = [remove_glides(f0)]
+        spectrum = self._compute_spectrum(mixture)
+        scene, first = self._find_scene(mixture, spectrum, tracks[0])
         # A single singer gets the whole mixture under any F0.
         if self.opinions is not None and f0.shape[1] > 1:
-            tracks += self.opinions(mixture, f0)
-        tracks = [remove_glides(x) for x in tracks]
-        spectrum = self._compute_spectrum(mixture)
+            tracks += [remove_glides(x) for x in self.opinions(mixture, f0)]
         # Each from scratch: from the first fit the others would stay near it, and look too good.
-        results = [self._fit(mixture, spectrum, x) for x in tracks]
+        others = [self._fit(spectrum, self._excite(mixture, x), scene) for x in tracks[1:]]
+        results = [first, *others]
         fits = [x.spectra for x in results]
         controls, level = results[0].controls, results[0].level
         tracks = [self._tune(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
-        pairs = [self._find_partials(channels, *pair) for pair in zip(tracks, fits, strict=True)]
+        pairs = [
+            self._find_partials(channels, x, fitted, scene.cents)
+            for x, fitted in zip(tracks, fits, strict=True)
+        ]
         found = [sources for sources, _ in pairs]
         rests = [channels - x.sum(dim=1) for x in found]
         against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
@@ -184,6 +230,11 @@ class FitSeparator(Separator):
             shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
             over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
             separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
+        if self.places is not None and channels.shape[1] > 1:
+            pairs_of_mixtures = zip(channels, separated, strict=True)
+            separated = torch.stack(
+                [separate_by_place(*pair, self.places) for pair in pairs_of_mixtures]
+            )
         frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
         parameters = {
             "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
@@ -191,6 +242,13 @@ class FitSeparator(Separator):
                 fits[0].noise_envelope.transpose(1, 2)[:, frames], f0
             ),
             "tuned_f0": tracks[0].unsqueeze(-1),
+            "section_cents": scene.cents[:, :, None, None].expand(-1, -1, f0.shape[-1], -1),
+            "reverberation": _repeat_for_voices(
+                torch.stack([scene.seconds, scene.late], dim=-1)
+                .unsqueeze(1)
+                .expand(-1, f0.shape[-1], -1),
+                f0,
+            ),
         }
         if len(tracks) > 1:
             parameters["f0_weights"] = _repeat_for_voices(weights.permute(1, 2, 0)[:, frames], f0)
@@ -226,13 +284,17 @@ class FitSeparator(Separator):
         return tune_tracks(mixture, f0, fitted, self.tuning, **self._grid)
 
     def _find_partials(
-        self, channels: Tensor, f0: Tensor, fitted: FittedSpectra
+        self, channels: Tensor, f0: Tensor, fitted: FittedSpectra, cents: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Partials [B, J, C, T] of the voices in channels [B, C, T], and their amplitudes."""
+        """Partials [B, J, C, T] of the voices in channels [B, C, T], and their amplitudes.
+
+        Args:
+            cents: [B, J] by which the singers of a part scatter.
+        """
         if self.partials is None:
             sources = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
             return sources, sources[..., None, :0]
-        return find_partials(channels, f0, fitted, self.partials, **self._grid)
+        return find_partials(channels, f0, fitted, self.partials, **self._grid, width=cents)
 
     @property
     def _grid(self) -> _Grid:
@@ -255,12 +317,33 @@ class FitSeparator(Separator):
         best = average_around(left, self.evidence_frames).amin(dim=0)
         return (self.doubt / best).clamp(max=1.0).square()
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> Fit:
-        """Fit the model with F0 tracks [B, J, N] to mixtures [B, T].
+    def _find_scene(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> tuple[Scene, Fit]:
+        """The scene of mixtures [B, T] with F0 tracks [B, J, N], and the fit that it is for."""
+        excitation = self._excite(mixture, f0)
+        scene = describe_nothing(f0)
+        sections = self.singers_per_part is None
+        if self.singers_per_part is not None:
+            cents = count_to_cents(self.singers_per_part, f0.shape[1])
+            scene = dataclasses.replace(scene, cents=f0.new_tensor(cents).expand(len(f0), -1))
+        fit = self._fit(spectrum, excitation, scene)
+        if not sections and not self.rooms:
+            return scene, fit
+        found = find_scene(
+            spectrum,
+            spread_lines(excitation.combs, scene.cents, domain=self.spectra.domain),
+            fit.spectra,
+            self.spectra,
+            rate=self.rate,
+            mask_hop=self.mask_hop,
+            sections=sections,
+            rooms=self.rooms,
+        )
+        if not sections:
+            found = dataclasses.replace(found, cents=scene.cents)
+        return found, fit if found.plain else self._fit(spectrum, excitation, found)
 
-        Args:
-            spectrum: [B, F, N] of the mixtures (`_compute_spectrum`).
-        """
+    def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
+        """What the envelopes of F0 tracks [B, J, N] multiply in mixtures [B, T]."""
         combs = compute_comb_spectra(
             f0,
             mixture.shape[-1],
@@ -270,8 +353,20 @@ class FitSeparator(Separator):
             mask_hop=self.mask_hop,
             domain=self.spectra.domain,
         )
-        fitted = fit_spectra(spectrum, combs, self.spectra, rate=self.rate)
-        return Fit(fitted, combs.mean(dim=(1, 2, 3)), {})
+        return Excitation(combs, combs.new_ones(len(combs)), {}, rolled_off=False)
+
+    def _fit(self, spectrum: Tensor, excitation: Excitation, scene: Scene) -> Fit:
+        """Fit the model to spectrograms [B, F, N] of mixtures (`_compute_spectrum`)."""
+        combs = spread_lines(excitation.combs, scene.cents, domain=self.spectra.domain)
+        fitted = fit_spectra(
+            spectrum,
+            combs,
+            self.spectra,
+            rate=self.rate,
+            rolled_off=excitation.rolled_off,
+            tails=build_tails(scene, spectrum.shape[-1], frame_seconds=self.mask_hop / self.rate),
+        )
+        return Fit(fitted, combs.mean(dim=(1, 2, 3)) / excitation.gain, excitation.controls)
 
     def _compute_spectrum(self, signal: Tensor) -> Tensor:
         """Spectrogram |S|^domain that the fit explains: [..., T] to [..., F, N]."""
@@ -280,7 +375,8 @@ class FitSeparator(Separator):
 
     def _share_out(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
-        voices = fitted.voices + fitted.noise.unsqueeze(1) / fitted.voices.shape[1]
+        wet = fitted.voices if fitted.wet is None else fitted.wet
+        voices = wet + fitted.noise.unsqueeze(1) / wet.shape[1]
         return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
 
 

@@ -18,6 +18,8 @@ _BLOCK = 16
 _LEAST, _MOST = 1e-6, 1e6
 # Hz; a track near zero would have any number of partials.
 _LOWEST = 60.0
+# Cents: a line as wide as this is twice as uncertain as that of one singer.
+_WIDE = 5.0
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def estimate_surroundings(
     *,
     rate: int,
     mask_hop: int,
+    width: Tensor | None = None,
 ) -> Tensor:
     """Estimate the power of everything else around each partial, relative to the partial's power.
 
@@ -204,6 +207,8 @@ def estimate_surroundings(
         uncertainty: [frames] power of what the fit does not know about, relative to its own.
         rate: sample rate in Hz.
         mask_hop: samples per frame of the fit.
+        width: [J] cents by which the singers of a part scatter, None = one singer a part. The wider
+            a line, the less of it is a sine, and the larger the uncertainty.
 
     Returns:
         [frames, M].
@@ -213,7 +218,10 @@ def estimate_surroundings(
     n_bins = len(noise)
     bins = (sines.frequency * (2 * (n_bins - 1) / rate)).round().long().clamp(1, n_bins - 2)
     column = torch.arange(len(middle), device=noise.device)
-    around = (noise + uncertainty * (voices.sum(dim=0) + noise))[bins, column]
+    everything = (voices.sum(dim=0) + noise)[bins, column]
+    if width is not None:
+        everything = everything * (1.0 + (width / _WIDE).square())[sines.voice].unsqueeze(-1)
+    around = noise[bins, column] + uncertainty * everything
     # The top of the partial may be a bin beside.
     tops = [voices[sines.voice.unsqueeze(-1), bins + k, column] for k in (-1, 0, 1)]
     top = torch.stack(tops).amax(dim=0)

@@ -8,7 +8,7 @@ frequency, and what is compared are spectrograms, so that every gradient is a ma
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from ..dsp.harmonic import count_harmonics, harmonic_source
 from ..dsp.noise import rolloff_fir
 from ..dsp.stft import stft
 from ..errors import UmssError
+from .adam import Adam, differentiate_changes
 
 # Least value of a model, relative to the mixture's mean.
 _FLOOR = 1e-6
@@ -82,6 +83,7 @@ class FittedSpectra:
         noise_envelope: [B, D', N] coefficients of the log noise.
         divergence: [B, N] of the model from the mixture, see `compute_divergence`.
         objective: [B] divergence and smoothness at the end.
+        wet: [B, J, F, N] the voices with the reverberation that they caused; None = there is none.
     """
 
     voices: Tensor
@@ -90,6 +92,18 @@ class FittedSpectra:
     noise_envelope: Tensor
     divergence: Tensor
     objective: Tensor
+    wet: Tensor | None = None
+
+    def measure_powers(self, domain: float) -> tuple[Tensor, Tensor]:
+        """Powers of the direct sound of the voices [B, J, F, N] and of all other sound [B, F, N].
+
+        Args:
+            domain: exponent of the magnitudes that were fitted.
+        """
+        voices, noise = (x.pow(2.0 / domain) for x in (self.voices, self.noise))
+        if self.wet is None:
+            return voices, noise
+        return voices, noise + (self.wet.pow(2.0 / domain) - voices).clamp(min=0.0).sum(dim=1)
 
 
 def build_mel_cosines(n_bins: int, count: int, *, rate: int) -> Tensor:
@@ -131,42 +145,102 @@ def _solve_coefficients(target: Tensor, basis: Tensor) -> Tensor:
     return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
 
 
-def _differentiate_changes(x: Tensor) -> Tensor:
-    """Half the gradient of sum (x[n + 1] - x[n])^2 over the last dimension; shaped like x."""
-    step = x.diff(dim=-1)
-    gradient = torch.zeros_like(x)
-    gradient[..., 1:] += step
-    gradient[..., :-1] -= step
-    return gradient
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted: spectrograms relative to their means, frames before bins.
+
+    Attributes:
+        target: [B, N, F].
+        combs: [B, J, N, F].
+        basis, noise_basis: [F, D], [F, D'] of the log envelopes.
+        tails: [B, N, N] of `src.fit.scene.build_tails`, None = no room.
+        settings: see `FitSettings`.
+    """
+
+    target: Tensor
+    combs: Tensor
+    basis: Tensor
+    noise_basis: Tensor
+    tails: Tensor | None
+    settings: FitSettings
+
+    def reverberate(self, voices: Tensor) -> Tensor:
+        """Powers of the reverberation of voices [B, J, N, F]."""
+        assert self.tails is not None
+        powers = voices.pow(2.0 / self.settings.domain)
+        return self.tails.mT.unsqueeze(1) @ powers
+
+    def wet(self, voices: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+        """Voices [B, J, N, F] with their reverberation, and the share of the direct power."""
+        powers = voices.pow(2.0 / self.settings.domain)
+        total = powers + late
+        direct = powers / total.clamp(min=torch.finfo(total.dtype).tiny)
+        return total.pow(0.5 * self.settings.domain), direct
+
+    def crop(self, n_bins: int) -> Problem:
+        """The problem of the lowest bins alone."""
+        return replace(
+            self,
+            target=self.target[..., :n_bins].contiguous(),
+            combs=self.combs[..., :n_bins].contiguous(),
+            basis=self.basis[:n_bins],
+            noise_basis=self.noise_basis[:n_bins],
+        )
+
+    def choose(self, index: int) -> Problem:
+        """The problem of one of the mixtures."""
+        one = slice(index, index + 1)
+        tails = None if self.tails is None else self.tails[one]
+        return replace(self, target=self.target[one], combs=self.combs[one], tails=tails)
+
+    def explain(self, envelope: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Voices [B, J, N, F] and noise [B, N, F] of coefficients."""
+        voices = torch.exp(envelope.mT @ self.basis.T).mul_(self.combs)
+        return voices, torch.exp(noise.mT @ self.noise_basis.T)
+
+    @property
+    def smoothness(self) -> Tensor:
+        weights = torch.full((self.basis.shape[1], 1), self.settings.envelope_smoothness)
+        weights[0] = self.settings.level_smoothness
+        return weights.to(self.basis)
+
+    def measure_roughness(self, envelope: Tensor, noise: Tensor) -> Tensor:
+        """Penalty [B] on the changes of coefficients in time."""
+        changes = (self.smoothness * envelope.diff(dim=-1).square()).sum(dim=(1, 2, 3))
+        of_noise = noise.diff(dim=-1).square().sum(dim=(1, 2))
+        return 0.5 * (changes + self.settings.noise_smoothness * of_noise)
 
 
-class _Adam:
-    """Adam on one tensor, with a learning rate per step (Kingma and Ba 2015)."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self.mean = torch.zeros_like(x)
-        self.square = torch.zeros_like(x)
-        self.steps = 0
-
-    def step(self, gradient: Tensor, rate: float, active: Tensor) -> None:
-        """Move the tensor one step against the gradient.
-
-        Args:
-            gradient: of the objective, shaped like the tensor.
-            rate: learning rate of this step.
-            active: [B], 1 for mixtures whose values may still change, else 0.
-        """
-        self.steps += 1
-        self.mean.lerp_(gradient, 0.1)
-        self.square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
-        change = self.mean / ((self.square / (1.0 - 0.99**self.steps)).sqrt_() + 1e-8)
-        scale = rate / (1.0 - 0.9**self.steps) * active
-        self.x.sub_(change.mul_(scale.view(-1, *[1] * (self.x.ndim - 1))))
+def pose_problem(
+    mixture: Tensor,
+    combs: Tensor,
+    settings: FitSettings,
+    *,
+    rate: int,
+    tails: Tensor | None = None,
+) -> Problem:
+    """Pose the problem of `fit_spectra`."""
+    tiny = torch.finfo(mixture.dtype).tiny
+    size = combs.shape[-2]
+    # Frames before bins: products with the basis are several times as fast.
+    target = mixture / mixture.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)
+    combs = combs / combs.mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)
+    basis, noise_basis = (
+        build_mel_cosines(size, count, rate=rate).to(mixture)
+        for count in (settings.envelope_cosines, settings.noise_cosines)
+    )
+    target, combs = target.mT.contiguous(), combs.mT.contiguous()
+    return Problem(target, combs, basis, noise_basis, tails, settings)
 
 
 def fit_spectra(
-    mixture: Tensor, combs: Tensor, settings: FitSettings, *, rate: int, rolled_off: bool = False
+    mixture: Tensor,
+    combs: Tensor,
+    settings: FitSettings,
+    *,
+    rate: int,
+    rolled_off: bool = False,
+    tails: Tensor | None = None,
 ) -> FittedSpectra:
     """Fit envelopes and noise to the spectrogram of each mixture.
 
@@ -181,64 +255,70 @@ def fit_spectra(
         settings: see `FitSettings`.
         rate: sample rate in Hz.
         rolled_off: the combs have their roll-off already, and begin with a flat envelope.
+        tails: [B, N, N] of the room (`src.fit.scene.build_tails`), whose reverberation adds to the
+            power of every voice; None = no room.
     """
-    tiny = torch.finfo(mixture.dtype).tiny
     batch, n_voices, n_bins, n_frames = combs.shape
-    # Frames before bins: products with the basis are several times as fast.
-    target = (mixture / mixture.mean(dim=(1, 2), keepdim=True).clamp(min=tiny)).mT.contiguous()
-    combs = (combs / combs.mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)).mT.contiguous()
-    basis = build_mel_cosines(n_bins, settings.envelope_cosines, rate=rate).to(mixture)
-    noise_basis = build_mel_cosines(n_bins, settings.noise_cosines, rate=rate).to(mixture)
-    smoothness = torch.full((len(basis.T), 1), settings.envelope_smoothness).to(mixture)
-    smoothness[0] = settings.level_smoothness
-
+    problem = pose_problem(mixture, combs, settings, rate=rate, tails=tails)
     # Both start with the fixed roll-off of the paper's harmonics, the voices equally loud.
     taps = rolloff_fir(rate=rate).double()
     rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
     tilt = settings.domain * rolloff.log()[:n_bins].to(mixture)
+    basis, noise_basis = problem.basis, problem.noise_basis
     first = torch.zeros_like(basis[0]) if rolled_off else _solve_coefficients(tilt, basis)
     envelope = first[:, None].expand(batch, n_voices, -1, n_frames).clone()
-    level = (torch.exp(basis @ first) * combs).sum(dim=1).mean(dim=(1, 2))
+    level = (torch.exp(basis @ first) * problem.combs).sum(dim=1).mean(dim=(1, 2))
     envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
     noise = (
         _solve_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
     )
     noise[:, 0] += settings.noise_level
+    return descend(problem, envelope, noise, settings.max_iterations, settings.learning_rate)
 
-    optimisers = _Adam(envelope), _Adam(noise)
-    active = torch.ones(batch, dtype=mixture.dtype, device=mixture.device)
+
+def descend(
+    problem: Problem, envelope: Tensor, noise: Tensor, iterations: int, learning_rate: float
+) -> FittedSpectra:
+    """Fit coefficients [B, J, D, N] and [B, D', N], which are written into, by Adam."""
+    settings, target, smoothness = problem.settings, problem.target, problem.smoothness
+    optimisers = Adam(envelope), Adam(noise)
+    active = target.new_ones(len(target))
     previous = torch.full_like(active, math.inf)
-
-    def explain() -> tuple[Tensor, Tensor, Tensor]:
-        voices = torch.exp(envelope.mT @ basis.T).mul_(combs)
-        rest = torch.exp(noise.mT @ noise_basis.T)
-        return voices, rest, voices.sum(dim=1).add_(rest).add_(_FLOOR)
-
-    def measure_roughness() -> Tensor:
-        changes = (smoothness * envelope.diff(dim=-1).square()).sum(dim=(1, 2, 3))
-        of_noise = noise.diff(dim=-1).square().sum(dim=(1, 2))
-        return 0.5 * (changes + settings.noise_smoothness * of_noise)
-
-    for step in range(settings.max_iterations):
-        voices, rest, model = explain()
+    late = torch.zeros(()).to(target)
+    for step in range(iterations):
+        voices, rest = problem.explain(envelope, noise)
+        wet = voices
+        if problem.tails is not None:
+            # The reverberation follows the voices with a delay; its own gradient is left out.
+            if step % 5 == 0:
+                late = problem.reverberate(voices)
+            wet, direct = problem.wet(voices, late)
+        model = wet.sum(dim=1).add_(rest).add_(_FLOOR)
         if step % 10 == 0:
-            value = compute_divergence(target.mT, model.mT).sum(dim=1) + measure_roughness()
+            roughness = problem.measure_roughness(envelope, noise)
+            value = compute_divergence(target.mT, model.mT).sum(dim=1) + roughness
             active = active * ((previous - value).abs() > settings.tolerance * value)
             previous = value
             if not bool(active.any()):
                 break
         slope = 1.0 - target / model
-        of_envelope = (voices.mul_(slope.unsqueeze(1)) @ basis).mT
-        of_noise = (rest.mul_(slope) @ noise_basis).mT
-        of_envelope += smoothness * _differentiate_changes(envelope)
-        of_noise += settings.noise_smoothness * _differentiate_changes(noise)
-        fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / settings.max_iterations))
+        change = voices if problem.tails is None else wet.mul_(direct)
+        of_envelope = (change.mul_(slope.unsqueeze(1)) @ problem.basis).mT
+        of_noise = (rest.mul_(slope) @ problem.noise_basis).mT
+        of_envelope += smoothness * differentiate_changes(envelope)
+        of_noise += settings.noise_smoothness * differentiate_changes(noise)
+        fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / iterations))
         for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
-            optimiser.step(gradient, fall * settings.learning_rate, active)
-    voices, rest, model = explain()
+            optimiser.step(gradient, fall * learning_rate, active)
+    voices, rest = problem.explain(envelope, noise)
+    wet = voices
+    if problem.tails is not None:
+        wet = problem.wet(voices, problem.reverberate(voices))[0]
+    model = wet.sum(dim=1).add_(rest).add_(_FLOOR)
     distance = compute_divergence(target.mT, model.mT)
-    value = distance.sum(dim=1) + measure_roughness()
-    return FittedSpectra(voices.mT, rest.mT, envelope, noise, distance, value)
+    value = distance.sum(dim=1) + problem.measure_roughness(envelope, noise)
+    heard = None if problem.tails is None else wet.mT
+    return FittedSpectra(voices.mT, rest.mT, envelope, noise, distance, value, heard)
 
 
 def compute_divergence(mixture: Tensor, model: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def tune_tracks(
     middle = place_frames(n_samples, settings.hop, mixture.device)
     weights = _weigh_frames(f0, len(middle), settings, hop=hop)
     nearest = find_nearest_frames(middle, hop, f0.shape[-1])
-    powers = [x.pow(2.0 / domain) for x in (fitted.voices, fitted.noise)]
+    powers = fitted.measure_powers(domain)
     results = []
     for heard, tracks, voices, noise in zip(mixture, f0, *powers, strict=True):
         sines = build_sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)

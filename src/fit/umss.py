@@ -12,8 +12,7 @@ from ..models.finetuning import separate_one_by_one
 from ..models.source_filter import NOISE_CONTROLS
 from ..models.umss import UmssSeparator
 from ..separator import Separation
-from .separator import Fit, FitOptions, FitSeparator
-from .spectra import fit_spectra
+from .separator import Excitation, FitOptions, FitSeparator
 
 
 class UmssFitSeparator(FitSeparator):
@@ -67,11 +66,9 @@ class UmssFitSeparator(FitSeparator):
     def _describe(self) -> dict[str, Any]:
         return super()._describe() | {"network": self.network.model.voice.settings}
 
-    def _fit(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> Fit:
+    def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
         voices, controls, peak = self.network.estimate_harmonics(mixture, f0)
-        combs = self._compute_spectrum(voices)
-        fitted = fit_spectra(spectrum, combs, self.spectra, rate=self.rate, rolled_off=True)
-        # What the network sings before it is made as loud as the mixture.
-        level = combs.mean(dim=(1, 2, 3)) / peak.squeeze(-1).pow(self.spectra.domain)
         kept = {name: value for name, value in controls.items() if name not in NOISE_CONTROLS}
-        return Fit(fitted, level, kept)
+        # What the network sings before it is made as loud as the mixture.
+        gain = peak.squeeze(-1).pow(self.spectra.domain)
+        return Excitation(self._compute_spectrum(voices), gain, kept, rolled_off=True)

@@ -127,3 +127,13 @@ def test_sorted_high_to_low() -> None:
     ordered = contours([0.0, 100.0], [0.0, 0.0], [300.0, 0.0]).sorted_high_to_low()
     assert ordered.names == ("voice2", "voice0", "voice1")
     np.testing.assert_array_equal(ordered.f0[:, 0], [300, 0])
+
+
+def test_confidence_goes_with_the_tracks() -> None:
+    f0 = np.float32([[200, 400], [200, 400], [200, 400]])
+    confidence = np.float32([[1, 0.5], [0.8, 0.5], [0.6, 0.5]])
+    tracks = F0Contours.on_grid(f0, ("low", "high"), confidence=confidence)
+    middle = tracks.resample(np.array([0.008, 0.024])).sorted_high_to_low()
+    np.testing.assert_allclose(middle.confidence, [[0.5, 0.9], [0.5, 0.7]], rtol=1e-6)
+    with pytest.raises(ContourError, match=r"confidence must be \[3, 2\] like f0, got \[2, 2\]"):
+        F0Contours.on_grid(f0, ("low", "high"), confidence=confidence[:2])

@@ -132,8 +132,10 @@ def test_doubts() -> None:
     truth = contours(440, 330, 220)
     seen = salience_of(truth)
     (more,) = find_doubts(contours(440), seen, LOUD)
-    assert "67 % of the pitches" in more
-    (weak,) = find_doubts(contours(500, 400), salience_of(contours(100)), LOUD)[:1]
+    assert "more than n_singers=1" in more
+    (other,) = find_doubts(contours(440, 330, 220 * 1.06), seen, LOUD)
+    assert "33 % of the pitches" in other
+    (weak,) = find_doubts(contours(500), salience_of(contours(100)), LOUD)[:1]
     assert "uncertain" in weak
     short = F0Contours.on_grid(truth.f0 * (np.arange(200) < 40)[:, None], truth.names)
     (speech,) = find_doubts(short, salience_of(short), LOUD)

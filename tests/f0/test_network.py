@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from src.f0 import network
-from src.f0.network import SalienceNetwork, VoiceSalience, shift_bins
+from src.f0.network import SalienceNetwork, VoiceSalience, shift_bins, start_from
 
 
 @pytest.fixture
@@ -46,6 +46,34 @@ def test_frames_of_short_recordings(weights, n_samples):
     salience = VoiceSalience(weights)(np.ones(n_samples, np.float32))
     assert salience.values.shape == (164, -(-n_samples // 256))
     assert np.isfinite(salience.values).all()
+
+
+def test_a_network_that_grows_begins_where_the_smaller_one_was(weights, tmp_path):
+    small = VoiceSalience(weights)
+    grown = SalienceNetwork(n_blocks=5)
+    start_from(grown, small.network.state_dict())
+    path = tmp_path / "grown.pt"
+    torch.save(grown.state_dict(), path)
+    audio = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
+    large = VoiceSalience(path)
+    assert len(large.network.blocks) == 5
+    np.testing.assert_allclose(large(audio).values, small(audio).values, atol=1e-6)
+    loss = grown.train()(torch.randn(1, 16, 164, 9)).square().sum()
+    loss.backward()
+    assert grown.blocks[4].norm2.weight.grad.abs().max() > 0  # and can leave it
+
+
+def test_chunks_do_not_show_in_a_network_with_five_blocks(tmp_path, monkeypatch):
+    torch.manual_seed(1)
+    net = SalienceNetwork(n_blocks=5)
+    for p in net.parameters():
+        torch.nn.init.normal_(p, 0.0, 0.2)
+    torch.save(net.state_dict(), tmp_path / "five.pt")
+    audio = np.random.default_rng(0).normal(0, 0.1, 16_000 * 4).astype(np.float32)
+    model = VoiceSalience(tmp_path / "five.pt")
+    whole = model(audio)
+    monkeypatch.setattr(network, "CHUNK_SECONDS", 1.3)
+    np.testing.assert_allclose(model(audio).values, whole.values, atol=2e-4)
 
 
 def test_missing_and_foreign_weights(tmp_path):

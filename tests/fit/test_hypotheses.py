@@ -15,7 +15,7 @@ from src.f0.network import WEIGHTS, VoiceSalience
 from src.f0.published.heuristic import PaperAssigner
 from src.f0.salience import Salience
 from src.f0.tracker import VoiceTracker
-from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, order_like, weigh_opinions
+from src.fit.hypotheses import F0Opinions, SecondVoiceSalience, weigh_opinions
 from src.fit.separator import FitSeparator
 from src.fit.spectra import FitSettings, compute_divergence
 from src.metrics.frames import si_sdr
@@ -31,26 +31,6 @@ class Said(F0Opinions):
 
     def __call__(self, mixture: Tensor, f0: Tensor) -> Tensor:
         return self.said
-
-
-def test_order_is_the_best_of_all_permutations() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        given, tracks = 110.0 * 2 ** rng.uniform(0, 1, (2, 4, 30))
-        given[rng.random(given.shape) < 0.3] = 0.0
-        tracks[rng.random(tracks.shape) < 0.3] = 0.0
-
-        def cost(order: tuple[int, ...], given=given, tracks=tracks) -> float:
-            total = 0.0
-            for a, b in zip(given.ravel(), tracks[list(order)].ravel(), strict=True):
-                if a > 0 and b > 0:
-                    total += min(2.0, abs(12 * np.log2(a / b)))
-                elif a > 0 or b > 0:
-                    total += 2.0
-            return total
-
-        best = min(itertools.permutations(range(4)), key=cost)
-        np.testing.assert_array_equal(order_like(given, tracks), tracks[list(best)])
 
 
 def test_divergence_is_kullback_leibler() -> None:

@@ -13,7 +13,7 @@ from .articulation import Segment, articulate, inhale
 from .pieces import PIECES, find_piece
 from .room import place
 from .score import PARTS, Note, find_phrase_ends, read_score
-from .singers import Singer, draw_singer, list_singers
+from .singers import Singer, draw_singer, draw_wide_singer, list_singers
 from .timing import Conductor, conduct, sing
 from .tracks import Tracks, build_tracks
 from .voice import BLOCK, CONTROL_RATE, SYNTH_RATE, build_pulse_table, design_upper_lift, render
@@ -134,6 +134,11 @@ def _mix_levels(stems: np.ndarray, f0: np.ndarray) -> np.ndarray:
     return scaled * np.float32(PEAK / np.abs(scaled.sum(axis=0)).max())
 
 
+def _move(parts: tuple[tuple[Note, ...], ...], steps: int) -> tuple[tuple[Note, ...], ...]:
+    """Transpose by semitones."""
+    return tuple(tuple(replace(note, midi=note.midi + steps) for note in part) for part in parts)
+
+
 def generate_song(
     name: str,
     *,
@@ -141,6 +146,7 @@ def generate_song(
     rate: int = 16000,
     max_seconds: float | None = None,
     vary: bool = False,
+    wide: bool = False,
 ) -> GeneratedSong:
     """Sing one chorale with four singers drawn by the seed.
 
@@ -155,6 +161,8 @@ def generate_song(
         random details and the level may differ from those of the whole song
     vary : sing in another key (up to 5 semitones away), in another tempo (up to a quarter slower
         or faster), with singers that are not among the sixteen; their number is "0"
+    wide : like `vary`, with singers of any style and age, keys from 5 semitones below to 8 above,
+        tempi from 0.7 to 1.6 times
 
     Returns
     -------
@@ -177,11 +185,14 @@ def generate_song(
     length = max(part[-1].end for part in parts)
     tempo = piece.tempo
     choice = _make_rng(name, seed, 1)
-    if vary:
+    if wide:
+        singers = [draw_wide_singer(part, choice) for part in PARTS]
+        tempo *= float(choice.uniform(0.7, 1.6))
+        parts = _move(parts, int(choice.integers(-5, 9)))
+    elif vary:
         singers = [draw_singer(part, choice) for part in PARTS]
         tempo *= float(choice.uniform(0.8, 1.25))
-        steps = int(choice.integers(-5, 6))
-        parts = tuple(tuple(replace(n, midi=n.midi + steps) for n in part) for part in parts)
+        parts = _move(parts, int(choice.integers(-5, 6)))
     else:
         singers = [pool[int(choice.integers(len(pool)))] for pool in map(list_singers, PARTS)]
     conductor = conduct(length, tempo, held, _make_rng(name, seed, 0))

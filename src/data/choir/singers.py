@@ -26,6 +26,7 @@ class Singer:
     wander : standard deviation of slow pitch drift in cents
     jitter, shimmer : standard deviation per glottal cycle, relative
     seat : 0..1, place in the room (changes the early reflections and the distance)
+    scoop : how far notes begin below their pitch, relative to a trained choir singer
     """
 
     part: str
@@ -47,6 +48,7 @@ class Singer:
     jitter: float
     shimmer: float
     seat: float
+    scoop: float = 1.0
 
 
 SINGERS: tuple[Singer, ...] = (
@@ -119,4 +121,42 @@ def draw_singer(part: str, rng: np.random.Generator) -> Singer:
         jitter=u(0.002, 0.008),
         shimmer=u(0.02, 0.07),
         seat=u(0.0, 1.0),
+    )
+
+
+def draw_wide_singer(part: str, rng: np.random.Generator) -> Singer:
+    """Draw a random singer of any style, for training sets that must not be a choir only.
+
+    From children to large basses whatever the part, vibrato from none to 150 cents, straight
+    onsets to the scoops and glides of popular music, clear voices to whispering ones.
+    """
+    u = rng.uniform
+
+    def even(low: float, high: float) -> float:
+        """Draw evenly in the logarithm."""
+        return float(np.exp(u(np.log(low), np.log(high))))
+
+    lowest, highest = {"bass": (0.85, 1.15), "tenor": (0.88, 1.25)}.get(part, (0.95, 1.45))
+    straight = rng.random() < 0.25
+    return Singer(
+        part=part,
+        number="0",
+        tract=even(lowest, highest),
+        bandwidth=u(0.7, 1.7),
+        rd=u(0.45, 2.1),
+        ring=u(0.0, 0.9),
+        breath=even(0.012, 0.35),
+        vibrato_hz=u(4.0, 7.5),
+        vibrato_cents=u(0.0, 10.0) if straight else u(10.0, 150.0),
+        vibrato_delay=u(0.0, 0.6),
+        glide=even(0.012, 0.12),
+        early=u(-0.05, 0.05),
+        looseness=u(0.01, 0.07),
+        tuning=u(-30.0, 30.0),
+        mistune=u(3.0, 35.0),
+        wander=u(3.0, 30.0),
+        jitter=u(0.001, 0.011),
+        shimmer=u(0.01, 0.1),
+        seat=u(0.0, 1.0),
+        scoop=even(0.3, 4.0),
     )

@@ -61,6 +61,7 @@ def draw_pitch(
             target = 100.0 * (note.midi - 69) + rng.normal(singer.tuning, singer.mistune)
             scoop = rng.uniform(40, 130) if note.first else rng.uniform(0, 12)
             cents[previous:] = target  # the consonants before a note already have its pitch
+            scoop *= singer.scoop
             cents[start:] -= scoop * np.exp(-np.arange(n - start) / (0.06 * CONTROL_RATE))
             if note.last:
                 sag = np.clip((np.arange(n - start) - (end - start) + 120) / 120, 0, 2)

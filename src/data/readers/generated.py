@@ -22,16 +22,24 @@ class GeneratedReader(Reader):
         seed: seed of the performance (singers, timing, intonation, room).
         max_seconds: sing only the beginning of every chorale; None = all.
         vary: random keys, tempi and singers (see `generate_song`).
+        wide: random keys, tempi and singers of any style (see `generate_song`).
     """
 
     name = "generated"
     license = "generated here from public-domain chorales"
     f0_kinds = ("exact", "stems")
 
-    def __init__(self, seed: int = 0, max_seconds: float | None = None, vary: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        vary: bool = False,
+        wide: bool = False,
+    ) -> None:
         self.seed = seed
         self.max_seconds = max_seconds
         self.vary = vary
+        self.wide = wide
         self._sung: GeneratedSong | None = None
 
     def songs(self) -> list[Song]:
@@ -41,7 +49,8 @@ class GeneratedReader(Reader):
 
     def options(self) -> dict[str, Any]:
         """Seed, length and variation."""
-        return {"seed": self.seed, "max_seconds": self.max_seconds, "vary": self.vary}
+        options = {"seed": self.seed, "max_seconds": self.max_seconds, "vary": self.vary}
+        return options | ({"wide": True} if self.wide else {})
 
     def read_stem(self, song: Song, stem: Stem) -> StemAudio:
         """One part of the performance."""
@@ -77,6 +86,7 @@ class GeneratedReader(Reader):
                 rate=RATE,
                 max_seconds=self.max_seconds,
                 vary=self.vary,
+                wide=self.wide,
             )
             if tuple(self._sung.parts) != PARTS:
                 raise DataError(f"generated: {song.name} has parts {self._sung.parts}")
