@@ -112,8 +112,10 @@ function drawTiles({context, width, height}, tiles, {start, end}) {
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
   for (const tile of tiles) {
-    const left = (tile.start - start) * scale;
-    context.drawImage(tile.canvas, left, 0, tile.seconds * scale + 0.5, height);
+    // Tiles end where pixels end: two half pixels upon each other would show a seam.
+    const left = Math.round((tile.start - start) * scale);
+    const right = Math.round((tile.start + tile.seconds - start) * scale);
+    context.drawImage(tile.canvas, left, 0, right - left, height);
   }
 }
 

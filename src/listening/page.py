@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import jinja2
 import numpy as np
@@ -25,6 +27,7 @@ from ..staging import stage
 from . import pictures
 from .content import Page, Recording, Remark, Track
 from .doubts import find_doubts
+from .files import find_page, name_folder, tidy_folder
 from .sound import (
     PIECE_SECONDS,
     Measured,
@@ -70,19 +73,8 @@ def write_page(
     with stage(path.parent, path.stem) as place:
         files = build_page(path, page, place.place, single=single)
         place.publish(files, remove=sorted(former - {*files}))
-    with suppress(OSError):  # there is none, or not all in it is ours
-        name_folder(path).rmdir()
+    tidy_folder(path)
     return files
-
-
-def name_folder(path: Path) -> Path:
-    """The folder of the files of sound of a page."""
-    return path.with_name(f"{path.stem}_files")
-
-
-def find_page(path: Path) -> set[Path]:
-    """Find the files of an earlier page."""
-    return {file for file in (path, *name_folder(path).glob("sound-*.js")) if file.exists()}
 
 
 def build_page(
@@ -114,7 +106,9 @@ def build_page(
             manifests.append(manifest)
         size = sum(place(file).stat().st_size for file in pieces.values())
         inside = size <= LARGEST_FILE if single is None else single
-        content = {"folder": None if inside else folder.name, "recordings": manifests}
+        # Names of folders may hold bytes that are no text.
+        address = None if inside else quote(os.fsencode(folder.name))
+        content = {"folder": address, "recordings": manifests}
         head, _, tail = _render(page, content).partition(_SOUND_HERE)
         with place(path).open("w", encoding="utf-8", errors="backslashreplace") as html:
             html.write(head)
@@ -123,7 +117,7 @@ def build_page(
                     _move_inside(html, name, place(file))
             html.write(tail)
         if inside and pieces:
-            place(folder / "sound").parent.rmdir()
+            place(folder / "sound").parent.rmdir()  # `place` makes folders
     return [path] if inside else [path, *pieces.values()]
 
 

@@ -20,7 +20,7 @@ const KEYS = [
   ["D", "dark or light"],
   ["?", "these keys"],
 ];
-const ROLES = {mixture: "the recording", residual: "what is left", reference: "the truth"};
+const ROLES = {mixture: "all together", residual: "what no singer got", reference: "the truth"};
 const MARKED_PIXELS = 5; // a shorter drag is a click
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -48,11 +48,10 @@ function receiveSound(name, piece) {
 function loadPiece(name, folder) {
   if (folder === null) return Promise.resolve(JSON.parse($(`[data-sound="${name}"]`).textContent));
   return new Promise((resolve, reject) => {
-    const address = `${encodeURIComponent(folder)}/sound-${name}.js`;
-    const script = make("script", {src: address});
+    const script = make("script", {src: `${folder}/sound-${name}.js`});
     awaited.set(name, resolve);
     script.onload = () => script.remove();
-    script.onerror = () => reject(new Error(`${folder}/sound-${name}.js is missing: keep it beside the page`));
+    script.onerror = () => reject(new Error(`${decodeURIComponent(folder)}/sound-${name}.js is missing: keep it beside the page`));
     document.head.append(script);
   });
 }
@@ -106,21 +105,21 @@ class Listening {
   _buildRow(track, t) {
     const text = track.name;
     const colour = this._voice(track);
-    const solo = make("button", {type: "button", textContent: "S", title: `Solo (S, ${t + 1})`,
+    const solo = make("button", {type: "button", className: "solo", textContent: "S", title: `Solo (S, ${t + 1})`,
       onclick: () => this.toggleSolo(t), attributes: {"aria-label": `Solo ${text}`, "aria-pressed": "false"}});
-    const mute = make("button", {type: "button", textContent: "M", title: `Mute (M, Shift ${t + 1})`,
+    const mute = make("button", {type: "button", className: "mute", textContent: "M", title: `Mute (M, Shift ${t + 1})`,
       onclick: () => this.toggleMute(t), attributes: {"aria-label": `Mute ${text}`, "aria-pressed": "false"}});
     const gain = make("input", {type: "range", min: -30, max: 12, step: 1, value: 0,
       oninput: () => this.setGain(t, Number(gain.value)), attributes: {"aria-label": `Gain of ${text}`}});
     const number = make("output", {textContent: "0 dB"});
-    const pitch = make("b");
-    const info = make("span", {className: "info"}, this._describe(track), " ", pitch);
+    const pitch = make("span", {className: "pitch"});
+    const info = make("span", {className: "info", textContent: this._describe(track)});
     const bar = make("i");
     const meter = make("div", {className: "meter", attributes: {"aria-hidden": "true"}}, bar);
     const canvas = make("canvas", {attributes: {role: "img", "aria-label": `Picture of ${text}`}});
     const cursor = make("div", {className: "cursor"});
     const range = make("div", {className: "range"});
-    const picture = make("div", {className: "picture"}, canvas, range, cursor);
+    const picture = make("div", {className: "picture"}, canvas, range, cursor, pitch);
     const head = make("div", {className: "head"}, make("span", {className: "name", textContent: text, title: text}),
       info, make("div", {className: "two"}, solo, mute), make("div", {className: "gain"}, gain, number), meter);
     const row = make("li", {className: "track"}, head, picture);
@@ -138,10 +137,9 @@ class Listening {
   }
 
   _describe(track) {
-    const parts = [];
-    if (ROLES[track.role] && ROLES[track.role] !== track.name) parts.push(ROLES[track.role]);
-    parts.push(track.decibels === null ? "silent" : `${String(Math.round(track.decibels)).replace("-", "−")} dB`);
-    return parts.join(" · ");
+    const level = track.decibels === null ? "silent"
+      : `${String(Math.round(track.decibels)).replace("-", "−")} dB`;
+    return ROLES[track.role] ? `${level} · ${ROLES[track.role]}` : level;
   }
 
   _buildRemarks() {
@@ -502,7 +500,7 @@ class Listening {
       this._placeRange(range, shown);
       const hertz = f0 ? f0[Math.round(now / this.recording.frame)] : 0;
       const note = hertz ? nameNote(hertz) : null;
-      const text = note ? `· ${note.name} ${note.cents} ct` : "";
+      const text = note ? `${note.name} ${note.cents} ct` : "";
       if (pitch.textContent !== text) pitch.textContent = text;
       const peak = player.level(t);
       const level = peak > 0 ? Math.max(0, 1 + (20 * Math.log10(peak)) / 50) : 0;
