@@ -169,7 +169,7 @@ def choose_gain(measured: Iterable[Measured]) -> float:
 
 def encode_flac(piece: Samples, rate: int, gain: float) -> bytes:
     """Encode a piece [C, n], multiplied by a gain, as FLAC of 16 bits."""
-    numbers = np.rint(np.clip(piece * gain, -1.0, 1.0) * 32767).astype(np.int16)
+    numbers = np.clip(np.rint(piece * (gain * 32768)), -32768, 32767).astype(np.int16)
     buffer = io.BytesIO()
     sf.write(buffer, numbers.T, rate, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
