@@ -44,6 +44,8 @@ CENTS_FROM_HZ = 16.0
 # Partials of a choir are softer than its loudest sample.
 LOUDEST_PARTIAL = 0.35
 
+SCRIPTS = ("player.js", "drawing.js", "pictures.js", "listening.js", "wiring.js")
+
 _HERE = Path(__file__).parent
 _SOUND_HERE = "<!-- sound -->"
 
@@ -138,13 +140,17 @@ def _render(page: Page, content: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    files = {name: f"{name}.js" for name in ("player", "drawing", "wiring")} | {"css": "page.css"}
-    texts = {
-        name: Markup((_HERE / file).read_text(encoding="utf-8").rstrip())
-        for name, file in files.items()
-    }
-    template = environment.get_template(TEMPLATE)
-    return template.render(page=page, content=content, sound=Markup(_SOUND_HERE), **texts)
+
+    def read(name: str) -> Markup:
+        return Markup((_HERE / name).read_text(encoding="utf-8").rstrip())
+
+    return environment.get_template(TEMPLATE).render(
+        page=page,
+        content=content,
+        sound=Markup(_SOUND_HERE),
+        css=read("page.css"),
+        scripts=[read(name) for name in SCRIPTS],
+    )
 
 
 def _build_manifest(recording: Recording) -> dict[str, Any]:

@@ -108,10 +108,10 @@ def test_every_key_does_what_the_list_says(page: Any) -> None:
     keys.press(".")
     assert state(page, "tempo") == 0.95
     keys.press("z")
-    assert page.evaluate("listening.shown.end - listening.shown.start") == 1.5
+    assert page.evaluate("listening.pictures.shown.end - listening.pictures.shown.start") == 1.5
     keys.press("x")
     keys.press("v")
-    assert page.evaluate("listening.waves")
+    assert page.evaluate("listening.pictures.waves")
     theme = page.evaluate("document.documentElement.dataset.theme")
     keys.press("d")
     assert page.evaluate("document.documentElement.dataset.theme") != theme
@@ -134,7 +134,7 @@ def test_buttons_and_pictures_can_be_used(page: Any) -> None:
     assert state(page, "tempo") == 0.6
     page.get_by_role("slider", name="Position").fill("1.5")
     assert state(page, "position") == 1.5
-    assert page.inner_text(".track:nth-child(2) .pitch") == "G3 +35 ct"
+    wait_for(page, "$('.track:nth-child(2) .pitch').textContent === 'G3 +35 ct'")
     box = page.locator(".track .picture").nth(1).bounding_box()
     y = box["y"] + 20
     page.mouse.click(box["x"] + box["width"] / 3, y)
@@ -154,7 +154,7 @@ def test_buttons_and_pictures_can_be_used(page: Any) -> None:
 
 
 def test_slow_pictures_of_short_parts_are_loaded(page: Any) -> None:
-    wait_for(page, "listening.tiles.size === 1")
+    wait_for(page, "listening.pictures.tiles.size === 1")
     before = page.evaluate("listening.rows[1].canvas.toDataURL()")
     page.keyboard.press("z")
     assert page.evaluate("listening.rows[1].canvas.toDataURL()") != before
@@ -188,14 +188,12 @@ def test_everybody_can_use_it(browser: Any, path: Path, theme: str, size: dict[s
 
 
 def test_paper_is_white_and_has_no_controls(page: Any) -> None:
-    page.evaluate(
-        "document.documentElement.dataset.theme === 'dark' || document.getElementById('theme').click()"
-    )
+    page.evaluate("document.documentElement.dataset.theme === 'dark' || $('#theme').click()")
     page.keyboard.press("z")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    assert page.evaluate("listening.shown.end - listening.shown.start") == 3
+    assert page.evaluate("listening.pictures.shown.end - listening.pictures.shown.start") == 3
     assert not page.locator("#play").is_visible() and not page.locator(".two").first.is_visible()
     assert (
         page.locator(".track canvas").first.is_visible()

@@ -199,8 +199,8 @@ def test_slow_tracks_stay_together_and_keep_their_pitch(listener: Listener) -> N
 def test_pieces_are_forgotten(listener: Listener) -> None:
     held = listener.do(
         """
-        const first = listening._fetch(0).then(({sound}) => sound.map((text) => decodeBase64(text).buffer));
-        const load = async () => (await first).map((data) => data.slice(0));
+        const {sound} = await listening._fetch(0);
+        const load = async () => sound.map((text) => decodeBase64(text).buffer);
         const piece = 80000;
         const pieces = new Pieces({rate: 8000, length: 60 * piece, piece, load});
         let most = 0;
@@ -208,7 +208,8 @@ def test_pieces_are_forgotten(listener: Listener) -> None:
           await pieces.need(k * piece, k * piece + 10);
           most = Math.max(most, pieces._ready.size);
         }
-        return [most, pieces.read(0, 0, 19 * piece, 5).length, pieces._channel(0, 0, 0) === undefined];
+        const forgotten = pieces._channel(0, 0, 0) === undefined;
+        return [most, pieces.read(0, 0, 19 * piece, 5).length, forgotten];
         """
     )
     assert held == [6, 5, True]
