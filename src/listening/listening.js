@@ -1,7 +1,7 @@
 "use strict";
 /* One recording on the page: its rows, what buttons do, what moves while it plays. */
 
-const ROLES = {mixture: "all together", residual: "what no singer got", reference: "the truth"};
+const ROLES = {mixture: "the sum", residual: "the rest", reference: "true stem"};
 const MARKED_PIXELS = 5; // a shorter drag is a click
 
 const $ = (selector, root = document) => root.querySelector(selector);

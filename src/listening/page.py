@@ -11,8 +11,6 @@ import base64
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -220,22 +218,19 @@ def _encode(recording: Recording, manifest: dict[str, Any]) -> Iterator[dict[str
     loudest = LOUDEST_PARTIAL / gain
     peaks: list[list[bytes]] = [[] for _ in recording.tracks]
     overviews: list[list[pictures.Bytes]] = [[] for _ in recording.tracks]
-    with ExitStack() as stack:
-        sounds, drawings = [], []
-        for track in recording.tracks:
-            for streams in (sounds, drawings):
-                pieces = read_pieces(track, recording.rate, n)
-                stack.callback(pieces.close)  # type: ignore[attr-defined]
-                streams.append(pieces)
-        pictured = [pictures.draw(pieces, rate, n, loudest=loudest) for pieces in drawings]
-        for heard, seen in zip_longest(zip(*sounds, strict=True), zip(*pictured, strict=True)):
-            for t, (piece, picture) in enumerate(zip(heard, seen, strict=True)):
-                peaks[t].append(pictures.find_peaks(piece, rate, gain).tobytes())
-                overviews[t].append(picture)
-            yield {
-                "sound": [encode(encode_flac(piece, rate, gain)) for piece in heard],
-                "picture": [encode(pictures.encode_png(picture)) for picture in seen],
-            }
+    sounds = [read_pieces(track, recording.rate, n) for track in recording.tracks]
+    drawn = [
+        pictures.draw(read_pieces(track, recording.rate, n), rate, n, loudest=loudest)
+        for track in recording.tracks
+    ]
+    for heard, seen in zip(zip(*sounds, strict=True), zip(*drawn, strict=True), strict=True):
+        for t, (piece, picture) in enumerate(zip(heard, seen, strict=True)):
+            peaks[t].append(pictures.find_peaks(piece, rate, gain).tobytes())
+            overviews[t].append(picture)
+        yield {
+            "sound": [encode(encode_flac(piece, rate, gain)) for piece in heard],
+            "picture": [encode(pictures.encode_png(picture)) for picture in seen],
+        }
     for t, described in enumerate(manifest["tracks"]):
         overview = pictures.shrink(np.concatenate(overviews[t], axis=1))
         described["peaks"] = encode(b"".join(peaks[t]))

@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 COLUMNS_PER_SECOND = 50
 PEAKS_PER_SECOND = 100
 ROWS = 96
-LOWEST_HZ, HIGHEST_HZ = 55.0, 7040.0  # seven octaves above A1
+LOWEST_HZ, HIGHEST_HZ = 55.0, 3520.0  # six octaves above A1
 WINDOW_SECONDS = 0.093
 RANGE_DB = 66.0
 SHADES = 24  # few shades make small files; the eye does not see more over a range of 66 dB
