@@ -28,7 +28,7 @@ from .errors import OutputExistsError, UmssError, shorten_reason
 from .f0.errors import F0Errors, perturb_batches
 from .files import check_folder, write_json, write_text
 from .listening.excerpts import describe_excerpts
-from .listening.files import find_page, tidy_folder
+from .listening.files import EVALUATION, find_page, tidy_folder
 from .listening.page import build_page
 from .metrics.bss import choose_bss_engine
 from .metrics.evaluation import evaluate, summarise
@@ -40,8 +40,6 @@ from .separator import Separator
 from .staging import stage
 
 log = logging.getLogger(__name__)
-
-PAGE = "listen.html"
 
 # Fields of a summary that identify the evaluation.
 IDENTITY = (
@@ -236,8 +234,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     with stage(output, "evaluation") as place:
         summary, page = _evaluate(cfg, data, errors, identity, place.place)
         files = [output / FRAMES, output / SUMMARY, *page]
-        place.publish(files, remove=sorted(find_page(output / PAGE) - {*files}))
-    tidy_folder(output / PAGE)
+        place.publish(files, remove=sorted(find_page(output / EVALUATION) - {*files}))
+    tidy_folder(output / EVALUATION)
     log.info("wrote %s", ", ".join(map(str, files[:3])))
     return summary
 
@@ -290,7 +288,7 @@ def _evaluate(
         count=cfg.page_excerpts,
         seed=min(cfg.seeds),
     )
-    return summary, build_page(output / PAGE, page, place)
+    return summary, build_page(output / EVALUATION, page, place)
 
 
 def main(cfg: DictConfig) -> float:

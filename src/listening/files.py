@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+EVALUATION = "listen.html"  # in the folder of an evaluation
+
 
 def name_page(folder: Path, stem: str) -> Path:
     """Where the page of a separated recording goes."""

@@ -15,12 +15,14 @@ import pytest
 import soundfile as sf
 from PIL import Image
 
+from src.baselines.masks import CombSeparator
 from src.errors import OutputExistsError, UmssError
 from src.f0.contours import F0Contours
 from src.listening.content import Page, Recording, Track
 from src.listening.doubts import find_doubts, find_spans, read_warnings
 from src.listening.page import encode_f0, write_page
 from src.listening.sound import measure, read_pieces
+from src.separate_file import separate_file
 from src.separated import SeparatedRecording
 from tests.listening.voices import NASTY, RATE, make_noise, make_page, make_recording, make_tone
 
@@ -224,6 +226,31 @@ def test_times_in_warnings_lead_there() -> None:
     )
     assert (lasting.text, lasting.spans) == ("The recording lasts 0.52 s only", [])
     assert at.spans == [(3.2, 3.2)] and span.spans == [(1.0, 2.5)]
+
+
+def test_separated_files_have_a_page(tmp_path: Path) -> None:
+    audio = np.stack([make_tone(2, 200) + make_tone(2, 310), make_tone(2, 310)])
+    path = tmp_path / "Chör 'live' #1.wav"
+    sf.write(path, audio.T, RATE, subtype="FLOAT")
+    tracks = np.tile(np.array([[310.0, 200.0]], np.float32), (126, 1))
+    f0 = F0Contours.on_grid(tracks, ("high", "low"))
+    out = tmp_path / "out"
+    warnings = ["silence at 0.5 s"]
+    files = separate_file(
+        path, f0, CombSeparator(), out, progress=False, page=True, warnings=warnings
+    )
+    assert files["page"] == out / "Chör 'live' #1_listen.html"
+    _, content, pieces = read_page(files["page"])
+    (recording,) = content["recordings"]
+    assert recording["remarks"][0]["text"] == "Silence at 0.5 s"
+    assert [track["channels"] for track in recording["tracks"]] == [2] * 4
+    heard = [decode(sound) for sound in pieces["0-0"]["sound"]]
+    np.testing.assert_allclose(heard[0], audio.T * recording["gain"], atol=0.51 / 32768)
+    np.testing.assert_allclose(np.sum(heard[1:], axis=0), heard[0], atol=3 / 32768)
+    with pytest.raises(OutputExistsError):
+        separate_file(path, f0, CombSeparator(), out, progress=False, page=True)
+    separate_file(path, f0, CombSeparator(), out, progress=False, overwrite=True)
+    assert not files["page"].exists()  # it was of the earlier separation
 
 
 def test_separated_recordings_save_their_page(tmp_path: Path) -> None:
