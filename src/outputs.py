@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .archives import read_arrays
 from .errors import UmssError
 from .f0.contours import ContourError
+from .listening.files import find_page, name_page
 
 SYNTHESISED = "synthesised"
 MIX = "mix"
@@ -90,6 +91,7 @@ def find_outputs(folder: Path, stem: str) -> set[Path]:
             paths.append(folder / f"{stem}_{MIX}.wav")
     except (UmssError, KeyError):
         return set()
+    paths += find_page(name_page(folder, stem))
     with suppress(ContourError):
         paths += name_synthesised(folder, stem, names).values()
     return {path for path in paths if path.exists()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file, settle_number
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, check_folder, check_space, name_failed_file
+from .listening.content import Page
+from .listening.files import name_page, tidy_folder
+from .listening.page import build_page
+from .listening.results import describe_recording, make_page
 from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
 from .resynthesis import add_sum, check_voices, describe
 from .separator import Separator
@@ -46,6 +50,8 @@ def separate_file(
     keep: Iterable[Path] = (),
     synthesised: bool = False,
     confidence: float | None = None,
+    page: bool = False,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
@@ -66,10 +72,12 @@ def separate_file(
         keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
         synthesised: also write what the models of the voices sing, and the sum.
         confidence: of the number of singers, where it was counted; goes into the parameters.
+        page: also write a page to listen to, NAME_listen.html.
+        warnings: about F0, for the page.
 
     Returns:
-        The files by singer name, "residual", "parameters" and "f0", and by NAME_synthesised and
-        "synthesised" the synthesised ones.
+        The files by singer name, "residual", "parameters" and "f0", by NAME_synthesised and
+        "synthesised" the synthesised ones, and "page".
 
     Raises:
         AudioError: the input is missing, unreadable or empty.
@@ -84,12 +92,15 @@ def separate_file(
         sung = name_synthesised(folder, path.stem, contours.names)
         paths["synthesised"] = sung.pop("synthesised")
         paths |= {f"{name}_synthesised": target for name, target in sung.items()}
+    if page:
+        paths["page"] = name_page(folder, path.stem)
     check_existing(paths.values(), overwrite=overwrite)
     found = examine_audio(path) if examination is None else examination
     seconds = found.frames / found.rate
     _compare_lengths(path, seconds, contours)
     n_files = (contours.n_singers + 1) * (found.channels + synthesised)
-    check_space(folder, 4 * found.frames * n_files)
+    n_heard = (contours.n_singers + 2) * min(found.channels, 2) if page else 0
+    check_space(folder, found.frames * (4 * n_files + 3 * n_heard))
     covered = find_covered(contours, seconds)
     grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
     description = describe(
@@ -117,15 +128,41 @@ def separate_file(
             _write(pieces, temporary, contours, found, separator, description, confidence)
             if with_f0:
                 write_f0(temporary["f0"], contours)
-            place.publish(paths.values(), remove=_find_former(folder, path.stem, paths, keep))
+            files = [*paths.values()]
+            if page:
+                shown = _describe_page(path, found, temporary, contours, warnings)
+                files += build_page(paths["page"], shown, place.place)[1:]
+            place.publish(files, remove=_find_former(folder, path.stem, files, keep))
+    tidy_folder(name_page(folder, path.stem))
     return paths
 
 
+def _describe_page(
+    path: Path,
+    found: Examination,
+    files: Mapping[str, Path],
+    contours: F0Contours,
+    warnings: Sequence[str],
+) -> Page:
+    """The page to listen to of the files that were written."""
+    recording = describe_recording(
+        path.stem,
+        found.rate,
+        path,
+        {name: files[name] for name in contours.names},
+        files["residual"],
+        contours,
+        seconds=found.frames / found.rate,
+        warnings=warnings,
+    )
+    return make_page(recording)
+
+
 def _find_former(
-    folder: Path, stem: str, paths: Mapping[str, Path], keep: Iterable[Path]
+    folder: Path, stem: str, files: Iterable[Path], keep: Iterable[Path]
 ) -> list[Path]:
     """Find the files of an earlier separation that the new one does not replace."""
-    former = find_outputs(folder, stem) - set(paths.values())
+    former = find_outputs(folder, stem) - {*files}
     kept = [path for path in keep if path.exists()]
     removed = [path for path in sorted(former) if not any(path.samefile(other) for other in kept)]
     for path in removed:
@@ -250,6 +287,8 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Estimate, Examination]:
     labels = () if number is None else choose_singer_names(number, names, score)
     # Estimation is slow, so problems that would stop the separation are reported first.
     paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True)
+    if cfg.page:
+        paths["page"] = name_page(Path(cfg.output), path.stem)
     check_existing(paths.values(), overwrite=cfg.overwrite)
     examination = examine_audio(path)
     estimator: F0Estimator = instantiate(cfg.multif0)
@@ -284,12 +323,13 @@ def main(cfg: DictConfig) -> None:
     if cfg.synthesised:
         check_voices(separator)
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
+    examination, confidence, warnings = None, None, []
     if given:
         contours = read_contours(Path(cfg.f0), None if counted else cfg.n_singers)
-        examination, confidence = None, None
     else:
         estimate, examination = estimate_contours(cfg)
         contours, confidence = estimate.contours, estimate.confidence
+        warnings = estimate.warnings
     paths = separate_file(
         Path(cfg.input),
         contours,
@@ -305,6 +345,8 @@ def main(cfg: DictConfig) -> None:
         keep=() if cfg.f0 is None else (Path(cfg.f0),),
         synthesised=cfg.synthesised,
         confidence=confidence,
+        page=cfg.page,
+        warnings=warnings,
     )
     for written in paths.values():
         log.info("wrote %s", written)

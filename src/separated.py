@@ -12,6 +12,10 @@ from .dsp.tracks import HOP, RATE
 from .errors import UmssError
 from .f0.contours import F0Contours, write_f0
 from .files import check_existing, name_failed_file
+from .listening.content import Page
+from .listening.files import name_page, tidy_folder
+from .listening.page import build_page
+from .listening.results import describe_recording, make_page
 from .outputs import MIX, find_outputs, name_outputs, name_synthesised, write_parameters
 from .staging import stage
 from .wav_writing import write_wav_atomic
@@ -56,7 +60,12 @@ class SeparatedRecording:
         return sum(self.stems.values(), self.residual)
 
     def save(
-        self, folder: str | Path, *, overwrite: bool = False, synthesised: bool = False
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        synthesised: bool = False,
+        page: bool = False,
     ) -> dict[str, Path]:
         """Write the files that `umss separate` writes.
 
@@ -64,10 +73,11 @@ class SeparatedRecording:
             folder: where the files go.
             overwrite: replace existing files.
             synthesised: also write the synthesised voices and their sum.
+            page: also write a page to listen to, NAME_listen.html.
 
         Returns:
             The files by singer name, "residual", "parameters" and "f0", of an edited recording also
-            "mix", and by NAME_synthesised and "synthesised" the synthesised ones.
+            "mix", by NAME_synthesised and "synthesised" the synthesised ones, and "page".
 
         Raises:
             FileExistsError: a file exists and `overwrite` is false.
@@ -89,8 +99,10 @@ class SeparatedRecording:
             targets = name_synthesised(Path(folder), self.name, tuple(self.stems))
             paths["synthesised"] = targets.pop("synthesised")
             paths |= {f"{n}_synthesised": target for n, target in targets.items()}
+        if page:
+            paths["page"] = name_page(Path(folder), self.name)
         check_existing(paths.values(), overwrite=overwrite)
-        former = find_outputs(Path(folder), self.name) - set(paths.values())
+        files = set(paths.values())
         arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
         with stage(Path(folder), self.name) as place:
             for name, signal in {
@@ -107,5 +119,24 @@ class SeparatedRecording:
                     description=self.description,
                     confidence=self.confidence,
                 )
-            place.publish(paths.values(), remove=former)
+            if page:
+                files.update(build_page(paths["page"], self._describe_page(), place.place))
+            former = find_outputs(Path(folder), self.name) - files
+            place.publish(sorted(files), remove=sorted(former))
+        tidy_folder(name_page(Path(folder), self.name))
         return paths
+
+    def _describe_page(self) -> Page:
+        """The page to listen to."""
+        mix = np.asarray(self.mix)
+        recording = describe_recording(
+            self.name,
+            self.rate,
+            mix,
+            {name: np.asarray(stem) for name, stem in self.stems.items()},
+            np.asarray(self.residual),
+            self.f0,
+            seconds=mix.shape[-1] / self.rate,
+            warnings=self.warnings,
+        )
+        return make_page(recording)
