@@ -76,19 +76,21 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "tuning.hop": (1, 2**20),
     "readiness": (-100, 100),
     "offset_hz": (0, 8000),
+    "tempo": (10, 400),
 }
 # Words of which one must be given.
 CHOICES: dict[str, tuple[str, ...]] = {
     "score_alignment": ("dtw", "stretch", "none"),
     "matmul_precision": ("highest", "high", "medium"),
     "f0_edges": ("hold", "glide"),
+    "midi_bend": ("none", "note", "contour"),
     "harmonic_filter": ("fixed", "constant", "varying"),
     "noise_filter": ("constant", "varying"),
     "unet.control": ("normalised", "released"),
 }
 # Lists, or null. Songs may also be one name or pattern.
 _LISTS = (
-    "score_parts", "data.parts", "order", "data.val_singers", "formats", "models",
+    "score_parts", "data.parts", "order", "data.val_singers", "formats", "f0_formats", "models",
     "data.mixing.n_singers",
 )  # fmt: skip
 _SONGS = tuple(f"{size}.{use}" for size in ("full", "small") for use in ("train", "val", "test"))

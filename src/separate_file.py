@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,13 @@ from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimator, choose_singer_names, estimate_file
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, check_folder, check_space, name_failed_file
+from .formats.write import (
+    check_formats,
+    find_f0_files,
+    label_f0_files,
+    name_f0_files,
+    write_formats,
+)
 from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
 from .resynthesis import add_sum, check_voices, describe
 from .separator import Separator
@@ -45,6 +52,7 @@ def separate_file(
     examination: Examination | None = None,
     keep: Iterable[Path] = (),
     synthesised: bool = False,
+    f0_formats: Sequence[str] = (),
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
@@ -64,10 +72,11 @@ def separate_file(
         examination: what `src.audio.examine_audio` found; None = it is done here.
         keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
         synthesised: also write what the models of the voices sing, and the sum.
+        f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
 
     Returns:
-        The files by singer name, "residual", "parameters" and "f0", and by NAME_synthesised and
-        "synthesised" the synthesised ones.
+        The files by singer name, "residual", "parameters" and "f0", by NAME_synthesised and
+        "synthesised" the synthesised ones, and by FORMAT or FORMAT/NAME those of the F0.
 
     Raises:
         AudioError: the input is missing, unreadable or empty.
@@ -82,6 +91,9 @@ def separate_file(
         sung = name_synthesised(folder, path.stem, contours.names)
         paths["synthesised"] = sung.pop("synthesised")
         paths |= {f"{name}_synthesised": target for name, target in sung.items()}
+    others = [kind for kind in f0_formats if not (with_f0 and kind == "csv")]
+    tracks = name_f0_files(folder, path.stem, contours.names, others)
+    paths |= label_f0_files(tracks)
     check_existing(paths.values(), overwrite=overwrite)
     found = examine_audio(path) if examination is None else examination
     seconds = found.frames / found.rate
@@ -115,6 +127,7 @@ def separate_file(
             _write(pieces, temporary, contours, found, separator, description)
             if with_f0:
                 write_f0(temporary["f0"], contours)
+            write_formats(tracks, contours, path.stem, place=place.place)
             place.publish(paths.values(), remove=_find_former(folder, path.stem, paths, keep))
     return paths
 
@@ -123,9 +136,14 @@ def _find_former(
     folder: Path, stem: str, paths: Mapping[str, Path], keep: Iterable[Path]
 ) -> list[Path]:
     """Find the files of an earlier separation that the new one does not replace."""
-    former = find_outputs(folder, stem) - set(paths.values())
-    kept = [path for path in keep if path.exists()]
-    removed = [path for path in sorted(former) if not any(path.samefile(other) for other in kept)]
+    former = find_outputs(folder, stem)
+    if former:
+        former |= find_f0_files(folder, stem)
+    former -= set(paths.values())
+    kept = [path.resolve() for path in keep]
+    removed = [
+        path for path in sorted(former) if not {path.resolve(), path.parent.resolve()} & {*kept}
+    ]
     for path in removed:
         log.info("removing %s, a file of the earlier result", path)
     return removed
@@ -244,7 +262,8 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Contours, Examination]:
     labels = choose_singer_names(cfg.n_singers, names, score)
     # Estimation is slow, so problems that would stop the separation are reported first.
     paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True)
-    check_existing(paths.values(), overwrite=cfg.overwrite)
+    tracks = name_f0_files(Path(cfg.output), path.stem, labels, cfg.f0_formats or ())
+    check_existing([*paths.values(), *tracks.values()], overwrite=cfg.overwrite)
     examination = examine_audio(path)
     estimator: F0Estimator = instantiate(cfg.multif0)
     log.info("estimating the F0 of %d singers", cfg.n_singers)
@@ -275,6 +294,7 @@ def main(cfg: DictConfig) -> None:
         )
     if cfg.synthesised:
         check_voices(separator)
+    check_formats(cfg.f0_formats or ())
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
     if given:
         contours, examination = read_contours(Path(cfg.f0), cfg.n_singers), None
@@ -294,6 +314,7 @@ def main(cfg: DictConfig) -> None:
         examination=examination,
         keep=() if cfg.f0 is None else (Path(cfg.f0),),
         synthesised=cfg.synthesised,
+        f0_formats=list(cfg.f0_formats or ()),
     )
     for written in paths.values():
         log.info("wrote %s", written)

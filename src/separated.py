@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from .dsp.tracks import HOP, RATE
 from .errors import UmssError
 from .f0.contours import F0Contours, write_f0
 from .files import check_existing, name_failed_file
+from .formats.write import label_f0_files, name_f0_files, write_formats
 from .outputs import MIX, find_outputs, name_outputs, name_synthesised, write_parameters
 from .staging import stage
 from .wav_writing import write_wav_atomic
@@ -53,7 +55,12 @@ class SeparatedRecording:
         return sum(self.stems.values(), self.residual)
 
     def save(
-        self, folder: str | Path, *, overwrite: bool = False, synthesised: bool = False
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        synthesised: bool = False,
+        f0_formats: Sequence[str] = (),
     ) -> dict[str, Path]:
         """Write the files that `umss separate` writes.
 
@@ -61,10 +68,12 @@ class SeparatedRecording:
             folder: where the files go.
             overwrite: replace existing files.
             synthesised: also write the synthesised voices and their sum.
+            f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
 
         Returns:
             The files by singer name, "residual", "parameters" and "f0", of an edited recording also
-            "mix", and by NAME_synthesised and "synthesised" the synthesised ones.
+            "mix", and by NAME_synthesised and "synthesised" the synthesised ones, and by FORMAT or
+            FORMAT/NAME those of the F0.
 
         Raises:
             FileExistsError: a file exists and `overwrite` is false.
@@ -86,6 +95,9 @@ class SeparatedRecording:
             targets = name_synthesised(Path(folder), self.name, tuple(self.stems))
             paths["synthesised"] = targets.pop("synthesised")
             paths |= {f"{n}_synthesised": target for n, target in targets.items()}
+        others = [kind for kind in f0_formats if kind != "csv"]
+        tracks = name_f0_files(Path(folder), self.name, tuple(self.stems), others)
+        paths |= label_f0_files(tracks)
         check_existing(paths.values(), overwrite=overwrite)
         former = find_outputs(Path(folder), self.name) - set(paths.values())
         arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
@@ -95,6 +107,7 @@ class SeparatedRecording:
             }.items():  # fmt: skip
                 write_wav_atomic(place.place(paths[name]), np.asarray(signal), self.rate)
             write_f0(place.place(paths["f0"]), self.f0)
+            write_formats(tracks, self.f0, self.name, place=place.place)
             with name_failed_file(paths["parameters"]):
                 write_parameters(
                     place.place(paths["parameters"]),

@@ -56,6 +56,7 @@ DECLARED = {
     "threads": Kind.WHOLE,
     "max_mixtures": Kind.WHOLE,
     "max_seconds": Kind.NUMBER,
+    "tempo": Kind.NUMBER,
     "gradient_clip_val": Kind.NUMBER,
     # More than one kind.
     "bss": Kind.ANY,
