@@ -10,6 +10,7 @@ __all__ = [
     "estimate_f0",
     "hpss",
     "load_model",
+    "practice",
     "read_f0",
     "separate",
     "write_f0",
@@ -25,5 +26,6 @@ from .f0.contours import F0Contours, read_f0, write_f0
 from .f0.estimate import F0Estimate
 from .formats.write import write_f0_files
 from .models.loading import load_model
+from .practice_file import practice
 from .separated import SeparatedRecording
 from .separator import Separation, Separator

@@ -71,7 +71,7 @@ def edit_file(
     stem = parameters.stem.removesuffix("_parameters")
     given = name_outputs(parameters.parent, stem, names)
     stems = [given[name] for name in (*names, "residual")]
-    found = _check_stems(parameters, stems, arrays["f0"].shape[1])
+    found = check_stems(parameters, stems, arrays["f0"].shape[1])
 
     def load(name: str) -> Signal:
         return load_audio(given[name])[0]
@@ -121,7 +121,7 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], VoiceFile | None]:
     return arrays, voices
 
 
-def _check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Examination:
+def check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Examination:
     """Check that all stems are there and fit together; returns what was found in the last."""
     missing = [path.name for path in paths if not path.is_file()]
     if missing:

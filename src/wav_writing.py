@@ -37,7 +37,7 @@ class WavWriter:
     def __init__(self, path: Path, rate: int, channels: int, n_samples: int) -> None:
         self.path = path
         large = 4 * channels * n_samples + (1 << 16) >= LARGEST_WAV
-        with _raise_system_errors(path):
+        with raise_system_errors(path):
             self._file = sf.SoundFile(
                 name_for_soundfile(path),
                 "w",
@@ -49,19 +49,14 @@ class WavWriter:
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Write the next samples [C, n]."""
-        with _raise_system_errors(self.path):
+        with raise_system_errors(self.path):
             self._file.write(samples.T)
 
     def close(self) -> None:
         """Complete the file."""
-        with _raise_system_errors(self.path):
+        with raise_system_errors(self.path):
             self._file.close()
-        # libsndfile writes the time of day beside the peak level.
-        with self.path.open("r+b") as file:
-            place = file.read(1 << 12).find(b"PEAK")
-            if place >= 0:
-                file.seek(place + 12)
-                file.write(bytes(4))
+        clear_time(self.path)
 
     def abandon(self) -> None:
         """Close the file, whatever state it is in."""
@@ -69,8 +64,17 @@ class WavWriter:
             self._file.close()
 
 
+def clear_time(path: Path) -> None:
+    """Clear the time of day, which libsndfile writes beside the peak level of a WAV file."""
+    with path.open("r+b") as file:
+        place = file.read(1 << 12).find(b"PEAK")
+        if place >= 0:
+            file.seek(place + 12)
+            file.write(bytes(4))
+
+
 @contextmanager
-def _raise_system_errors(path: Path) -> Iterator[None]:
+def raise_system_errors(path: Path) -> Iterator[None]:
     """libsndfile does not pass on why the system refused to write."""
     try:
         yield
