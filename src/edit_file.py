@@ -22,7 +22,7 @@ from .editing.targets import count_frames
 from .errors import UmssError
 from .f0.contours import write_f0
 from .files import check_existing, check_folder, check_space, name_failed_file
-from .outputs import MIX, find_outputs, name_outputs, write_parameters
+from .outputs import MIX, find_outputs, find_stems, name_outputs, write_parameters
 from .resynthesis import ParametersError, VoiceFile, build_voices, has_voices, read_parameters
 from .staging import stage
 from .wav_writing import WavWriter, write_wav_atomic
@@ -69,7 +69,7 @@ def edit_file(
     arrays, voices = _read(parameters)
     names = tuple(str(name) for name in arrays["names"])
     stem = parameters.stem.removesuffix("_parameters")
-    given = name_outputs(parameters.parent, stem, names)
+    given = find_stems(parameters.parent, stem, names)
     stems = [given[name] for name in (*names, "residual")]
     found = check_stems(parameters, stems, arrays["f0"].shape[1])
 
@@ -85,7 +85,7 @@ def edit_file(
         temporary = {name: place.place(path) for name, path in paths.items()}
         for name in (*names, "residual"):
             if name not in plan.edits:
-                shutil.copyfile(given[name], temporary[name])
+                _copy(given[name], temporary[name], found)
         sung = plan.synthesise() if rendering == "synthesis" else {}
         steps: Any = plan.edits
         if progress:
@@ -144,6 +144,21 @@ def check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Exami
             f"{found[-1].frames / found[-1].rate:.1f} s; they are of different separations"
         )
     return found[-1]
+
+
+def _copy(source: Path, target: Path, found: Examination) -> None:
+    """Copy a stem; one that is no WAV file is decoded."""
+    if source.suffix == target.suffix:
+        shutil.copyfile(source, target)
+        return
+    with open_audio(source) as audio:
+        writer = WavWriter(target, found.rate, found.channels, found.frames)
+        try:
+            for block in audio.blocks():
+                writer.write(block)
+            writer.close()
+        finally:
+            writer.abandon()
 
 
 def _write_mix(path: Path, parts: Sequence[Path], n_samples: int) -> None:

@@ -16,7 +16,7 @@ from .audio import open_audio
 from .edit_file import check_stems
 from .f0.contours import F0Contours
 from .files import check_folder
-from .outputs import name_outputs
+from .outputs import find_stems
 from .rehearsal.mixing import ArrayReader, Mixing, Reader
 from .rehearsal.settings import Settings, Stems
 from .rehearsal.tracks import write_practice
@@ -131,7 +131,7 @@ def _find_stems(parameters: Path, residual: bool) -> Stems:
             "recording again"
         )
     stem = parameters.stem.removesuffix("_parameters")
-    given = name_outputs(parameters.parent, stem, names)
+    given = find_stems(parameters.parent, stem, names)
     paths = [given[name] for name in (*names, "residual")]
     found = check_stems(parameters, paths, tracks.shape[1])
     used = paths if residual else paths[:-1]

@@ -31,7 +31,8 @@ from .outputs import find_outputs, name_outputs, name_synthesised, write_paramet
 from .resynthesis import add_sum, check_voices, describe
 from .separator import Separator
 from .staging import stage
-from .wav_writing import WavWriter
+from .writing.stems import StemWriters
+from .writing.writer import Format
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +54,14 @@ def separate_file(
     keep: Iterable[Path] = (),
     synthesised: bool = False,
     f0_formats: Sequence[str] = (),
+    form: Format | None = None,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
-    Files are 32-bit float WAV with the input's sample rate and channels (RF64 above 4 GiB). They
-    appear in `folder` when all are complete; a failed run leaves nothing behind. With `overwrite`,
-    files of an earlier separation of this recording go, also those of singers that are no more.
+    Files are 32-bit float WAV (RF64 above 4 GiB), unless another format is wanted, with the input's
+    sample rate, channels and tags. They appear in `folder` when all are complete; a failed run
+    leaves nothing behind. With `overwrite`, files of an earlier separation of this recording go,
+    also those of singers that are no more.
 
     Args:
         path: the recording.
@@ -73,6 +76,8 @@ def separate_file(
         keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
         synthesised: also write what the models of the voices sing, and the sum.
         f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
+        form: of the sound. Where it cannot hold what is above full scale, all files are lowered
+            together, with a warning.
 
     Returns:
         The files by singer name, "residual", "parameters" and "f0", by NAME_synthesised and
@@ -85,10 +90,12 @@ def separate_file(
         WriteError: the files cannot be written.
         UmssError: other unusable input.
     """
-    paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0)
+    form = form or Format()
+    ending = form.ending
+    paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0, ending=ending)
     if synthesised:
         check_voices(separator)
-        sung = name_synthesised(folder, path.stem, contours.names)
+        sung = name_synthesised(folder, path.stem, contours.names, ending=ending)
         paths["synthesised"] = sung.pop("synthesised")
         paths |= {f"{name}_synthesised": target for name, target in sung.items()}
     others = [kind for kind in f0_formats if not (with_f0 and kind == "csv")]
@@ -96,10 +103,11 @@ def separate_file(
     paths |= label_f0_files(tracks)
     check_existing(paths.values(), overwrite=overwrite)
     found = examine_audio(path) if examination is None else examination
+    form.check(found.rate, found.channels, path)
     seconds = found.frames / found.rate
     _compare_lengths(path, seconds, contours)
     n_files = (contours.n_singers + 1) * (found.channels + synthesised)
-    check_space(folder, 4 * found.frames * n_files)
+    check_space(folder, (4 if form.name == "wav32f" else 8) * found.frames * n_files)
     covered = find_covered(contours, seconds)
     grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
     description = describe(
@@ -124,7 +132,7 @@ def separate_file(
             pieces = track(pieces, f"separating {escape(path.name)}", total=total, transient=True)
         temporary = {name: place.place(target) for name, target in paths.items()}
         with name_failed_file(folder / path.stem):
-            _write(pieces, temporary, contours, found, separator, description)
+            _write(pieces, temporary, contours, found, separator, description, path, form)
             if with_f0:
                 write_f0(temporary["f0"], contours)
             write_formats(tracks, contours, path.stem, place=place.place)
@@ -156,27 +164,23 @@ def _write(
     found: Examination,
     separator: Separator,
     description: str,
+    recording: Path,
+    form: Format,
 ) -> None:
     """Write the pieces of all singers, the residual, the parameters and synthesised voices."""
     labels = {name: found.channels for name in (*contours.names, "residual")}
     if "synthesised" in paths:
         labels |= {f"{name}_synthesised": 1 for name in contours.names} | {"synthesised": 1}
-    outputs: list[WavWriter] = []
+    outputs = StemWriters(paths, labels, found.rate, found.frames, form, recording)
     spool = _Spool(paths["parameters"].parent)
     try:
-        for label, channels in labels.items():
-            outputs.append(WavWriter(paths[label], found.rate, channels, found.frames))
         for piece in pieces:
             voices = [] if piece.synthesised is None else add_sum(piece.synthesised)
-            signals = [*piece.stems, piece.residual, *voices]
-            for output, signal in zip(outputs, signals, strict=True):
-                output.write(signal)
+            outputs.write([*piece.stems, piece.residual, *voices])
             spool.append({**piece.parameters, "f0": piece.f0, **piece.beside})
-        for output in outputs:
-            output.close()
+        outputs.close()
     finally:
-        for output in outputs:
-            output.abandon()
+        outputs.abandon()
     write_parameters(
         paths["parameters"],
         contours.names,
@@ -261,7 +265,8 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Contours, Examination]:
     score = None if cfg.f0 is None else read_score(cfg.f0, cfg.n_singers, parts)
     labels = choose_singer_names(cfg.n_singers, names, score)
     # Estimation is slow, so problems that would stop the separation are reported first.
-    paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True)
+    ending = Format(cfg.format, cfg.bitrate).ending
+    paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True, ending=ending)
     tracks = name_f0_files(Path(cfg.output), path.stem, labels, cfg.f0_formats or ())
     check_existing([*paths.values(), *tracks.values()], overwrite=cfg.overwrite)
     examination = examine_audio(path)
@@ -295,6 +300,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.synthesised:
         check_voices(separator)
     check_formats(cfg.f0_formats or ())
+    form = Format(cfg.format, cfg.bitrate)
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
     if given:
         contours, examination = read_contours(Path(cfg.f0), cfg.n_singers), None
@@ -315,6 +321,7 @@ def main(cfg: DictConfig) -> None:
         keep=() if cfg.f0 is None else (Path(cfg.f0),),
         synthesised=cfg.synthesised,
         f0_formats=list(cfg.f0_formats or ()),
+        form=form,
     )
     for written in paths.values():
         log.info("wrote %s", written)

@@ -16,7 +16,9 @@ from .files import check_existing, name_failed_file
 from .formats.write import label_f0_files, name_f0_files, write_formats
 from .outputs import MIX, find_outputs, name_outputs, name_synthesised, write_parameters
 from .staging import stage
-from .wav_writing import write_wav_atomic
+from .writing.stems import find_factor
+from .writing.tags import Tags
+from .writing.writer import Format, write_audio
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class SeparatedRecording:
         overwrite: bool = False,
         synthesised: bool = False,
         f0_formats: Sequence[str] = (),
+        format: str = "wav32f",
+        bitrate: int = 320,
     ) -> dict[str, Path]:
         """Write the files that `umss separate` writes.
 
@@ -69,6 +73,9 @@ class SeparatedRecording:
             overwrite: replace existing files.
             synthesised: also write the synthesised voices and their sum.
             f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
+            format: of the sound: "wav32f", "wav24", "wav16", "flac" or "mp3". Where a format cannot
+                hold what is above full scale, all files are lowered together, with a warning.
+            bitrate: kbit/s of MP3.
 
         Returns:
             The files by singer name, "residual", "parameters" and "f0", of an edited recording also
@@ -79,12 +86,14 @@ class SeparatedRecording:
             FileExistsError: a file exists and `overwrite` is false.
             UmssError: two singers' names lead to the same file name.
         """
+        form = Format(format, bitrate)
         paths = name_outputs(
             Path(folder),
             self.name,
             tuple(self.stems),
             with_f0=True,
             with_mix=bool(self.edited),
+            ending=form.ending,
         )
         sung = {MIX: self.mix} if self.edited else {}
         if synthesised:
@@ -92,7 +101,9 @@ class SeparatedRecording:
                 raise UmssError("the method has no voices that sing by themselves; use umss_fit")
             voices = {f"{n}_synthesised": np.asarray(v) for n, v in self.synthesised.items()}
             sung |= voices | {"synthesised": np.sum(list(voices.values()), axis=0)}
-            targets = name_synthesised(Path(folder), self.name, tuple(self.stems))
+            targets = name_synthesised(
+                Path(folder), self.name, tuple(self.stems), ending=form.ending
+            )
             paths["synthesised"] = targets.pop("synthesised")
             paths |= {f"{n}_synthesised": target for n, target in targets.items()}
         others = [kind for kind in f0_formats if kind != "csv"]
@@ -102,10 +113,16 @@ class SeparatedRecording:
         former = find_outputs(Path(folder), self.name) - set(paths.values())
         arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
         with stage(Path(folder), self.name) as place:
-            for name, signal in {
-                **self.stems, "residual": self.residual, **sung,
-            }.items():  # fmt: skip
-                write_wav_atomic(place.place(paths[name]), np.asarray(signal), self.rate)
+            signals = {**self.stems, "residual": self.residual, **sung}
+            sound = {n: np.atleast_2d(np.asarray(signal)) for n, signal in signals.items()}
+            factor = find_factor(
+                max(float(np.abs(a).max()) for a in sound.values()), form, self.name
+            )
+            for number, (name, array) in enumerate(sound.items()):
+                tags = Tags().name_voice(name, self.name) if form.name != "wav32f" else Tags()
+                scaled = array if factor == 1.0 else np.float32(factor) * array
+                target = place.place(paths[name])
+                write_audio(target, [scaled], form, self.rate, *array.shape, tags, seed=number)
             write_f0(place.place(paths["f0"]), self.f0)
             write_formats(tracks, self.f0, self.name, place=place.place)
             with name_failed_file(paths["parameters"]):

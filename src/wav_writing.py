@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,13 +29,25 @@ class WavWriter:
         rate: sample rate in Hz.
         channels: number of channels C.
         n_samples: samples per channel that will be written.
+        texts: title, artist, album and date, if any; RF64 files hold none.
+
+    Attributes:
+        peak: the largest magnitude that was written.
 
     Raises:
         OSError: the system does not write, here and in all methods.
     """
 
-    def __init__(self, path: Path, rate: int, channels: int, n_samples: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rate: int,
+        channels: int,
+        n_samples: int,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
+        self.peak = 0.0
         large = 4 * channels * n_samples + (1 << 16) >= LARGEST_WAV
         with raise_system_errors(path):
             self._file = sf.SoundFile(
@@ -46,9 +58,13 @@ class WavWriter:
                 subtype="FLOAT",
                 format="RF64" if large else "WAV",
             )
+            for name, text in ({} if large else texts or {}).items():
+                setattr(self._file, name, text)
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Write the next samples [C, n]."""
+        if samples.size:
+            self.peak = max(self.peak, float(samples.max()), -float(samples.min()))
         with raise_system_errors(self.path):
             self._file.write(samples.T)
 

@@ -93,6 +93,7 @@ class AudioWriter:
         channels: number of channels C.
         n_samples: samples per channel that will be written, or more.
         tags: what the file says about itself; WAV holds no cover.
+        seed: of the noise; files that are played together need different ones.
 
     Raises:
         UmssError: the format cannot hold the sample rate or so many channels.
@@ -107,6 +108,7 @@ class AudioWriter:
         channels: int,
         n_samples: int,
         tags: Tags | None = None,
+        seed: int = 0,
     ) -> None:
         form.check(rate, channels, path)
         self.path = path
@@ -115,7 +117,7 @@ class AudioWriter:
         self.clipped = 0
         self._tags = tags or Tags()
         self._louder = 1.0
-        self._generator = np.random.default_rng(0)
+        self._generator = np.random.default_rng(seed)
         kind, subtype, options = form.name.upper(), None, {}
         if form.name == "mp3":
             most = next(found[0] for lowest, found in _RANGES.items() if rate >= lowest)
@@ -134,10 +136,9 @@ class AudioWriter:
             self._file = sf.SoundFile(
                 name_for_soundfile(path), "w", rate, channels, subtype, format=kind, **options
             )
-            if form.name != "mp3":
+            if form.name != "mp3" and kind != "RF64":  # which holds no tags
                 for name, text in self._tags.list_texts().items():
-                    with suppress(RuntimeError):  # RF64 holds no tags
-                        setattr(self._file, name, text)
+                    setattr(self._file, name, text)
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Write the next samples [C, n]; what is above full scale is clipped and counted."""
@@ -207,10 +208,11 @@ def write_audio(
     channels: int,
     n_samples: int,
     tags: Tags | None = None,
+    seed: int = 0,
 ) -> None:
     """Write blocks [C, n] as one file, complete or not at all; see `AudioWriter`."""
     with replace_when_complete(path) as temporary:
-        writer = AudioWriter(temporary, form, rate, channels, n_samples, tags)
+        writer = AudioWriter(temporary, form, rate, channels, n_samples, tags, seed)
         try:
             for block in blocks:
                 writer.write(block)
