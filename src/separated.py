@@ -122,7 +122,10 @@ class SeparatedRecording:
                 tags = Tags().name_voice(name, self.name) if form.name != "wav32f" else Tags()
                 scaled = array if factor == 1.0 else np.float32(factor) * array
                 target = place.place(paths[name])
-                write_audio(target, [scaled], form, self.rate, *array.shape, tags, seed=number)
+                channels, n_samples = array.shape
+                write_audio(
+                    target, [scaled], form, self.rate, channels, n_samples, tags, seed=number
+                )
             write_f0(place.place(paths["f0"]), self.f0)
             write_formats(tracks, self.f0, self.name, place=place.place)
             with name_failed_file(paths["parameters"]):

@@ -56,12 +56,10 @@ def read_tags(path: Path) -> Tags:
     except Exception as error:  # whatever a broken file raises; tags are not needed
         log.debug("%s: tags not read (%s)", path, error)
         return Tags()
-    usable = picture is not None and picture.data and len(picture.data) <= LARGEST_COVER
-    return Tags(
-        *(_clean(text) for text in (found.title, found.artist, found.album, found.year)),
-        cover=picture.data if usable else None,
-        cover_type=(picture.mime_type or "image/jpeg") if usable else "image/jpeg",
-    )
+    tags = Tags(_clean(found.title), _clean(found.artist), _clean(found.album), _clean(found.year))
+    if picture is None or not picture.data or len(picture.data) > LARGEST_COVER:
+        return tags
+    return replace(tags, cover=picture.data, cover_type=picture.mime_type or "image/jpeg")
 
 
 def _clean(text: str | None) -> str:
