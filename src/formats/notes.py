@@ -72,10 +72,12 @@ class Beats:
         tempo: beats per minute, the median where they vary.
         times: [B] seconds, increasing, B >= 1; before the first and after the last one the tempo
             goes on.
+        origin: how they were found, in words.
     """
 
     tempo: float
     times: NDArray[np.float64]
+    origin: str
 
     def count(self, seconds: float) -> float:
         """How many beats there are from the first one to a time; negative before it."""
@@ -103,15 +105,17 @@ def find_beats(parts: Sequence[Sequence[Note]], tempo: float | None = None) -> B
     onsets = np.array(sorted({note.start for part in parts for note in part}))
     first = float(onsets[0]) if len(onsets) else 0.0
     if tempo is not None:
-        return Beats(tempo, np.array([first]))
+        return Beats(tempo, np.array([first]), "as given")
     if len(onsets) >= _FEWEST:
         envelope = np.zeros(round(onsets[-1] * FRAMES) + round(FRAMES))
         for note in (note for part in parts for note in part):
             envelope[round(note.start * FRAMES)] += 1.0
         times = _track_beats(gaussian_filter1d(envelope, _BLUR)) / FRAMES
         if len(times) >= 2:
-            return Beats(float(60.0 / np.median(np.diff(times))), times)
-    return Beats(DEFAULT_TEMPO, np.array([first]))
+            return Beats(
+                float(60.0 / np.median(np.diff(times))), times, "found by where notes begin"
+            )
+    return Beats(DEFAULT_TEMPO, np.array([first]), "as too few notes tell another")
 
 
 def _track_beats(envelope: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -66,10 +66,13 @@ def write_practice(
         stage(folder, f"{stems.name}_practice") as place,
         name_failed_file(folder / stems.name),
     ):
+        if stretched:
+            log.info("changing speed or key of %d stems", len(stems.voices) + 1)
         ready = _stretch_stems(stems, place, settings) if stretched else stems
         beats, introductions = _introduce(stems, settings)
         targets = {key: place.place(path) for key, path in files.items()}
         work = Renderer(ready, settings, introductions, targets)
+        log.info("mixing %d tracks", len(files))
         gains, peak = work.write()
         entries = [
             Entry(path, stems.voices[voice], settings.mixing.describe(track), gains[voice, track])
@@ -82,8 +85,7 @@ def write_practice(
             f"length {int(seconds // 60)}:{int(seconds % 60):02d}",
         ]
         if settings.count_in:
-            origin = "found by where notes begin" if settings.tempo is None else "as given"
-            notes.append(f"count-in at {beats.tempo * speed:.0f} beats per minute, {origin}")
+            notes.append(f"count-in at {beats.tempo * speed:.0f} beats per minute, {beats.origin}")
         write_list(place.place(listing), stems.tags.title or stems.name, entries, notes)
         if settings.zip:
             packed = {path: place.place(path) for path in (*files.values(), listing)}
