@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..audio import open_audio
 from ..writing.loudness import LoudnessMeter, PeakMeter, integrate
@@ -22,6 +25,8 @@ _CLICK_LEVEL = 9.0  # dB of the clicks' peak above the loudness of the music
 _OFF = 0.1  # LU by which the loudness of a file may be off
 _ATTEMPTS = 3
 Key = tuple[int, str]  # number of the voice, and track
+
+log = logging.getLogger(__name__)
 
 
 class Renderer:
@@ -74,6 +79,14 @@ class Renderer:
             if highest <= HIGHEST_PEAK and off <= _OFF:
                 break
             limit = HIGHEST_PEAK - 0.05
+        else:
+            log.warning(
+                "warning: %s: the true peak is %.1f dBTP, and loudness differs by up to %.1f LU; "
+                "another format or loudness may do better",
+                self.stems.name,
+                highest,
+                off,
+            )
         return gains, highest
 
     def _mix(self, stack: ExitStack) -> Iterator[dict[Key, Signal]]:
@@ -116,18 +129,22 @@ class Renderer:
                 writers[key] = AudioWriter(
                     path, self.settings.form, self.stems.rate, channels, length, tags
                 )
+            sounds = {key: self._scale_introduction(key, gains, clicks) for key in writers}
             for key, writer in writers.items():
-                sound = self._scale_introduction(key, gains, clicks)[: self.begin]
-                writer.write(np.repeat(sound[None], writer.channels, axis=0))
-            with ExitStack() as stack:
-                position = self.begin
+                before = sounds[key][None, : self.begin]
+                writer.write(np.repeat(before, writer.channels, axis=0))
+            position = self.begin
+
+            def write(entry: tuple[Key, Signal]) -> None:
+                key, block = entry
+                scaled = np.float32(10 ** (gains[key] / 20)) * block
+                over = sounds[key][position : position + block.shape[1]]
+                scaled[:, : len(over)] += over
+                writers[key].write(scaled)
+
+            with ExitStack() as stack, ThreadPoolExecutor(torch.get_num_threads()) as pool:
                 for blocks in self._mix(stack):
-                    for key, block in blocks.items():
-                        scaled = np.float32(10 ** (gains[key] / 20)) * block
-                        sound = self._scale_introduction(key, gains, clicks)
-                        over = sound[position : position + block.shape[1]]
-                        scaled[:, : len(over)] += over
-                        writers[key].write(scaled)
+                    list(pool.map(write, blocks.items()))
                     position += next(iter(blocks.values())).shape[1]
             for writer in writers.values():
                 writer.close()
@@ -147,16 +164,22 @@ class Renderer:
 
     def _check_files(self) -> tuple[dict[Key, float], dict[Key, float]]:
         """Loudness and true peak of the files as they are decoded."""
-        loudness, peaks = {}, {}
-        for key, path in self.targets.items():
-            with open_audio(path) as source:
-                level = LoudnessMeter(source.rate, source.channels)
-                peak = PeakMeter(source.channels)
-                for block in source.blocks():
-                    level.measure(block)
-                    peak.measure(block)
-                loudness[key], peaks[key] = level.integrate(), peak.finish()
-        return loudness, peaks
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            found = dict(zip(self.targets, pool.map(_listen, self.targets.values()), strict=True))
+        return (
+            {key: loudness for key, (loudness, _) in found.items()},
+            {key: peak for key, (_, peak) in found.items()},
+        )
+
+
+def _listen(path: Path) -> tuple[float, float]:
+    """Loudness in LUFS and true peak in dBTP of a file."""
+    with open_audio(path) as source:
+        level, peak = LoudnessMeter(source.rate, source.channels), PeakMeter(source.channels)
+        for block in source.blocks():
+            level.measure(block)
+            peak.measure(block)
+    return level.integrate(), peak.finish()
 
 
 def _limit(level: float) -> float:

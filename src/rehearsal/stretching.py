@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Signal = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
 
-_HOP = 0.023  # seconds from frame to frame; frames are four times as long
+_HOP = 0.0145  # seconds from frame to frame; frames are four times as long
 _BATCH = 32  # frames that are yielded together
 _ONSET = 8.0  # rise of the energy from frame to frame with which sound begins anew
 
@@ -94,6 +94,8 @@ def _lengthen(read: Callable[[int], Signal], rate: int, factor: float) -> Iterat
         if len(ready) == _BATCH:
             block = np.concatenate(ready, axis=1)[:, skipped:]
             skipped, ready = 0, []
+            if left is not None:
+                block = block[:, : max(0, round(left * factor) - written)]
             written += block.shape[1]
             yield block
     rest = np.concatenate([*ready, sum_of_frames], axis=1)[:, skipped:]

@@ -114,7 +114,6 @@ class AudioWriter:
         self.path = path
         self.form = form
         self.channels = channels
-        self.clipped = 0
         self._tags = tags or Tags()
         self._louder = 1.0
         self._generator = np.random.default_rng(seed)
@@ -141,10 +140,9 @@ class AudioWriter:
                     setattr(self._file, name, text)
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Write the next samples [C, n]; what is above full scale is clipped and counted."""
+        """Write the next samples [C, n]; the caller sees to it that formats hold their level."""
         block = np.ascontiguousarray(samples.T, dtype=np.float32)
         if self.form.clips:
-            self.clipped += int((np.abs(block) > 1.0).sum())
             block = np.clip(block, -1.0, 1.0)
         with raise_system_errors(self.path):
             self._file.write(self._quantise(block))
