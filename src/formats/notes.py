@@ -69,7 +69,7 @@ class Beats:
     """The beats of a recording.
 
     Attributes:
-        tempo: beats per minute, the median where they vary.
+        tempo: beats per minute, the mean where they vary.
         times: [B] seconds, increasing, B >= 1; before the first and after the last one the tempo
             goes on.
         origin: how they were found, in words.
@@ -112,9 +112,8 @@ def find_beats(parts: Sequence[Sequence[Note]], tempo: float | None = None) -> B
             envelope[round(note.start * FRAMES)] += 1.0
         times = _track_beats(gaussian_filter1d(envelope, _BLUR)) / FRAMES
         if len(times) >= 2:
-            return Beats(
-                float(60.0 / np.median(np.diff(times))), times, "found by where notes begin"
-            )
+            found = 60.0 * (len(times) - 1) / (times[-1] - times[0])
+            return Beats(float(found), times, "found by where notes begin")
     return Beats(DEFAULT_TEMPO, np.array([first]), "as too few notes tell another")
 
 

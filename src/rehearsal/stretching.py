@@ -2,7 +2,7 @@
 
 Every frame is one of the recording, turned so that each partial goes on where it was (Puckette
 1995), with one angle for all bins around a peak (Laroche and Dolson 1999). Partials keep their
-frequencies to a tenth of a cent, where the library Signalsmith Stretch moves those of basses by 10
+frequencies to half a cent, where the library Signalsmith Stretch moves those of basses by 10
 to 25 cents. Another key is another length, resampled.
 """
 
