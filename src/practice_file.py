@@ -116,6 +116,7 @@ def _hold_stems(result: SeparatedRecording, residual: bool) -> Stems:
         Stems(
             result.name, tuple(result.stems), result.rate, channels, n_samples, result.f0,
             open_arrays,
+            result.tags,
         )
     )  # fmt: skip
 

@@ -38,6 +38,7 @@ class SeparatedRecording:
             methods without such models.
         description: how `parameters` become voices, JSON.
         edited: the singers that were edited or added (`umss.edit`).
+        tags: of the file that was separated; `save` writes them with the singer in the title.
     """
 
     stems: dict[str, Any]
@@ -50,6 +51,7 @@ class SeparatedRecording:
     synthesised: dict[str, Any] = field(default_factory=dict)
     description: str = "{}"
     edited: tuple[str, ...] = ()
+    tags: Tags = field(default_factory=Tags)
 
     @property
     def mix(self) -> Any:
@@ -119,7 +121,8 @@ class SeparatedRecording:
                 max(float(np.abs(a).max()) for a in sound.values()), form, self.name
             )
             for number, (name, array) in enumerate(sound.items()):
-                tags = Tags().name_voice(name, self.name) if form.name != "wav32f" else Tags()
+                tagged = self.tags or form.name != "wav32f"
+                tags = self.tags.name_voice(name, self.name) if tagged else None
                 scaled = array if factor == 1.0 else np.float32(factor) * array
                 target = place.place(paths[name])
                 channels, n_samples = array.shape

@@ -98,9 +98,20 @@ def test_results_in_memory_are_saved_alike(
     gain = (total @ audio) / (audio @ audio)
     np.testing.assert_allclose(total, gain * audio, atol=1e-5)
     assert 0.5 < gain < 0.8
+    assert TinyTag.get(paths["singer1"]).title == "recording (singer1)"
     # Another format with overwrite leaves nothing of the first.
     result.save(tmp_path, format="wav16", overwrite=True)
     assert not list(tmp_path.glob("*.flac")) and len(list(tmp_path.glob("*.wav"))) == 3
+
+
+def test_a_file_separated_in_memory_keeps_its_tags(contours: F0Contours, tmp_path: Path) -> None:
+    path = tmp_path / "choir.flac"
+    record(path, 0.2)
+    result = separate(path, f0=contours, method="comb")
+    paths = result.save(tmp_path / "out", format="mp3")
+    read = TinyTag.get(paths["bass"], image=True)
+    assert (read.title, read.album) == ("Grüße (bass)", "Für alle")
+    assert read.images.front_cover.data == TAGS.cover
 
 
 def test_stems_in_flac_can_be_edited(contours: F0Contours, tmp_path: Path) -> None:
