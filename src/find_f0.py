@@ -18,7 +18,13 @@ from .f0.names import shorten
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, name_failed_file
 from .formats.midi import check_bend
-from .formats.write import check_formats, find_f0_files, name_f0_files, write_formats
+from .formats.write import (
+    check_formats,
+    find_f0_files,
+    name_f0_files,
+    remove_empty_folders,
+    write_formats,
+)
 from .plots import draw_salience, save_figure
 from .staging import stage
 
@@ -69,6 +75,7 @@ def estimate(cfg: DictConfig) -> None:
             figure = draw_salience(estimate.salience, estimate.contours, title=path.name)
             save_figure(place.place(png), figure)
         place.publish(outputs, remove=removed)
+    remove_empty_folders(folder, path.stem)
     for written in outputs:
         log.info("wrote %s", written)
 

@@ -25,6 +25,7 @@ from .formats.write import (
     find_f0_files,
     label_f0_files,
     name_f0_files,
+    remove_empty_folders,
     write_formats,
 )
 from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
@@ -137,6 +138,7 @@ def separate_file(
                 write_f0(temporary["f0"], contours)
             write_formats(tracks, contours, path.stem, place=place.place)
             place.publish(paths.values(), remove=_find_former(folder, path.stem, paths, keep))
+    remove_empty_folders(folder, path.stem)
     return paths
 
 

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..dsp.tracks import HOP, RATE
@@ -84,6 +85,13 @@ def find_f0_files(folder: Path, stem: str) -> set[Path]:
     for kind, end in _OF_EACH.items():
         found += (folder / f"{stem}_{kind}").glob(f"*{end}")
     return {path for path in found if path.is_file()}
+
+
+def remove_empty_folders(folder: Path, stem: str) -> None:
+    """Remove the folders of formats from which all files have gone."""
+    for kind in _OF_EACH:
+        with suppress(OSError):  # not there, or not empty
+            (folder / f"{stem}_{kind}").rmdir()
 
 
 def write_formats(

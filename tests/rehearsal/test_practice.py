@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zipfile
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 import soundfile as sf
 import torch
 import torchaudio
+import yaml
 from tinytag import TinyTag
 
+from src.configuration import FOLDER
 from src.errors import OutputExistsError, UmssError
 from src.f0.contours import F0Contours
 from src.practice_file import main, practice
@@ -261,6 +264,19 @@ def test_where_peaks_would_be_too_high_all_tracks_are_softer(kind: str, tmp_path
     loudness, highest = (np.array(column) for column in zip(*found, strict=True))
     assert np.ptp(loudness) < 0.2 and loudness.max() < -7
     assert -2.0 < highest.max() <= -1.0
+
+
+def test_the_command_has_the_defaults_of_the_function() -> None:
+    config = yaml.safe_load((FOLDER / "practice.yaml").read_text(encoding="utf-8"))
+    config = {name: value for name, value in config.items() if name not in ("defaults", "hydra")}
+    parameters = inspect.signature(practice).parameters
+    function = {name: parameter.default for name, parameter in parameters.items()}
+    assert config.pop("parameters") == "???" and "practice" in config.pop("output")
+    assert config == {
+        name: [*value] if isinstance(value, tuple) else value
+        for name, value in function.items()
+        if name not in ("result", "folder")
+    }
 
 
 def test_settings_that_cannot_be_met(tmp_path: Path) -> None:
