@@ -16,7 +16,7 @@ from ..audio import open_audio
 from ..writing.loudness import LoudnessMeter, PeakMeter, integrate
 from ..writing.tags import Tags
 from ..writing.writer import AudioWriter
-from .mixing import TRACKS, Signal, mix_blocks
+from .mixing import BLOCK, TRACKS, Signal, mix_blocks
 from .settings import Settings, Stems
 
 HIGHEST_PEAK = -1.0  # dBTP
@@ -176,7 +176,7 @@ def _listen(path: Path) -> tuple[float, float]:
     """Loudness in LUFS and true peak in dBTP of a file."""
     with open_audio(path) as source:
         level, peak = LoudnessMeter(source.rate, source.channels), PeakMeter(source.channels)
-        for block in source.blocks():
+        for block in source.blocks(BLOCK):
             level.measure(block)
             peak.measure(block)
     return level.integrate(), peak.finish()
