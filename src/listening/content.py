@@ -27,6 +27,7 @@ class Track:
             More than two channels are heard as their mean.
         role: "mixture", "stem", "residual" or "reference" (a true stem, to compare with).
         f0: [N] Hz, 0 where silent, drawn in the picture; None = no pitch is known.
+        factor: by which the samples are multiplied, to be heard as loud as the other tracks.
 
     Raises:
         UmssError: an unknown role, or arrays of other shapes.
@@ -36,6 +37,7 @@ class Track:
     audio: Any
     role: Role = "stem"
     f0: NDArray[np.floating] | None = None
+    factor: float = 1.0
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:

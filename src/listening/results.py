@@ -25,6 +25,7 @@ def describe_recording(
     references: Mapping[str, Any] | None = None,
     warnings: Sequence[str] = (),
     scores: Scores | None = None,
+    factor: float = 1.0,
 ) -> Recording:
     """Describe a separated recording for a page to listen to.
 
@@ -38,14 +39,18 @@ def describe_recording(
         references: true stems by singer, where they are known.
         warnings: about F0, one sentence each.
         scores: of this recording.
+        factor: by which stems and residual were lowered in their files; the mixture and the true
+            stems are then heard lowered alike.
     """
     frames = f0.to_frames(int(seconds * RATE / HOP) + 1)
     pitches = dict(zip(f0.names, frames.T, strict=True))
-    tracks = [Track(MIXTURE, mixture, "mixture")]
+    tracks = [Track(MIXTURE, mixture, "mixture", factor=factor)]
     tracks += [Track(name, audio, "stem", pitches.get(name)) for name, audio in stems.items()]
     if residual is not None:
         tracks.append(Track(RESIDUAL, residual, "residual"))
-    tracks += [Track(name, audio, "reference") for name, audio in (references or {}).items()]
+    tracks += [
+        Track(name, audio, "reference", factor=factor) for name, audio in (references or {}).items()
+    ]
     return Recording(title, rate, tracks, read_warnings(warnings), scores)
 
 

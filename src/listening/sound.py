@@ -65,7 +65,11 @@ def read_pieces(track: Track, rate: int, n: int) -> Iterator[Samples]:
         AudioError: a file that cannot be read.
         UmssError: a file with another rate, or samples that are not finite.
     """
-    return _cut(_resample(_read(track, rate), rate, choose_rate(rate)), n)
+    blocks = (
+        block if track.factor == 1 else np.float32(track.factor) * block
+        for block in _read(track, rate)
+    )
+    return _cut(_resample(blocks, rate, choose_rate(rate)), n)
 
 
 def _read(track: Track, rate: int) -> Iterator[Samples]:

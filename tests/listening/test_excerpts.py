@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 
 from src.errors import UmssError
-from tests.listening.test_page import read_page
+from tests.listening.reading import read_page
 from tests.test_evaluate import evaluated
 
 
