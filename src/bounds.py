@@ -81,6 +81,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "offset_hz": (0, 8000),
     "tempo": (10, 400),
     "speed": (50, 100),
+    "variation.speed": (0, 4),
     "transpose": (-12, 12),
     "pan": (0, 1),
     "my_gain": (-120, 40),
