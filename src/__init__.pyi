@@ -10,9 +10,11 @@ __all__ = [
     "estimate_f0",
     "hpss",
     "load_model",
+    "practice",
     "read_f0",
     "separate",
     "write_f0",
+    "write_f0_files",
 ]
 
 from . import dsp
@@ -22,6 +24,8 @@ from .editing.recording import edit
 from .errors import UmssError
 from .f0.contours import F0Contours, read_f0, write_f0
 from .f0.estimate import F0Estimate
+from .formats.write import write_f0_files
 from .models.loading import load_model
+from .practice_file import practice
 from .separated import SeparatedRecording
 from .separator import Separation, Separator

@@ -26,6 +26,7 @@ from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .resynthesis import check_voices, describe
 from .separated import SeparatedRecording
 from .separator import Separator
+from .writing.tags import Tags, read_tags
 
 Parameters = dict[str, NDArray[np.floating]]
 
@@ -127,6 +128,7 @@ def separate(
         synthesised={singer: convert(voice) for singer, voice in result.synthesised.items()},
         description=result.description,
         confidence=confidence,
+        tags=read_tags(Path(audio)) if isinstance(audio, (str, Path)) else Tags(),
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .decoding import Decoder, open_decoder
 from .errors import UmssError
+from .ffmpeg import DecodingError, has_ffmpeg, open_with_ffmpeg
 from .hearing import ChannelMeter, Mix
 from .wav_headers import BRIEF
 
@@ -162,14 +163,27 @@ def open_audio(path: str | Path) -> AudioFile:
     except PermissionError as error:
         raise AudioError(f"{path}: may not be read (permission denied)") from error
     except (sf.LibsndfileError, RuntimeError, OSError) as error:
-        raise AudioError(
-            f"{path}: not readable as audio ({_explain(error)}); convert it to WAV, FLAC, OGG or "
-            "MP3"
-        ) from error
+        decoder = _open_other(path, error)
     if decoder.promised == 0:
         decoder.source.close()
         raise AudioError(f"{path}: the audio file is empty")
     return AudioFile(path, decoder)
+
+
+def _open_other(path: Path, error: Exception) -> Decoder:
+    """Open what libsndfile does not read."""
+    if not has_ffmpeg():
+        raise AudioError(
+            f"{path}: not readable as audio ({_explain(error)}); convert it to WAV, FLAC, OGG or "
+            "MP3, or install ffmpeg, which reads M4A, videos and more"
+        ) from error
+    try:
+        return open_with_ffmpeg(path)
+    except DecodingError as reason:
+        raise AudioError(
+            f"{path}: not readable as audio ({_explain(error)}; by ffmpeg neither: {reason}); "
+            "get or export the file again"
+        ) from error
 
 
 def _explain(error: Exception) -> str:

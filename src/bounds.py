@@ -79,20 +79,30 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "places.hop": (1, 2**20),
     "readiness": (-100, 100),
     "offset_hz": (0, 8000),
+    "tempo": (10, 400),
+    "speed": (50, 100),
+    "variation.speed": (0, 4),
+    "transpose": (-12, 12),
+    "pan": (0, 1),
+    "my_gain": (-120, 40),
+    "others_gain": (-120, 40),
+    "loudness": (-60, -5),
 }
 # Words of which one must be given.
 CHOICES: dict[str, tuple[str, ...]] = {
     "score_alignment": ("dtw", "stretch", "none"),
     "matmul_precision": ("highest", "high", "medium"),
     "f0_edges": ("hold", "glide"),
+    "format": ("wav16", "wav24", "wav32f", "flac", "mp3"),
+    "midi_bend": ("none", "note", "contour"),
     "harmonic_filter": ("fixed", "constant", "varying"),
     "noise_filter": ("constant", "varying"),
     "unet.control": ("normalised", "released"),
 }
 # Lists, or null. Songs may also be one name or pattern.
 _LISTS = (
-    "score_parts", "data.parts", "order", "data.val_singers", "formats", "models",
-    "data.mixing.n_singers",
+    "score_parts", "data.parts", "order", "data.val_singers", "formats", "f0_formats", "models",
+    "tracks", "data.mixing.n_singers",
 )  # fmt: skip
 _SONGS = tuple(f"{size}.{use}" for size in ("full", "small") for use in ("train", "val", "test"))
 # Lists of whole numbers, never empty.

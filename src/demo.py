@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
@@ -18,18 +17,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .audio import load_mono
+from .audio import examine_audio, load_mono
 from .baselines.masks import CombSeparator, MixtureSeparator, OracleSeparator
 from .cli import launch
 from .data.datamodule import MixtureDataModule
 from .data.prepared import F0Kind, PreparedSong
-from .dsp.tracks import HOP, RATE
+from .dsp.tracks import RATE
 from .f0.contours import F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file
-from .files import write_text
+from .listening.content import Page, Recording, Scores
+from .listening.page import write_page
+from .listening.results import describe_recording
 from .metrics.evaluation import evaluate, summarise
 from .models.umss import UmssSeparator
-from .plots import draw_salience, draw_spectrogram, save_figure
+from .plots import draw_salience, save_figure
 from .separate_file import separate_file
 from .separator import Separator
 from .train import train
@@ -41,15 +42,11 @@ INAUDIBLE = 10 ** (-90 / 20)
 
 @dataclass(frozen=True)
 class Example:
-    """One separated recording: its files, their labels, and warnings about the estimated F0.
+    """One separated recording: how it is heard, its files, and warnings about estimated F0."""
 
-    `pictures` has one entry per stem, "mixture" and, where F0 was estimated, "f0".
-    """
-
-    title: str
+    recording: Recording
     mixture: Path
-    stems: dict[str, Path]
-    pictures: dict[str, Path]
+    files: list[Path]
     warnings: list[str] = field(default_factory=list)
 
 
@@ -72,31 +69,45 @@ def build_data_module(cfg: DictConfig, f0: str) -> MixtureDataModule:
     return data
 
 
-def build_table(results: dict[str, Any]) -> Table:
-    """Build a table of the SI-SDR (dB) of all methods, overall and per voice."""
+def list_scores(results: dict[str, Any]) -> Scores:
+    """List the SI-SDR of all methods, overall and per voice."""
     voices = list(next(iter(results.values()))["si_sdr"]["voices"])
-    table = Table(title="SI-SDR in dB on held-out mixtures (more is better)")
-    table.add_column("method")
-    for column in ("mean", "median", *voices):
-        table.add_column(column, justify="right")
+    rows = []
     for name, result in results.items():
         scores = result["si_sdr"]
         means = [scores["voices"][voice]["mean"] for voice in voices]
-        row = [f"{v:.2f}" for v in (scores["mean"], scores["median"], *means)]
-        table.add_row(escape(name), *row)
+        rows.append([name, *(f"{v:.2f}" for v in (scores["mean"], scores["median"], *means))])
+    caption = "SI-SDR in dB on held-out mixtures (more is better)"
+    return Scores(caption, ["method", "mean", "median", *voices], rows)
+
+
+def build_table(scores: Scores) -> Table:
+    """Build a table for the terminal."""
+    table = Table(title=scores.caption)
+    for k, column in enumerate(scores.columns):
+        table.add_column(column, justify="right" if k else "left")
+    for row in scores.rows:
+        table.add_row(*map(escape, row))
     return table
 
 
-def write_recording(song: PreparedSong, kind: F0Kind, folder: Path) -> tuple[Path, F0Contours]:
-    """Write a song's mixture as a WAV file and read its F0 tracks, as a user would supply them."""
+def write_recording(
+    song: PreparedSong, kind: F0Kind, folder: Path
+) -> tuple[Path, F0Contours, dict[str, NDArray[np.float32]]]:
+    """Write a song's mixture as a WAV file and read its F0 tracks, as a user would supply them.
+
+    Returns:
+        The file, the tracks, and the true stems [T] by part, as loud as in the mixture.
+    """
     stems = np.stack([song.audio(key) for key in song.keys])
     mix = stems.sum(axis=0)
     f0: NDArray[np.float32] = song.f0(song.keys, kind)
     contours = F0Contours.on_grid(f0, tuple(part for part, _ in song.keys))
     path = folder / f"{song.name}.wav"
-    write_wav_atomic(path, mix / np.abs(mix).max(), RATE, overwrite=True)
+    peak = np.abs(mix).max()
+    write_wav_atomic(path, mix / peak, RATE, overwrite=True)
     write_f0(path.with_suffix(".csv"), contours, overwrite=True)
-    return path, contours
+    return path, contours, dict(zip(contours.names, stems / peak, strict=True))
 
 
 def separate_example(
@@ -105,35 +116,37 @@ def separate_example(
     f0: F0Contours | F0Estimate,
     separator: Separator,
     folder: Path,
+    *,
+    references: dict[str, NDArray[np.float32]] | None = None,
 ) -> Example:
-    """Separate a recording by given or estimated F0 and draw a picture of every stem."""
+    """Separate a recording by given or estimated F0; estimated F0 is drawn on its salience."""
     estimate = f0 if isinstance(f0, F0Estimate) else None
     contours = f0.contours if isinstance(f0, F0Estimate) else f0
     files = separate_file(
         path, contours, separator, folder, overwrite=True, with_f0=estimate is not None
     )
-    stems = {name: file for name, file in files.items() if file.suffix == ".wav"}
-    if np.abs(load_mono(stems["residual"], RATE)).max() < INAUDIBLE:
-        del stems["residual"]
-    pictures = {}
-    for name, file in {"mixture": path, **stems}.items():
-        audio = load_mono(file, RATE)
-        frames = contours.to_frames(-(-len(audio) // HOP)).T
-        own = contours.names.index(name) if name in contours.names else None
-        shown = frames if own is None else frames[own : own + 1]
-        names = contours.names if own is None else (name,)
-        if name == "residual":
-            shown = shown[:0]
-        figure = draw_spectrogram(
-            audio, RATE, shown if len(shown) else None, names=names, title=f"{path.stem}: {name}"
-        )
-        pictures[name] = folder / f"{path.stem}_{name}.png"
-        save_figure(pictures[name], figure, overwrite=True)
+    written = [file for file in files.values() if file.suffix == ".wav"]
+    warnings = [] if estimate is None else estimate.warnings
     if estimate is not None:
         figure = draw_salience(estimate.salience, contours, title=f"{path.stem}: estimated F0")
-        pictures["f0"] = folder / f"{path.stem}_f0.png"
-        save_figure(pictures["f0"], figure, overwrite=True)
-    return Example(title, path, stems, pictures, [] if estimate is None else estimate.warnings)
+        written.append(folder / f"{path.stem}_f0.png")
+        save_figure(written[-1], figure, overwrite=True)
+    residual: Path | None = files["residual"]
+    if np.abs(load_mono(files["residual"], RATE)).max() < INAUDIBLE:
+        residual = None
+    found = examine_audio(path, listened=False)
+    recording = describe_recording(
+        f"{title}: {path.stem}",
+        found.rate,
+        path,
+        {name: files[name] for name in contours.names},
+        residual,
+        contours,
+        seconds=found.frames / found.rate,
+        references=references,
+        warnings=warnings,
+    )
+    return Example(recording, path, written, warnings)
 
 
 def read_user_recording(cfg: DictConfig) -> tuple[Path, F0Contours | None] | None:
@@ -163,24 +176,16 @@ def estimate_tracks(
     return estimate_file(path, estimator, n_singers, names)
 
 
-def write_page(path: Path, examples: list[Example], results: dict[str, Any]) -> None:
-    """Write an HTML page with the table, audio players and pictures."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True
+def describe_page(examples: Sequence[Example], scores: Scores) -> Page:
+    """Describe the page to listen to: the examples, and the table of scores."""
+    return Page(
+        "Separated singers",
+        [example.recording for example in examples],
+        "Four singers, taken from one mono mixture. The model was trained on mixtures and F0 "
+        "tracks only, never on isolated voices; F0 is exact, or estimated from the mixture alone "
+        "where the title says so.",
+        scores,
     )
-
-    def make_relative(file: Path) -> str:
-        base = path.parent.resolve()
-        resolved = file.resolve()
-        return (
-            resolved.relative_to(base).as_posix()
-            if base in resolved.parents
-            else (resolved.as_uri())
-        )
-
-    environment.filters["relative"] = make_relative
-    page = environment.get_template("demo.html.j2").render(examples=examples, results=results)
-    write_text(path, page)
 
 
 def main(cfg: DictConfig) -> None:
@@ -220,15 +225,21 @@ def main(cfg: DictConfig) -> None:
             "model, estimated F0": separator,
         },
     )
-    console.print(build_table(results))
+    scores = list_scores(results)
+    console.print(build_table(scores))
 
     console.rule("3/4  Separate")
     song = data.prepare("test").song(data.choose_split(data.build_reader()).test[0])
-    recording, contours = write_recording(song, data.f0, output / "held_out")
+    recording, contours, stems = write_recording(song, data.f0, output / "held_out")
     found = estimate_tracks(recording, cfg, contours.n_singers, contours.names)
     examples = [
         separate_example(
-            "A held-out chorale, exact F0", recording, contours, separator, output / "held_out"
+            "A held-out chorale, exact F0",
+            recording,
+            contours,
+            separator,
+            output / "held_out",
+            references=stems,
         ),
         separate_example(
             "The same from the bare recording, F0 estimated",
@@ -236,6 +247,7 @@ def main(cfg: DictConfig) -> None:
             found,
             separator,
             output / "held_out_estimated",
+            references=stems,
         ),
     ]
     if own is not None:
@@ -247,12 +259,12 @@ def main(cfg: DictConfig) -> None:
     for example in examples:
         for warning in example.warnings:
             console.print(f"[bold]{escape(example.mixture.name)}:[/bold] {escape(warning)}")
-        for file in (*example.stems.values(), *example.pictures.values()):
+        for file in example.files:
             console.print(f"wrote {file}", soft_wrap=True, highlight=False)
 
     console.rule("4/4  A page to listen to")
     page = output / "index.html"
-    write_page(page, examples, results)
+    write_page(page, describe_page(examples, scores), overwrite=True)
     console.print(f"Open {page.resolve()} in a browser.", soft_wrap=True, highlight=False)
 
 

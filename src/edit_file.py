@@ -22,10 +22,14 @@ from .editing.targets import count_frames
 from .errors import UmssError
 from .f0.contours import write_f0
 from .files import check_existing, check_folder, check_space, name_failed_file
-from .outputs import MIX, find_outputs, name_outputs, write_parameters
+from .formats.write import remove_empty_folders
+from .listening.files import name_page, tidy_folder
+from .outputs import MIX, find_stems, name_outputs, write_parameters
 from .resynthesis import ParametersError, VoiceFile, build_voices, has_voices, read_parameters
+from .separated_files import find_former
 from .staging import stage
 from .wav_writing import WavWriter, write_wav_atomic
+from .writing.tags import Tags, read_tags
 
 Signal = NDArray[np.float32]
 BLOCK = 1 << 18  # samples that are added to the mix at a time
@@ -69,9 +73,9 @@ def edit_file(
     arrays, voices = _read(parameters)
     names = tuple(str(name) for name in arrays["names"])
     stem = parameters.stem.removesuffix("_parameters")
-    given = name_outputs(parameters.parent, stem, names)
+    given = find_stems(parameters.parent, stem, names)
     stems = [given[name] for name in (*names, "residual")]
-    found = _check_stems(parameters, stems, arrays["f0"].shape[1])
+    found = check_stems(parameters, stems, arrays["f0"].shape[1])
 
     def load(name: str) -> Signal:
         return load_audio(given[name])[0]
@@ -80,21 +84,23 @@ def edit_file(
     paths = name_outputs(folder, stem, plan.names, with_f0=True, with_mix=True)
     check_existing(paths.values(), overwrite=overwrite)
     check_space(folder, 4 * found.frames * found.channels * (len(plan.names) + 2))
-    former = find_outputs(folder, stem) - set(paths.values())
+    former = find_former(folder, stem, paths.values())
+    tags = read_tags(given[names[0]]).leave_out_voice(names[0])
     with stage(folder, stem) as place, name_failed_file(folder / stem):
         temporary = {name: place.place(path) for name, path in paths.items()}
         for name in (*names, "residual"):
             if name not in plan.edits:
-                shutil.copyfile(given[name], temporary[name])
+                _copy(given[name], temporary[name], found)
         sung = plan.synthesise() if rendering == "synthesis" else {}
         steps: Any = plan.edits
         if progress:
             steps = track(steps, "editing", total=len(plan.edits), transient=True)
         for name in steps:
             edited = plan.render(name, sung.get(name))
-            write_wav_atomic(temporary[name], edited, found.rate)
+            texts = _name_voice(tags, name, stem)
+            write_wav_atomic(temporary[name], edited, found.rate, texts=texts)
         parts = [temporary[name] for name in (*plan.names, *(["residual"] if residual else []))]
-        _write_mix(temporary[MIX], parts, found.frames)
+        _write_mix(temporary[MIX], parts, found.frames, _name_voice(tags, MIX, stem))
         write_f0(temporary["f0"], plan.contours)
         write_parameters(
             temporary["parameters"],
@@ -104,7 +110,14 @@ def edit_file(
             description=str(arrays["description"]),
         )
         place.publish(paths.values(), remove=former)
+    remove_empty_folders(folder, stem)
+    tidy_folder(name_page(folder, stem))
     return paths
+
+
+def _name_voice(tags: Tags, voice: str, otherwise: str) -> dict[str, str]:
+    """The texts of a file, none where the recording has no tags."""
+    return tags.name_voice(voice, otherwise).list_texts() if tags else {}
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], VoiceFile | None]:
@@ -121,7 +134,7 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], VoiceFile | None]:
     return arrays, voices
 
 
-def _check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Examination:
+def check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Examination:
     """Check that all stems are there and fit together; returns what was found in the last."""
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
@@ -146,11 +159,27 @@ def _check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Exam
     return found[-1]
 
 
-def _write_mix(path: Path, parts: Sequence[Path], n_samples: int) -> None:
+def _copy(source: Path, target: Path, found: Examination) -> None:
+    """Copy a stem; one that is no WAV file is decoded."""
+    if source.suffix == target.suffix:
+        shutil.copyfile(source, target)
+        return
+    with open_audio(source) as audio:
+        texts = read_tags(source).list_texts()
+        writer = WavWriter(target, found.rate, found.channels, found.frames, texts)
+        try:
+            for block in audio.blocks():
+                writer.write(block)
+            writer.close()
+        finally:
+            writer.abandon()
+
+
+def _write_mix(path: Path, parts: Sequence[Path], n_samples: int, texts: Mapping[str, str]) -> None:
     """Write the sum of files, block by block."""
     with ExitStack() as stack:
         sources = [stack.enter_context(open_audio(part)) for part in parts]
-        writer = WavWriter(path, sources[0].rate, sources[0].channels, n_samples)
+        writer = WavWriter(path, sources[0].rate, sources[0].channels, n_samples, texts)
         try:
             for block in _add(sources):
                 writer.write(block)

@@ -27,6 +27,9 @@ from .data.readers.base import RATE
 from .errors import OutputExistsError, UmssError, shorten_reason
 from .f0.errors import F0Errors, perturb_batches
 from .files import check_folder, write_json, write_text
+from .listening.excerpts import describe_excerpts
+from .listening.files import EVALUATION, find_page, tidy_folder
+from .listening.page import build_page
 from .metrics.bss import choose_bss_engine
 from .metrics.evaluation import evaluate, summarise
 from .metrics.frames import SnrSettings
@@ -188,7 +191,7 @@ def score(
 
 
 def check_processes(cfg: DictConfig) -> None:
-    """Refuse numbers of processes or threads that make no sense.
+    """Refuse numbers of processes, threads or excerpts that make no sense.
 
     Raises:
         UmssError: names the setting.
@@ -202,6 +205,8 @@ def check_processes(cfg: DictConfig) -> None:
             f"workers={cfg.workers} does not work inside hydra/launcher=joblib; set workers=1 and "
             "let hydra.launcher.n_jobs share the jobs out, or leave out that launcher"
         )
+    if cfg.page and not (isinstance(cfg.page_excerpts, int) and cfg.page_excerpts > 0):
+        raise UmssError(f"page_excerpts={cfg.page_excerpts}: give a number of excerpts, 1 or more")
     if cfg.threads is not None and (not isinstance(cfg.threads, int) or cfg.threads < 1):
         raise UmssError(f"threads={cfg.threads}: give 1 or more, or null for PyTorch's choice")
 
@@ -227,9 +232,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             log.info("%s: evaluated already; overwrite=true to evaluate again", output)
             return found
     with stage(output, "evaluation") as place:
-        summary = _evaluate(cfg, data, errors, identity, place.place)
-        place.publish([output / FRAMES, output / SUMMARY])
-    log.info("wrote %s and %s", output / FRAMES, output / SUMMARY)
+        summary, page = _evaluate(cfg, data, errors, identity, place.place)
+        files = [output / FRAMES, output / SUMMARY, *page]
+        place.publish(files, remove=sorted(find_page(output / EVALUATION) - {*files}))
+    tidy_folder(output / EVALUATION)
+    log.info("wrote %s", ", ".join(map(str, files[:3])))
     return summary
 
 
@@ -239,8 +246,12 @@ def _evaluate(
     errors: F0Errors,
     identity: dict[str, Any],
     place: Callable[[Path], Path],
-) -> dict[str, Any]:
-    """Evaluate, write the table and its summary where `place` says, and return the summary."""
+) -> tuple[dict[str, Any], list[Path]]:
+    """Evaluate, write the table, its summary and perhaps a page where `place` says.
+
+    Returns:
+        The summary, and the files of the page.
+    """
     output = Path(cfg.output)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
@@ -265,7 +276,19 @@ def _evaluate(
         f"SI-SDR in dB: {cfg.name}, {separator.mask} masks, "
         f"{cfg.n_singers} singers, {kept['kept']} of {kept['total']} frames kept",
     )
-    return summary
+    if not cfg.page:
+        return summary, []
+    page = describe_excerpts(
+        f"{cfg.name}, {data.reader_name}, {cfg.n_singers} singers",
+        separator,
+        perturb_batches(data.test_dataloader(), errors, cfg.seed)
+        if errors.any
+        else data.test_dataloader(),
+        frames,
+        count=cfg.page_excerpts,
+        seed=min(cfg.seeds),
+    )
+    return summary, build_page(output / EVALUATION, page, place)
 
 
 def main(cfg: DictConfig) -> float:

@@ -1,4 +1,7 @@
-"""Estimate F0 tracks: `umss f0 input=choir.wav n_singers=4`."""
+"""Estimate F0 tracks, or write tracks that are there in other formats.
+
+`umss f0 input=choir.wav n_singers=4`, `umss f0 input=choir_f0.csv formats=[tony,midi]`
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from .cli import launch
-from .f0.contours import write_f0
-from .f0.estimate import F0Estimator, estimate_file, settle_number
-from .f0.score.reading import read_score
-from .files import check_existing
+from .f0.contours import F0_SUFFIXES, ContourError, F0Contours, read_f0
+from .f0.estimate import F0Estimator, choose_singer_names, estimate_file, settle_number
+from .f0.names import shorten
+from .f0.score.reading import SCORE_SUFFIXES, read_score
+from .files import check_existing, name_failed_file
+from .formats.midi import check_bend
+from .formats.write import (
+    check_formats,
+    find_f0_files,
+    name_f0_files,
+    remove_empty_folders,
+    write_formats,
+)
 from .plots import draw_salience, save_figure
 from .staging import stage
 
@@ -20,16 +32,30 @@ log = logging.getLogger(__name__)
 
 
 def main(cfg: DictConfig) -> None:
+    check_formats(cfg.formats or ())
+    check_bend(cfg.midi_bend)
+    path = Path(cfg.input)
+    if path.is_dir() or path.suffix.lower() in (*F0_SUFFIXES, *SCORE_SUFFIXES):
+        convert(cfg)
+    else:
+        estimate(cfg)
+
+
+def estimate(cfg: DictConfig) -> None:
+    """Estimate the F0 of a recording."""
     path, folder = Path(cfg.input), Path(cfg.output)
-    csv, png = folder / f"{path.stem}_f0.csv", folder / f"{path.stem}_f0.png"
-    outputs = [csv, png] if cfg.plot else [csv]
-    check_existing(outputs, overwrite=cfg.overwrite)
     names = None if cfg.names is None else list(cfg.names)
-    number = settle_number(cfg.n_singers, names)
-    score = None
-    if cfg.score is not None:
-        parts = None if cfg.score_parts is None else list(cfg.score_parts)
-        score = read_score(cfg.score, None if cfg.n_singers == "auto" else cfg.n_singers, parts)
+    parts = None if cfg.score_parts is None else list(cfg.score_parts)
+    settle_number(cfg.n_singers, names)
+    wanted = None if cfg.n_singers == "auto" else cfg.n_singers
+    score = None if cfg.score is None else read_score(cfg.score, wanted, parts)
+    number = settle_number(cfg.n_singers, names, score)
+    labels = () if number is None else choose_singer_names(number, names, score)
+    png = folder / f"{path.stem}_f0.png"
+    pictures = [png] if cfg.plot else []
+    # Estimation is slow, so files in the way are reported first.
+    paths = name_f0_files(folder, path.stem, labels, cfg.formats or ())
+    check_existing([*paths.values(), *pictures], overwrite=cfg.overwrite)
     estimator: F0Estimator = instantiate(cfg.multif0)
     who = "the singers" if number is None else f"{number} singers"
     log.info("estimating the F0 of %s in %s", who, path)
@@ -38,14 +64,57 @@ def main(cfg: DictConfig) -> None:
     )
     for message in estimate.list_messages():
         log.warning(message)
-    with stage(folder, f"{path.stem}_f0") as place:
-        write_f0(place.place(csv), estimate.contours)
+    # Singers who were counted have names, and some formats files, only now.
+    paths = name_f0_files(folder, path.stem, estimate.contours.names, cfg.formats or ())
+    outputs = [*paths.values(), *pictures]
+    check_existing(outputs, overwrite=cfg.overwrite)
+    former = find_f0_files(folder, path.stem) | {folder / f"{path.stem}_f0.csv", png}
+    removed = sorted(p for p in former - set(outputs) if cfg.overwrite and p.exists())
+    with stage(folder, f"{path.stem}_f0") as place, name_failed_file(folder / path.stem):
+        write_formats(
+            paths,
+            estimate.contours,
+            path.stem,
+            tempo=cfg.tempo,
+            bend=cfg.midi_bend,
+            place=place.place,
+        )
         if cfg.plot:
             figure = draw_salience(estimate.salience, estimate.contours, title=path.name)
             save_figure(place.place(png), figure)
-        place.publish(outputs, remove=[] if cfg.plot or not png.exists() else [png])
+        place.publish(outputs, remove=removed)
+    remove_empty_folders(folder, path.stem)
     for written in outputs:
         log.info("wrote %s", written)
+
+
+def convert(cfg: DictConfig) -> None:
+    """Write the F0 of a file or folder in other formats."""
+    path, folder = Path(cfg.input), Path(cfg.output)
+    parts = None if cfg.score_parts is None else list(cfg.score_parts)
+    score = path.suffix.lower() in SCORE_SUFFIXES and not path.is_dir()
+    contours = read_score(path, parts=parts) if score else read_f0(path)
+    if cfg.names is not None:
+        contours = _rename(path, contours, list(cfg.names))
+    stem = path.name if path.is_dir() else path.stem
+    for end in ("_f0", "_notes", "_tony", "_crepe"):
+        stem = stem.removesuffix(end) or stem
+    paths = name_f0_files(folder, stem, contours.names, cfg.formats or ())
+    check_existing(paths.values(), overwrite=cfg.overwrite)
+    with stage(folder, f"{stem}_f0") as place, name_failed_file(folder / stem):
+        write_formats(paths, contours, stem, tempo=cfg.tempo, bend=cfg.midi_bend, place=place.place)
+        place.publish(paths.values())
+    for written in paths.values():
+        log.info("wrote %s", written)
+
+
+def _rename(path: Path, contours: F0Contours, names: list[str]) -> F0Contours:
+    if len(names) != contours.n_singers:
+        held = ", ".join(map(shorten, contours.names))
+        raise ContourError(
+            f"{path}: holds {contours.n_singers} singers ({held}), but names= gives {len(names)}"
+        )
+    return F0Contours(contours.times, contours.f0, tuple(names))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from .archives import read_arrays
 from .errors import UmssError
 from .f0.contours import ContourError
+from .listening.files import find_page, name_page
 
 SYNTHESISED = "synthesised"
 MIX = "mix"
+ENDINGS = ("wav", "flac", "mp3")  # of sound
 # Arrays of a file of parameters that describe it.
 DESCRIBING = ("version", "description", "names", "frames_per_second", "n_singers_confidence")
 VERSION = 1  # of the file of parameters
@@ -28,6 +30,7 @@ def name_outputs(
     *,
     with_f0: bool = False,
     with_mix: bool = False,
+    ending: str = "wav",
 ) -> dict[str, Path]:
     """Output files by singer name, plus "residual", "parameters" and, if wanted, "f0" and "mix".
 
@@ -36,31 +39,42 @@ def name_outputs(
     """
     slugs = _make_slugs(names)
     others = {
-        "residual": folder / f"{stem}_residual.wav",
+        "residual": folder / f"{stem}_residual.{ending}",
         "parameters": folder / f"{stem}_parameters.npz",
     }
     if with_f0:
         others["f0"] = folder / f"{stem}_f0.csv"
     if with_mix:
-        others[MIX] = folder / f"{stem}_{MIX}.wav"
+        others[MIX] = folder / f"{stem}_{MIX}.{ending}"
     if len({*slugs, *others}) < len(slugs) + len(others):
         raise ContourError(
             f"the singers' names ({', '.join(names)}) do not give different file names; rename "
             "the columns of the F0 file, or give other names"
         )
-    stems = {n: folder / f"{stem}_{slug}.wav" for n, slug in zip(names, slugs, strict=True)}
+    stems = {n: folder / f"{stem}_{slug}.{ending}" for n, slug in zip(names, slugs, strict=True)}
     return stems | others
 
 
-def name_synthesised(folder: Path, stem: str, names: Sequence[str]) -> dict[str, Path]:
+def find_stems(folder: Path, stem: str, names: Sequence[str]) -> dict[str, Path]:
+    """Files by singer name, "residual" and "parameters", in the format that the residual has."""
+    for ending in ENDINGS:
+        paths = name_outputs(folder, stem, names, ending=ending)
+        if paths["residual"].is_file():
+            return paths
+    return name_outputs(folder, stem, names)
+
+
+def name_synthesised(
+    folder: Path, stem: str, names: Sequence[str], *, ending: str = "wav"
+) -> dict[str, Path]:
     """Files of the synthesised voices by singer name, and of their sum as "synthesised".
 
     Raises:
         ContourError: two singers whose names lead to the same file name.
     """
     slugs = _make_slugs(names)
-    files = [f"{stem}_{slug}_{SYNTHESISED}.wav" for slug in slugs]
-    others = [f"{stem}_{slug}.wav" for slug in (*slugs, SYNTHESISED)]
+    files = [f"{stem}_{slug}_{SYNTHESISED}.{ending}" for slug in slugs]
+    others = [f"{stem}_{slug}.{ending}" for slug in (*slugs, SYNTHESISED)]
     if len({*files, *others}) < len(files) + len(others) or SYNTHESISED in names:
         raise ContourError(
             f"the singers' names ({', '.join(names)}) do not give different file names for the "
@@ -85,13 +99,19 @@ def find_outputs(folder: Path, stem: str) -> set[Path]:
     parameters = folder / f"{stem}_parameters.npz"
     try:
         names = [str(name) for name in read_arrays(parameters)["names"].flat]
-        paths = [*name_outputs(folder, stem, names, with_f0=True).values()]
-        if MIX not in _make_slugs(names):
-            paths.append(folder / f"{stem}_{MIX}.wav")
+        paths: list[Path] = []
+        for ending in ENDINGS:
+            written = name_outputs(folder, stem, names, with_f0=True, ending=ending)
+            if not written["residual"].exists() and ending != "wav":
+                continue  # files of this format are somebody else's
+            paths += written.values()
+            if MIX not in _make_slugs(names):
+                paths.append(folder / f"{stem}_{MIX}.{ending}")
+            with suppress(ContourError):
+                paths += name_synthesised(folder, stem, names, ending=ending).values()
     except (UmssError, KeyError):
         return set()
-    with suppress(ContourError):
-        paths += name_synthesised(folder, stem, names).values()
+    paths += find_page(name_page(folder, stem))
     return {path for path in paths if path.exists()}
 
 

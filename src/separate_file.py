@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 from hydra.utils import instantiate
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.markup import escape
 from rich.progress import track
@@ -20,11 +18,21 @@ from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file, settle_number
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, check_folder, check_space, name_failed_file
-from .outputs import find_outputs, name_outputs, name_synthesised, write_parameters
-from .resynthesis import add_sum, check_voices, describe
+from .formats.write import (
+    check_formats,
+    label_f0_files,
+    name_f0_files,
+    remove_empty_folders,
+    write_formats,
+)
+from .listening.files import name_page, tidy_folder
+from .listening.page import build_page
+from .outputs import name_outputs, name_synthesised
+from .resynthesis import check_voices, describe
+from .separated_files import describe_page, find_former, write_pieces
 from .separator import Separator
 from .staging import stage
-from .wav_writing import WavWriter
+from .writing.writer import Format
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +54,17 @@ def separate_file(
     keep: Iterable[Path] = (),
     synthesised: bool = False,
     confidence: float | None = None,
+    page: bool = False,
+    warnings: Sequence[str] = (),
+    f0_formats: Sequence[str] = (),
+    form: Format | None = None,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
-    Files are 32-bit float WAV with the input's sample rate and channels (RF64 above 4 GiB). They
-    appear in `folder` when all are complete; a failed run leaves nothing behind. With `overwrite`,
-    files of an earlier separation of this recording go, also those of singers that are no more.
+    Files are 32-bit float WAV (RF64 above 4 GiB), unless another format is wanted, with the input's
+    sample rate, channels and tags. They appear in `folder` when all are complete; a failed run
+    leaves nothing behind. With `overwrite`, files of an earlier separation of this recording go,
+    also those of singers that are no more.
 
     Args:
         path: the recording.
@@ -66,10 +79,15 @@ def separate_file(
         keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
         synthesised: also write what the models of the voices sing, and the sum.
         confidence: of the number of singers, where it was counted; goes into the parameters.
+        page: also write a page to listen to, NAME_listen.html.
+        warnings: about F0, for the page.
+        f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
+        form: of the sound. Where it cannot hold what is above full scale, all files are lowered
+            together, with a warning.
 
     Returns:
-        The files by singer name, "residual", "parameters" and "f0", and by NAME_synthesised and
-        "synthesised" the synthesised ones.
+        The files by singer name, "residual", "parameters" and "f0", by NAME_synthesised and
+        "synthesised" the synthesised ones, by FORMAT or FORMAT/NAME those of the F0, and "page".
 
     Raises:
         AudioError: the input is missing, unreadable or empty.
@@ -78,18 +96,28 @@ def separate_file(
         WriteError: the files cannot be written.
         UmssError: other unusable input.
     """
-    paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0)
+    form = form or Format()
+    ending = form.ending
+    paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0, ending=ending)
     if synthesised:
         check_voices(separator)
-        sung = name_synthesised(folder, path.stem, contours.names)
+        sung = name_synthesised(folder, path.stem, contours.names, ending=ending)
         paths["synthesised"] = sung.pop("synthesised")
         paths |= {f"{name}_synthesised": target for name, target in sung.items()}
+    others = [kind for kind in f0_formats if not (with_f0 and kind == "csv")]
+    tracks = name_f0_files(folder, path.stem, contours.names, others)
+    paths |= label_f0_files(tracks)
+    if page:
+        paths["page"] = name_page(folder, path.stem)
     check_existing(paths.values(), overwrite=overwrite)
     found = examine_audio(path) if examination is None else examination
+    form.check(found.rate, found.channels, path)
     seconds = found.frames / found.rate
     _compare_lengths(path, seconds, contours)
     n_files = (contours.n_singers + 1) * (found.channels + synthesised)
-    check_space(folder, 4 * found.frames * n_files)
+    n_heard = (contours.n_singers + 2) * min(found.channels, 2) if page else 0
+    width = 4 if form.name == "wav32f" else 8  # other formats are made of float files
+    check_space(folder, found.frames * (width * n_files + 3 * n_heard))
     covered = find_covered(contours, seconds)
     grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
     description = describe(
@@ -114,93 +142,21 @@ def separate_file(
             pieces = track(pieces, f"separating {escape(path.name)}", total=total, transient=True)
         temporary = {name: place.place(target) for name, target in paths.items()}
         with name_failed_file(folder / path.stem):
-            _write(pieces, temporary, contours, found, separator, description, confidence)
+            factor = write_pieces(
+                pieces, temporary, contours, found, separator, description, confidence, path, form
+            )
             if with_f0:
                 write_f0(temporary["f0"], contours)
-            place.publish(paths.values(), remove=_find_former(folder, path.stem, paths, keep))
+            write_formats(tracks, contours, path.stem, place=place.place)
+            files = [*paths.values()]
+            if page:
+                shown = describe_page(path, found, temporary, contours, warnings, factor)
+                files += build_page(paths["page"], shown, place.place)[1:]
+            former = find_former(folder, path.stem, files, keep)
+            place.publish(files, remove=former)
+    remove_empty_folders(folder, path.stem)
+    tidy_folder(name_page(folder, path.stem))
     return paths
-
-
-def _find_former(
-    folder: Path, stem: str, paths: Mapping[str, Path], keep: Iterable[Path]
-) -> list[Path]:
-    """Find the files of an earlier separation that the new one does not replace."""
-    former = find_outputs(folder, stem) - set(paths.values())
-    kept = [path for path in keep if path.exists()]
-    removed = [path for path in sorted(former) if not any(path.samefile(other) for other in kept)]
-    for path in removed:
-        log.info("removing %s, a file of the earlier result", path)
-    return removed
-
-
-def _write(
-    pieces: Iterable[Piece],
-    paths: dict[str, Path],
-    contours: F0Contours,
-    found: Examination,
-    separator: Separator,
-    description: str,
-    confidence: float | None,
-) -> None:
-    """Write the pieces of all singers, the residual, the parameters and synthesised voices."""
-    labels = {name: found.channels for name in (*contours.names, "residual")}
-    if "synthesised" in paths:
-        labels |= {f"{name}_synthesised": 1 for name in contours.names} | {"synthesised": 1}
-    outputs: list[WavWriter] = []
-    spool = _Spool(paths["parameters"].parent)
-    try:
-        for label, channels in labels.items():
-            outputs.append(WavWriter(paths[label], found.rate, channels, found.frames))
-        for piece in pieces:
-            voices = [] if piece.synthesised is None else add_sum(piece.synthesised)
-            signals = [*piece.stems, piece.residual, *voices]
-            for output, signal in zip(outputs, signals, strict=True):
-                output.write(signal)
-            spool.append({**piece.parameters, "f0": piece.f0, **piece.beside})
-        for output in outputs:
-            output.close()
-    finally:
-        for output in outputs:
-            output.abandon()
-    write_parameters(
-        paths["parameters"],
-        contours.names,
-        spool.join(),
-        frames_per_second=separator.rate / separator.hop,
-        description=description,
-        confidence=confidence,
-    )
-
-
-class _Spool:
-    """Collects arrays [J, n, ...] of consecutive windows in files and joins them along n.
-
-    Kept in memory, these small arrays would lie between the large ones of each window and stop
-    the allocator from reusing their memory.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._like: dict[str, NDArray[np.floating]] = {}
-
-    def _find_file(self, name: str) -> Path:
-        return self._folder / f"{name}.raw"
-
-    def append(self, arrays: dict[str, NDArray[np.floating]]) -> None:
-        """Write the arrays of the next window."""
-        for name, array in arrays.items():
-            self._like[name] = array[:, :0].copy()
-            with self._find_file(name).open("ab") as handle:
-                np.ascontiguousarray(array.swapaxes(0, 1)).tofile(handle)
-
-    def join(self) -> dict[str, NDArray[np.floating]]:
-        """Read all windows and join them along n."""
-        return {
-            name: np.fromfile(self._find_file(name), dtype=like.dtype)
-            .reshape(-1, len(like), *like.shape[2:])
-            .swapaxes(0, 1)
-            for name, like in self._like.items()
-        }
 
 
 def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:
@@ -249,8 +205,12 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Estimate, Examination]:
     number = settle_number(cfg.n_singers, names, score)
     labels = () if number is None else choose_singer_names(number, names, score)
     # Estimation is slow, so problems that would stop the separation are reported first.
-    paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True)
-    check_existing(paths.values(), overwrite=cfg.overwrite)
+    ending = Format(cfg.format, cfg.bitrate).ending
+    paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True, ending=ending)
+    if cfg.page:
+        paths["page"] = name_page(Path(cfg.output), path.stem)
+    tracks = name_f0_files(Path(cfg.output), path.stem, labels, cfg.f0_formats or ())
+    check_existing([*paths.values(), *tracks.values()], overwrite=cfg.overwrite)
     examination = examine_audio(path)
     estimator: F0Estimator = instantiate(cfg.multif0)
     who = "the singers" if number is None else f"{number} singers"
@@ -283,13 +243,16 @@ def main(cfg: DictConfig) -> None:
         )
     if cfg.synthesised:
         check_voices(separator)
+    check_formats(cfg.f0_formats or ())
+    form = Format(cfg.format, cfg.bitrate)
     given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
+    examination, confidence, warnings = None, None, []
     if given:
         contours = read_contours(Path(cfg.f0), None if counted else cfg.n_singers)
-        examination, confidence = None, None
     else:
         estimate, examination = estimate_contours(cfg)
         contours, confidence = estimate.contours, estimate.confidence
+        warnings = estimate.warnings
     paths = separate_file(
         Path(cfg.input),
         contours,
@@ -305,6 +268,10 @@ def main(cfg: DictConfig) -> None:
         keep=() if cfg.f0 is None else (Path(cfg.f0),),
         synthesised=cfg.synthesised,
         confidence=confidence,
+        page=cfg.page,
+        warnings=warnings,
+        f0_formats=list(cfg.f0_formats or ()),
+        form=form,
     )
     for written in paths.values():
         log.info("wrote %s", written)

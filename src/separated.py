@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,22 @@ from .dsp.tracks import HOP, RATE
 from .errors import UmssError
 from .f0.contours import F0Contours, write_f0
 from .files import check_existing, name_failed_file
-from .outputs import MIX, find_outputs, name_outputs, name_synthesised, write_parameters
+from .formats.write import (
+    label_f0_files,
+    name_f0_files,
+    remove_empty_folders,
+    write_formats,
+)
+from .listening.content import Page
+from .listening.files import name_page, tidy_folder
+from .listening.page import build_page
+from .listening.results import describe_recording, make_page
+from .outputs import MIX, name_outputs, name_synthesised, write_parameters
+from .separated_files import find_former
 from .staging import stage
-from .wav_writing import write_wav_atomic
+from .writing.stems import find_factor
+from .writing.tags import Tags
+from .writing.writer import Format, write_audio
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class SeparatedRecording:
         edited: the singers that were edited or added (`umss.edit`).
         confidence: probability that the number of singers is right, 0 to 1, where it was counted
             (`n_singers="auto"`); None where it was given.
+        tags: of the file that was separated; `save` writes them with the singer in the title.
     """
 
     stems: dict[str, Any]
@@ -49,6 +64,7 @@ class SeparatedRecording:
     description: str = "{}"
     edited: tuple[str, ...] = ()
     confidence: float | None = None
+    tags: Tags = field(default_factory=Tags)
 
     @property
     def mix(self) -> Any:
@@ -56,7 +72,15 @@ class SeparatedRecording:
         return sum(self.stems.values(), self.residual)
 
     def save(
-        self, folder: str | Path, *, overwrite: bool = False, synthesised: bool = False
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        synthesised: bool = False,
+        page: bool = False,
+        f0_formats: Sequence[str] = (),
+        format: str = "wav32f",
+        bitrate: int = 320,
     ) -> dict[str, Path]:
         """Write the files that `umss separate` writes.
 
@@ -64,21 +88,29 @@ class SeparatedRecording:
             folder: where the files go.
             overwrite: replace existing files.
             synthesised: also write the synthesised voices and their sum.
+            f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
+            format: of the sound: "wav32f", "wav24", "wav16", "flac" or "mp3". Where a format cannot
+                hold what is above full scale, all files are lowered together, with a warning.
+            bitrate: kbit/s of MP3.
+            page: also write a page to listen to, NAME_listen.html.
 
         Returns:
             The files by singer name, "residual", "parameters" and "f0", of an edited recording also
-            "mix", and by NAME_synthesised and "synthesised" the synthesised ones.
+            "mix", by NAME_synthesised and "synthesised" the synthesised ones, by FORMAT or
+            FORMAT/NAME those of the F0, and "page".
 
         Raises:
             FileExistsError: a file exists and `overwrite` is false.
             UmssError: two singers' names lead to the same file name.
         """
+        form = Format(format, bitrate)
         paths = name_outputs(
             Path(folder),
             self.name,
             tuple(self.stems),
             with_f0=True,
             with_mix=bool(self.edited),
+            ending=form.ending,
         )
         sung = {MIX: self.mix} if self.edited else {}
         if synthesised:
@@ -86,18 +118,36 @@ class SeparatedRecording:
                 raise UmssError("the method has no voices that sing by themselves; use umss_fit")
             voices = {f"{n}_synthesised": np.asarray(v) for n, v in self.synthesised.items()}
             sung |= voices | {"synthesised": np.sum(list(voices.values()), axis=0)}
-            targets = name_synthesised(Path(folder), self.name, tuple(self.stems))
+            targets = name_synthesised(
+                Path(folder), self.name, tuple(self.stems), ending=form.ending
+            )
             paths["synthesised"] = targets.pop("synthesised")
             paths |= {f"{n}_synthesised": target for n, target in targets.items()}
+        others = [kind for kind in f0_formats if kind != "csv"]
+        tracks = name_f0_files(Path(folder), self.name, tuple(self.stems), others)
+        paths |= label_f0_files(tracks)
+        if page:
+            paths["page"] = name_page(Path(folder), self.name)
         check_existing(paths.values(), overwrite=overwrite)
-        former = find_outputs(Path(folder), self.name) - set(paths.values())
+        files = set(paths.values())
         arrays = {name: np.asarray(value) for name, value in self.parameters.items()}
         with stage(Path(folder), self.name) as place:
-            for name, signal in {
-                **self.stems, "residual": self.residual, **sung,
-            }.items():  # fmt: skip
-                write_wav_atomic(place.place(paths[name]), np.asarray(signal), self.rate)
+            signals = {**self.stems, "residual": self.residual, **sung}
+            sound = {n: np.atleast_2d(np.asarray(signal)) for n, signal in signals.items()}
+            factor = find_factor(
+                max(float(np.abs(a).max()) for a in sound.values()), form, self.name
+            )
+            for number, (name, array) in enumerate(sound.items()):
+                tagged = self.tags or form.name != "wav32f"
+                tags = self.tags.name_voice(name, self.name) if tagged else None
+                scaled = array if factor == 1.0 else np.float32(factor) * array
+                target = place.place(paths[name])
+                channels, n_samples = array.shape
+                write_audio(
+                    target, [scaled], form, self.rate, channels, n_samples, tags, seed=number
+                )
             write_f0(place.place(paths["f0"]), self.f0)
+            write_formats(tracks, self.f0, self.name, place=place.place)
             with name_failed_file(paths["parameters"]):
                 write_parameters(
                     place.place(paths["parameters"]),
@@ -107,5 +157,25 @@ class SeparatedRecording:
                     description=self.description,
                     confidence=self.confidence,
                 )
-            place.publish(paths.values(), remove=former)
+            if page:
+                files.update(build_page(paths["page"], self._describe_page(), place.place))
+            former = find_former(Path(folder), self.name, files)
+            place.publish(sorted(files), remove=former)
+        remove_empty_folders(Path(folder), self.name)
+        tidy_folder(name_page(Path(folder), self.name))
         return paths
+
+    def _describe_page(self) -> Page:
+        """The page to listen to."""
+        mix = np.asarray(self.mix)
+        recording = describe_recording(
+            self.name,
+            self.rate,
+            mix,
+            {name: np.asarray(stem) for name, stem in self.stems.items()},
+            np.asarray(self.residual),
+            self.f0,
+            seconds=mix.shape[-1] / self.rate,
+            warnings=self.warnings,
+        )
+        return make_page(recording)

@@ -57,6 +57,9 @@ DECLARED = {
     "threads": Kind.WHOLE,
     "max_mixtures": Kind.WHOLE,
     "max_seconds": Kind.NUMBER,
+    "tempo": Kind.NUMBER,
+    "title": Kind.TEXT,
+    "voices": Kind.TEXTS,
     "gradient_clip_val": Kind.NUMBER,
     # More than one kind.
     "bss": Kind.ANY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,15 +29,27 @@ class WavWriter:
         rate: sample rate in Hz.
         channels: number of channels C.
         n_samples: samples per channel that will be written.
+        texts: title, artist, album and date, if any; RF64 files hold none.
+
+    Attributes:
+        peak: the largest magnitude that was written.
 
     Raises:
         OSError: the system does not write, here and in all methods.
     """
 
-    def __init__(self, path: Path, rate: int, channels: int, n_samples: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rate: int,
+        channels: int,
+        n_samples: int,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
+        self.peak = 0.0
         large = 4 * channels * n_samples + (1 << 16) >= LARGEST_WAV
-        with _raise_system_errors(path):
+        with raise_system_errors(path):
             self._file = sf.SoundFile(
                 name_for_soundfile(path),
                 "w",
@@ -46,22 +58,21 @@ class WavWriter:
                 subtype="FLOAT",
                 format="RF64" if large else "WAV",
             )
+            for name, text in ({} if large else texts or {}).items():
+                setattr(self._file, name, text)
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Write the next samples [C, n]."""
-        with _raise_system_errors(self.path):
+        if samples.size:
+            self.peak = max(self.peak, float(samples.max()), -float(samples.min()))
+        with raise_system_errors(self.path):
             self._file.write(samples.T)
 
     def close(self) -> None:
         """Complete the file."""
-        with _raise_system_errors(self.path):
+        with raise_system_errors(self.path):
             self._file.close()
-        # libsndfile writes the time of day beside the peak level.
-        with self.path.open("r+b") as file:
-            place = file.read(1 << 12).find(b"PEAK")
-            if place >= 0:
-                file.seek(place + 12)
-                file.write(bytes(4))
+        clear_time(self.path)
 
     def abandon(self) -> None:
         """Close the file, whatever state it is in."""
@@ -69,8 +80,17 @@ class WavWriter:
             self._file.close()
 
 
+def clear_time(path: Path) -> None:
+    """Clear the time of day, which libsndfile writes beside the peak level of a WAV file."""
+    with path.open("r+b") as file:
+        place = file.read(1 << 12).find(b"PEAK")
+        if place >= 0:
+            file.seek(place + 12)
+            file.write(bytes(4))
+
+
 @contextmanager
-def _raise_system_errors(path: Path) -> Iterator[None]:
+def raise_system_errors(path: Path) -> Iterator[None]:
     """libsndfile does not pass on why the system refused to write."""
     try:
         yield
@@ -80,9 +100,14 @@ def _raise_system_errors(path: Path) -> Iterator[None]:
 
 
 def write_wav_atomic(
-    path: str | Path, audio: NDArray[np.float32], rate: int, *, overwrite: bool = False
+    path: str | Path,
+    audio: NDArray[np.float32],
+    rate: int,
+    *,
+    overwrite: bool = False,
+    texts: Mapping[str, str] | None = None,
 ) -> None:
-    """Write [T] or [C, T] as a 32-bit float WAV file, complete or not at all.
+    """Write [T] or [C, T] as a 32-bit float WAV file, complete or not at all; see `WavWriter`.
 
     Raises:
         OutputExistsError: the file exists and `overwrite` is false.
@@ -92,7 +117,7 @@ def write_wav_atomic(
         raise OutputExistsError(f"{path}: exists; choose another output or set overwrite=true")
     samples = np.atleast_2d(np.asarray(audio))
     with replace_when_complete(path) as temporary:
-        writer = WavWriter(temporary, rate, *samples.shape)
+        writer = WavWriter(temporary, rate, samples.shape[0], samples.shape[1], texts)
         try:
             writer.write(samples)
             writer.close()

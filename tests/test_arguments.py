@@ -159,7 +159,6 @@ def test_settings_without_a_default_are_declared(path: Path) -> None:
             assert find_declared(str(key)) is not None, key
 
 
-def test_defaults_have_their_own_kinds() -> None:
-    for name in ("separate", "f0"):
-        config = compose_config(name)
-        check_settings(config, find_kinds(FOLDER, name))
+@pytest.mark.parametrize("command", sorted(path.stem for path in FOLDER.glob("*.yaml")))
+def test_defaults_have_their_own_kinds_and_bounds(command: str) -> None:
+    check_settings(compose_config(command), find_kinds(FOLDER, command))

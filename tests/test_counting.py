@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile as sf
 import umss
 
 from src.configuration import compose_config
+from src.errors import OutputExistsError
+from src.find_f0 import main as find_f0
 from src.outputs import DESCRIBING
 from src.separate_file import main
 
@@ -38,6 +41,29 @@ def test_counted_singers_become_stems_and_are_remembered(tmp_path: Path) -> None
         assert set(file.files) >= set(DESCRIBING)
     assert (tmp_path / "duet_singer2.wav").is_file()
     assert not (tmp_path / "duet_singer3.wav").exists()
+
+
+def test_files_of_counted_singers_are_in_nobodys_way(tmp_path: Path) -> None:
+    sf.write(tmp_path / "duet.wav", chord(), RATE, subtype="FLOAT")
+    overrides = ["n_singers=auto", "plot=false", "formats=[tony]"]
+    config = compose_config("f0", overrides=overrides)
+    config.input, config.output, config.multif0 = str(tmp_path / "duet.wav"), str(tmp_path), TONES
+    find_f0(config)
+    written = {path.name for path in (tmp_path / "duet_tony").iterdir()}
+    assert written == {"singer1.csv", "singer2.csv"}
+    with pytest.raises(OutputExistsError, match="singer1"):
+        find_f0(config)
+    config = compose_config(
+        "separate",
+        choices={"separator": "comb"},
+        overrides=["n_singers=auto", "f0_formats=[tony]", "format=flac", "page=true"],
+    )
+    config.input, config.output, config.multif0 = str(tmp_path / "duet.wav"), str(tmp_path), TONES
+    with pytest.raises(OutputExistsError, match="singer1"):
+        main(config)
+    config.overwrite = True
+    main(config)
+    assert {"duet_singer2.flac", "duet_listen.html"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_number_that_was_given_has_no_confidence(tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ def test_demo_ends_with_a_page_of_stems(tmp_path: Path) -> None:
     done = run(tmp_path, UMSS_DEMO_INPUT=str(tmp_path / "mine.wav"))
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "demo" / "index.html").read_text()
-    for file in ("bwv434_wer_nur_den_lieben_gott_alto.wav", "mine_low.wav", "mine_low.png"):
-        assert file in page
+    for file in ("bwv434_wer_nur_den_lieben_gott_alto.wav", "mine_low.wav"):
         assert list((tmp_path / "demo").rglob(file)), file
+    for title in ("exact F0: bwv434_wer_nur_den_lieben_gott", "Your recording: mine"):
+        assert title in page
     for method in ("mixture", "comb", "trained model", "oracle", "model, estimated F0"):
         assert method in done.stdout
     assert len(list((tmp_path / "demo").rglob("bwv434_*_f0.png"))) == 1
-    assert "bwv434_wer_nur_den_lieben_gott_f0.png" in page
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_recording_without_f0_gets_estimated_tracks(tmp_path: Path) -> None:
     folder = tmp_path / "demo" / "your_recording"
     for file in ("mine_f0.csv", "mine_f0.png", "mine_singer1.wav", "mine_singer2.wav"):
         assert (folder / file).is_file(), file
-    assert "mine_f0.png" in (tmp_path / "demo" / "index.html").read_text()
+    assert "singer2" in (tmp_path / "demo" / "index.html").read_text()
 
 
 def settings(path: Path, **changes: object) -> DictConfig:

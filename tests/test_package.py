@@ -57,7 +57,7 @@ def test_the_wheel_holds_one_package(installed: Path) -> None:
     for name in (
         "py.typed", "__init__.pyi", "conf/separate.yaml", "conf/separator/umss_fit.yaml",
         "models/voices.ckpt", "f0/voice_salience.pt", "fit/second_opinion.pt",
-        "templates/report.html.j2",
+        "templates/report.html.j2", "listening/player.js", "listening/page.css",
     ):  # fmt: skip
         assert (installed / "umss" / name).is_file(), name
 

@@ -9,13 +9,15 @@ A file has one row per time and one column per singer:
 Times are seconds and strictly increasing, values are Hz; 0, a negative value, nan or an empty
 field means silent. The header line is optional; without it the singers are named `singer1`,
 `singer2`, ... by column. Many dialects of such tables are read (`tables`), and columns that hold
-something else than F0, such as confidence, are left out (`columns`).
+something else than F0, such as confidence, are left out (`columns`). JAMS files are read, too, and
+folders that hold one file per singer, whose names are the files'.
 """
 
 from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +30,14 @@ from ..errors import OutputExistsError
 from ..files import replace_when_complete
 from .columns import MAX_F0 as MAX_F0
 from .columns import find_tracks
-from .names import shorten
+from .jams import read_jams
+from .names import clean_name, number_names, shorten
 from .tables import ContourError as ContourError
 from .tables import read_table
 
 MAX_SINGERS = 32
+JAMS = ".jams"
+F0_SUFFIXES = (".csv", ".tsv", ".txt", ".f0", JAMS)
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +142,9 @@ class F0Contours:
 
 
 def read_f0(path: str | Path) -> F0Contours:
-    """Read contours from a file (see the module); a column that is no F0 is left out and warned of.
+    """Read contours from a file, or a folder with one file per singer (see the module).
+
+    A column that is no F0 is left out and warned of.
 
     Raises:
         ContourError: the file is missing, empty or malformed; the message names line and column.
@@ -188,6 +195,10 @@ def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False)
 
 def _read(path: Path) -> tuple[F0Contours, tuple[str, ...]]:
     """Read contours, and what the columns are that are no F0."""
+    if path.is_dir():
+        return _read_folder(path), ()
+    if path.suffix.lower() == JAMS:
+        return _read_jams(path), ()
     tracks = find_tracks(path, read_table(path))
     if tracks.left_out:
         log.warning("%s: left out: %s", path, "; ".join(tracks.left_out))
@@ -198,6 +209,48 @@ def _read(path: Path) -> tuple[F0Contours, tuple[str, ...]]:
     except ContourError as error:
         raise ContourError(f"{path}: {error}") from error
     return contours, tracks.left_out
+
+
+def _read_folder(folder: Path) -> F0Contours:
+    """Read one file per singer, ordered from high to low."""
+    files = sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in F0_SUFFIXES)
+    if not files:
+        raise ContourError(
+            f"{folder}: this is a folder without F0 files; give the F0 file, or a folder that "
+            f"holds one per singer ({', '.join(F0_SUFFIXES)})"
+        )
+    singers = []
+    for file in files:
+        contours = _read(file)[0]
+        if contours.n_singers != 1:
+            raise ContourError(
+                f"{file}: holds {contours.n_singers} singers; of a folder every file must be the "
+                "F0 of one singer, so give this file alone or take it out"
+            )
+        singers.append(contours)
+    names = number_names([clean_name(file.stem) for file in files])
+    return join_contours(singers, names).sorted_high_to_low()
+
+
+def _read_jams(path: Path) -> F0Contours:
+    tracks = read_jams(path)
+    try:
+        singers = [
+            F0Contours(times, f0.astype(np.float32)[:, None], (name,)) for name, times, f0 in tracks
+        ]
+    except ContourError as error:
+        raise ContourError(f"{path}: {error}") from error
+    return join_contours(singers, tuple(name for name, _, _ in tracks))
+
+
+def join_contours(singers: Sequence[F0Contours], names: tuple[str, ...]) -> F0Contours:
+    """Join J singers, one each, on the 16-ms grid unless all have the same times."""
+    times = singers[0].times
+    if not all(np.array_equal(singer.times, times) for singer in singers):
+        n_frames = int(max(singer.duration for singer in singers) * RATE / HOP + 1e-6) + 1
+        times = np.arange(n_frames) * HOP / RATE
+        singers = [singer.resample(times) for singer in singers]
+    return F0Contours(times, np.concatenate([singer.f0 for singer in singers], axis=1), names)
 
 
 def _advise(path: Path, contours: F0Contours, left_out: tuple[str, ...], n_singers: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -32,6 +32,7 @@ def render_page(
     title: str,
     summary: str,
     files: Sequence[str] = (),
+    pages: Mapping[str, str] | None = None,
 ) -> str:
     """Render a report as HTML that loads nothing from elsewhere.
 
@@ -41,6 +42,7 @@ def render_page(
         title: title of the page.
         summary: one sentence below the title.
         files: what was written beside the page, listed in its head for the next report.
+        pages: addresses of pages to listen to, by what is heard there.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
@@ -56,5 +58,10 @@ def render_page(
     }
     template = environment.get_template(TEMPLATE)
     return template.render(
-        title=title, summary=summary, sections=sections, images=images, files="|".join(files)
+        title=title,
+        summary=summary,
+        sections=sections,
+        images=images,
+        files="|".join(files),
+        pages=pages or {},
     )

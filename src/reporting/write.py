@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import html
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
 from ..errors import UmssError
 from ..files import check_existing, write_text
+from ..listening.files import EVALUATION
 from ..metrics.tables import EvaluationTable, check_comparable
 from ..plots import save_figure
 from ..staging import stage
-from .content import Grid, Group, Picture, group_tables
+from .content import Grid, Group, Picture, group_tables, list_error_sizes
 from .page import render_page, render_svg
 from .provenance import build_provenance_section, write_command
 from .sections import build_group_section
@@ -97,10 +100,29 @@ def write_report(
             write_text(place.place(path), _to_csv(grid))
         for path, picture in pictures.items():
             _write_picture(place.place(path), picture, svgs)
-        text = render_page(sections, svgs, title=title, summary=_summarise(groups), files=names)
+        text = render_page(
+            sections,
+            svgs,
+            title=title,
+            summary=_summarise(groups),
+            files=names,
+            pages=_find_pages(tables, output),
+        )
         write_text(place.place(page), text)
         place.publish([*files, page], remove=former)
     return page
+
+
+def _find_pages(tables: Sequence[EvaluationTable], output: Path) -> dict[str, str]:
+    """Find the pages to listen to that evaluations have: their addresses, seen from the report."""
+    pages = {}
+    for table in tables:
+        page = table.path / EVALUATION
+        if page.is_file():
+            address = os.path.relpath(page.resolve(), output.resolve())
+            kind = ", errors in F0" if list_error_sizes(table) else ""
+            pages[f"{table.name} ({table.n_singers} singers{kind})"] = quote(os.fsencode(address))
+    return pages
 
 
 def _find_former(page: Path) -> set[Path]:

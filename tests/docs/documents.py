@@ -24,7 +24,6 @@ EXEMPT = {
     "pip install .": "needs a network",
     "pip install 'umss[published]'": "needs a network",
     "pre-commit install": "changes the repository's git hooks",
-    "ffmpeg -i choir.m4a choir.wav": "needs ffmpeg",
     "wandb sync 'outputs/paper/train/*/wandb/offline-run-*'": "needs a login",
 }
 

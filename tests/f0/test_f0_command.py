@@ -53,6 +53,24 @@ def test_command_writes_tracks_and_picture(choir: Path, tmp_path: Path) -> None:
     assert read_f0(out / "choir_f0.csv").names == ("singer1", "singer2")
 
 
+def test_other_formats_replace_each_other(choir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [f"input={choir}", "n_singers=2", f"output={out}", "plot=false", *FAKE]
+    main(compose_config("f0", [*arguments, "formats=[tony,midi]"]))
+    names = {str(path.relative_to(out)) for path in out.rglob("*.*")}
+    assert names == {
+        "choir_tony/singer1.csv", "choir_tony/singer2.csv", "choir_notes.mid",
+        "choir_midi/singer1.mid", "choir_midi/singer2.mid",
+    }  # fmt: skip
+    found = read_f0(out / "choir_tony")
+    np.testing.assert_allclose(np.median(found.f0, axis=0), [440, 165], rtol=0.01)
+    # Without overwrite, nothing that is there goes.
+    main(compose_config("f0", arguments))
+    assert names < {str(path.relative_to(out)) for path in out.rglob("*.*")}
+    main(compose_config("f0", [*arguments, "overwrite=true"]))
+    assert [path.name for path in out.rglob("*")] == ["choir_f0.csv"]
+
+
 def test_mistakes_end_in_one_message(choir: Path, tmp_path: Path) -> None:
     (tmp_path / "garbage.wav").write_bytes(b"\x00garbage" * 50)
     (tmp_path / "garbage.mid").write_bytes(b"\x00garbage" * 50)

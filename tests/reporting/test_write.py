@@ -228,3 +228,12 @@ def test_provenance_names_settings_but_no_folders_of_this_machine(
     assert command == """umss report 'tables=["in/my run"]' output=out overwrite=true"""
     assert "/home" not in Path("out/report.html").read_text()
     assert quote_command(["tables=[a/*]"]) == "umss report 'tables=[a/*]'"
+
+
+def test_pages_to_listen_to_are_linked(tmp_path: Path) -> None:
+    tables = two_methods(tmp_path / "My results #1")
+    (tables[0].path / "listen.html").write_text("")
+    page = Page(write_report(tables, tmp_path / "report", formats=()))
+    (link,) = (r for r in page.references if "listen" in r)
+    assert link.startswith("../My%20results%20%231/") and link.endswith("/listen.html")
+    assert f"{tables[0].name} (4 singers)" in page.text["a"]

@@ -1,0 +1,1 @@
+"""Files that other programs read: F0 tracks and notes."""

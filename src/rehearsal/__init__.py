@@ -1,0 +1,1 @@
+"""Practice tracks: mixes of a separation from which singers learn their voice."""
