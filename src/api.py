@@ -21,7 +21,7 @@ from .configuration import compose_config
 from .dsp.tracks import RATE
 from .errors import UmssError
 from .f0.contours import F0Contours, read_contours
-from .f0.estimate import F0Estimate, F0Estimator, NumberOfSingers, settle_number
+from .f0.estimate import F0Estimate, F0Estimator, NumberOfSingers, expect_parts, settle_number
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .resynthesis import check_voices, describe
 from .separated import SeparatedRecording
@@ -98,7 +98,7 @@ def separate(
     tracks: F0Contours | ArrayLike
     if f0 is None or (isinstance(f0, (str, Path)) and _is_score(f0)):
         parts = _plain(config.score_parts)
-        score = None if f0 is None else read_score(f0, _expect(n_singers), parts)
+        score = None if f0 is None else read_score(f0, expect_parts(n_singers), parts)
         estimate = _estimate(_mono(samples, rate), config, names, score=score)
         tracks, warnings = estimate.contours, estimate.warnings
         confidence = estimate.confidence
@@ -168,7 +168,7 @@ def estimate_f0(
         samples = _as_samples(audio)
     settle_number(n_singers, names)
     parts = _plain(config.score_parts)
-    read = None if score is None else read_score(score, _expect(n_singers), parts)
+    read = None if score is None else read_score(score, expect_parts(n_singers), parts)
     return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
 
 
@@ -323,11 +323,6 @@ def _mono(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     """What F0 is estimated from: one channel [T] at 16 kHz."""
     heard = samples if samples.ndim == 1 else mix_for_listening(samples, rate)
     return resample(heard, rate, RATE)
-
-
-def _expect(n_singers: NumberOfSingers) -> int | None:
-    """The number of parts that a score must have; None = any."""
-    return None if n_singers == "auto" else n_singers
 
 
 def _is_score(path: str | Path) -> bool:

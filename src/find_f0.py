@@ -13,7 +13,13 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .f0.contours import F0_SUFFIXES, ContourError, F0Contours, read_f0
-from .f0.estimate import F0Estimator, choose_singer_names, estimate_file, settle_number
+from .f0.estimate import (
+    F0Estimator,
+    choose_singer_names,
+    estimate_file,
+    expect_parts,
+    settle_number,
+)
 from .f0.names import shorten
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, name_failed_file
@@ -47,7 +53,7 @@ def estimate(cfg: DictConfig) -> None:
     names = None if cfg.names is None else list(cfg.names)
     parts = None if cfg.score_parts is None else list(cfg.score_parts)
     settle_number(cfg.n_singers, names)
-    wanted = None if cfg.n_singers == "auto" else cfg.n_singers
+    wanted = expect_parts(cfg.n_singers)
     score = None if cfg.score is None else read_score(cfg.score, wanted, parts)
     number = settle_number(cfg.n_singers, names, score)
     labels = () if number is None else choose_singer_names(number, names, score)

@@ -15,7 +15,14 @@ from .audio import Examination, examine_audio, open_audio
 from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
-from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file, settle_number
+from .f0.estimate import (
+    F0Estimate,
+    F0Estimator,
+    choose_singer_names,
+    estimate_file,
+    expect_parts,
+    settle_number,
+)
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, check_folder, check_space, name_failed_file
 from .formats.write import (
@@ -200,7 +207,7 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Estimate, Examination]:
     names = None if cfg.names is None else list(cfg.names)
     parts = None if cfg.score_parts is None else list(cfg.score_parts)
     settle_number(cfg.n_singers, names)
-    wanted = None if cfg.n_singers == "auto" else cfg.n_singers
+    wanted = expect_parts(cfg.n_singers)
     score = None if cfg.f0 is None else read_score(cfg.f0, wanted, parts)
     number = settle_number(cfg.n_singers, names, score)
     labels = () if number is None else choose_singer_names(number, names, score)

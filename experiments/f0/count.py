@@ -24,7 +24,7 @@ from src.data.choir.generate import SONGS, generate_song
 from src.dsp.tracks import RATE
 from src.f0.contours import F0Contours
 from src.f0.count import MOST, SingerCount, count_singers
-from src.f0.estimate import SURE, UNEXPLAINED_PEAKS, measure_agreement
+from src.f0.doubts import SURE, UNEXPLAINED_PEAKS, measure_agreement
 from src.f0.network import VoiceSalience
 from src.f0.tracker import VoiceTracker
 from src.files import write_json

@@ -105,7 +105,7 @@ def weigh_permutations(
     n_frames, n_tracks, _ = evidence.shape
     n_states, n_pairs = neighbours.shape
     forward = np.empty((n_frames, n_states))
-    likelihood = np.empty(n_states)
+    likelihood = np.empty((n_frames, n_states))  # relative to the likeliest of its frame
     alpha = np.full(n_states, 1.0 / n_states)
     total = 0.0
     for n in range(n_frames):
@@ -120,11 +120,12 @@ def weigh_permutations(
             value = 0.0
             for a in range(n_tracks):
                 value += evidence[n, a, states[s, a]]
-            likelihood[s] = value
+            likelihood[n, s] = value
             top = max(top, value)
         norm = 0.0
         for s in range(n_states):
-            alpha[s] *= np.exp(likelihood[s] - top)
+            likelihood[n, s] = np.exp(likelihood[n, s] - top)
+            alpha[s] *= likelihood[n, s]
             norm += alpha[s]
         for s in range(n_states):
             forward[n, s] = alpha[s] / norm
@@ -139,15 +140,8 @@ def weigh_permutations(
         for s in range(n_states):
             for a in range(n_tracks):
                 share[n, a, states[s, a]] += forward[n, s] * beta[s] / norm
-        top = -np.inf
         for s in range(n_states):
-            value = 0.0
-            for a in range(n_tracks):
-                value += evidence[n, a, states[s, a]]
-            likelihood[s] = value
-            top = max(top, value)
-        for s in range(n_states):
-            carried[s] = beta[s] * np.exp(likelihood[s] - top)
+            carried[s] = beta[s] * likelihood[n, s]
         norm = 0.0
         for s in range(n_states):
             value = carried[s]

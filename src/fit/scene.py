@@ -46,11 +46,6 @@ class Scene:
     seconds: Tensor
     late: Tensor
 
-    @property
-    def plain(self) -> bool:
-        """Whether there are neither sections nor a room."""
-        return not bool(self.cents.any()) and not bool(self.late.any())
-
 
 def describe_nothing(f0: Tensor) -> Scene:
     """The scene of tracks [B, J, N] without sections and room."""

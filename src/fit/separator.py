@@ -340,7 +340,8 @@ class FitSeparator(Separator):
         )
         if not sections:
             found = dataclasses.replace(found, cents=scene.cents)
-        return found, fit if found.plain else self._fit(spectrum, excitation, found)
+        known = torch.equal(found.cents, scene.cents) and not bool(found.late.any())
+        return found, fit if known else self._fit(spectrum, excitation, found)
 
     def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
         """What the envelopes of F0 tracks [B, J, N] multiply in mixtures [B, T]."""

@@ -7,7 +7,8 @@ import pytest
 
 from src.f0.contours import F0Contours
 from src.f0.count import count_singers, measure_pitches
-from src.f0.estimate import F0Estimator, find_doubts, settle_number
+from src.f0.doubts import find_doubts
+from src.f0.estimate import F0Estimator, settle_number
 from src.f0.salience import Salience
 from tests.f0.fakes import FREQUENCIES, LoudestPeaks, ToneSalience, salience_of
 

@@ -10,13 +10,8 @@ import soundfile as sf
 
 from src.audio import AudioError
 from src.f0.contours import F0Contours
-from src.f0.estimate import (
-    F0Estimator,
-    estimate_file,
-    find_audible_frames,
-    find_doubts,
-    measure_agreement,
-)
+from src.f0.doubts import find_audible_frames, find_doubts, measure_agreement
+from src.f0.estimate import F0Estimator, estimate_file
 from src.f0.salience import Assigner, Salience, SalienceModel
 from tests.f0.fakes import FREQUENCIES, LoudestPeaks, PriorTracks, ToneSalience, salience_of
 
