@@ -1,6 +1,7 @@
 __all__ = [
     "F0Contours",
     "F0Estimate",
+    "IntonationMeasures",
     "SeparatedRecording",
     "Separation",
     "Separator",
@@ -10,6 +11,7 @@ __all__ = [
     "estimate_f0",
     "hpss",
     "load_model",
+    "measure_intonation",
     "practice",
     "read_f0",
     "separate",
@@ -25,6 +27,7 @@ from .errors import UmssError
 from .f0.contours import F0Contours, read_f0, write_f0
 from .f0.estimate import F0Estimate
 from .formats.write import write_f0_files
+from .intonation.measures import IntonationMeasures, measure_intonation
 from .models.loading import load_model
 from .practice_file import practice
 from .separated import SeparatedRecording

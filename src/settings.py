@@ -84,7 +84,7 @@ DECLARED = {
     "margin": Kind.ANY,
 }
 # Commands that count the singers of a recording themselves if told so.
-COUNTING = frozenset({"separate", "f0"})
+COUNTING = frozenset({"separate", "f0", "intonation"})
 # Text that names a file or a folder.
 PATHS = frozenset(
     {

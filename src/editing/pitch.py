@@ -39,7 +39,7 @@ SCALES = {
     "pentatonic": (0, 2, 4, 7, 9),
 }
 # Five-limit ratios above the tonic; the usual choice of each of the twelve steps.
-_JUST = (1, 16 / 15, 9 / 8, 6 / 5, 5 / 4, 4 / 3, 45 / 32, 3 / 2, 8 / 5, 5 / 3, 9 / 5, 15 / 8)
+JUST = (1, 16 / 15, 9 / 8, 6 / 5, 5 / 4, 4 / 3, 45 / 32, 3 / 2, 8 / 5, 5 / 3, 9 / 5, 15 / 8)
 _KEY = re.compile(r"\s*([A-Ga-g])\s*([#b♯♭]?)\s*(.*?)\s*")
 
 
@@ -114,7 +114,7 @@ def build_scale(temperament: str, key: str | None = None, a4: float = 440.0) -> 
     if temperament == "just":
         if key is None:
             raise UmssError("pure intervals need a tonic; give key, e.g. key=D")
-        steps = tuple(float(12.0 * np.log2(ratio)) for ratio in _JUST)
+        steps = tuple(float(12.0 * np.log2(ratio)) for ratio in JUST)
         return Scale(read_key(key)[0] + offset, steps)
     tonic, kind = read_key(temperament)
     return Scale(tonic + offset, tuple(float(k) for k in SCALES[kind]))

@@ -1,0 +1,63 @@
+"""Entries: who begins early or late, against the others or a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .estimates import Values, split_levels
+from .sung import SungNote
+
+_APART = 0.12  # seconds without an entry, after which another chord begins
+
+
+def group_entries(notes: Sequence[SungNote], n_singers: int) -> NDArray[np.int64]:
+    """Group the notes that begin together.
+
+    Entries less than 0.12 s after the one before belong together; no singer enters twice in a
+    group: it is divided where its entries lie furthest apart.
+
+    Returns:
+        [G, J] numbers of the notes, -1 for those who do not enter.
+    """
+    order = sorted(range(len(notes)), key=lambda k: notes[k].start)
+    starts = np.array([notes[k].start for k in order])
+    cuts = 1 + np.flatnonzero(np.diff(starts) > _APART) if len(order) else []
+    groups = []
+    waiting = [list(part) for part in np.split(np.array(order, np.int64), cuts)]
+    while waiting:
+        group = [int(k) for k in waiting.pop()]
+        if len({notes[k].singer for k in group}) < len(group):
+            gaps = np.diff([notes[k].start for k in group])
+            cut = 1 + int(gaps.argmax())
+            waiting += [group[:cut], group[cut:]]
+        elif len(group) > 1:
+            groups.append(group)
+    groups.sort(key=lambda group: notes[group[0]].start)
+    table = np.full((len(groups), n_singers), -1)
+    for g, group in enumerate(groups):
+        for k in group:
+            table[g, notes[k].singer] = k
+    return table
+
+
+def measure_entries(notes: Sequence[SungNote], groups: NDArray[np.int64]) -> tuple[Values, Values]:
+    """Measure how late the notes of groups begin, against the others.
+
+    Args:
+        notes: of all singers.
+        groups: [G, J] numbers of notes, -1 = none.
+
+    Returns:
+        Milliseconds by note, NaN where it is in no group; positive is late. And [J] how late every
+        singer is by and large.
+    """
+    starts = np.array([1000.0 * note.start for note in notes])
+    table = np.where(groups >= 0, starts[groups.clip(min=0)], np.nan)
+    levels, own = split_levels(table)
+    late = np.full(len(notes), np.nan)
+    rows, columns = np.nonzero(np.isfinite(table) & np.isfinite(levels)[:, None])
+    late[groups[rows, columns]] = (table - levels[:, None])[rows, columns]
+    return late, own
