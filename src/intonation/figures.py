@@ -16,7 +16,7 @@ from ..reporting.figures import FONT, MARKERS, SMALL_FONT, build_figure, make_la
 from .measures import IntonationMeasures
 
 WIDTH = 8.0  # inches
-_MOST = 3000  # dots as shapes; more become a picture, which is smaller
+_MOST = 600  # dots as shapes; more become a picture, which is smaller
 _JITTER = 0.22  # of a row, by which dots are spread
 
 

@@ -43,8 +43,9 @@ class IntonationMeasures:
     Attributes:
         names: J singers.
         notes: one row per note: singer, start and end (s), note, pitch (Hz),
-            a440 (cents from equal temperament at A4 = 440 Hz; NaN below 0.2 s), equal (from equal temperament in
-            the ensemble's own tuning at that time), just (from pure intervals in its chords),
+            a440 (cents from equal temperament at A4 = 440 Hz; NaN below 0.2 s), equal (from equal
+            temperament in the ensemble's own tuning at that time), just (from pure intervals in its
+            chords),
             vibrato_hz and vibrato_cents (to either side; 0 = straight, NaN = too short to tell),
             entry_ms.
         chords: one row per chord and singer: chord, start, end, kind, root, singer, note, ratio to

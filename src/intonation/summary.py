@@ -73,7 +73,9 @@ def build_chords_grid(measures: IntonationMeasures) -> Grid:
     for number in worst:
         chord = chords[chords["chord"] == number]
         first = chord.iloc[0]
-        cells = dict(zip(chord["singer"], zip(chord["note"], chord["just"], strict=True)))
+        cells = dict(
+            zip(chord["singer"], zip(chord["note"], chord["just"], strict=True), strict=True)
+        )
         kind = first["kind"]
         name = kind if kind in ("unison", "above the bass") else f"{first['root']} {kind}"
         rows.append(
