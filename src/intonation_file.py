@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .errors import UmssError
-from .f0.contours import F0_SUFFIXES, F0Contours, read_contours
+from .f0.contours import F0_SUFFIXES, F0Contours, read_f0
 from .f0.estimate import estimate_file, expect_parts, settle_number
 from .f0.names import shorten
 from .f0.score.reading import SCORE_SUFFIXES, ScoreError, read_score
@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     check_existing(paths.values(), overwrite=cfg.overwrite)
     parts = None if cfg.score_parts is None else list(cfg.score_parts)
     if path.is_dir() or path.suffix.lower() in F0_SUFFIXES:
-        contours = read_contours(path)
+        contours = read_f0(path)
     elif path.name.endswith(".npz"):
         contours = read_tuned_f0(path)
     else:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP, RATE
@@ -143,16 +144,22 @@ def _split_run(pitch: Pitch, run: slice) -> list[slice]:
     glide = _VIBRATO // 2  # frames over which the average goes from one note to the next
     bounds = [0]
     n = glide + _LEAST
+    if n + _LEAST > len(slow):
+        return [run]
+    ahead = sliding_window_view(slow, _LEAST)
+    lowest, highest = ahead.min(axis=1), ahead.max(axis=1)
     while n + _LEAST <= len(slow):
-        middle = float(np.median(slow[bounds[-1] + glide * (bounds[-1] > 0) : n]))
-        ahead = slow[n : n + _LEAST] - middle
-        if np.all(ahead > _NEW_NOTE) or np.all(ahead < -_NEW_NOTE):
-            new = float(np.median(slow[min(n + glide, len(slow) - 1) :][:_LEAST]))
-            nearer = np.abs(slow[n:] - new) < np.abs(slow[n:] - middle)
-            bounds.append(n + int(np.argmax(nearer)))
-            n = bounds[-1] + glide + _LEAST
-        else:
-            n += 1
+        past = slow[bounds[-1] + glide * (bounds[-1] > 0) : n]
+        # The median is slow, and few frames are above the lowest or below the highest by so much.
+        if lowest[n] > past.min() + _NEW_NOTE or highest[n] < past.max() - _NEW_NOTE:
+            middle = float(np.median(past))
+            if lowest[n] - middle > _NEW_NOTE or highest[n] - middle < -_NEW_NOTE:
+                new = float(np.median(slow[min(n + glide, len(slow) - 1) :][:_LEAST]))
+                nearer = np.abs(slow[n:] - new) < np.abs(slow[n:] - middle)
+                bounds.append(n + int(np.argmax(nearer)))
+                n = bounds[-1] + glide + _LEAST
+                continue
+        n += 1
     ends = [*bounds[1:], len(slow)]
     return [slice(run.start + a, run.start + b) for a, b in zip(bounds, ends, strict=True)]
 

@@ -13,6 +13,7 @@ from ..editing.pitch import FRAMES
 from .estimates import Values, split_levels
 from .ratios import JustChord, tune_chord
 from .sung import SungNote
+from .tuning import ODD
 
 SHORTEST = 0.25  # seconds of a chord; what is shorter is a transition
 _SHORTEST = round(SHORTEST * FRAMES)
@@ -113,7 +114,7 @@ def measure_just(chords: Sequence[Chord], n_singers: int) -> tuple[Values, Value
     off = np.full((len(chords), n_singers), np.nan)
     for c, chord in enumerate(chords):
         off[c, chord.singers] = 100.0 * (chord.middles - chord.midi) - chord.just.cents
-    levels, own = split_levels(off)
+    levels, own = split_levels(off, ODD)
     return off - levels[:, None], own
 
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from .estimates import Values, split_levels
 from .sung import SungNote
 
-_APART = 0.12  # seconds without an entry, after which another chord begins
+_ODD = 25.0  # milliseconds by which a singer is late, beyond which the others are right
+_APART = 0.15  # seconds without an entry, after which another chord begins
 
 
 def group_entries(notes: Sequence[SungNote], n_singers: int) -> NDArray[np.int64]:
     """Group the notes that begin together.
 
-    Entries less than 0.12 s after the one before belong together; no singer enters twice in a
+    Entries less than 0.15 s after the one before belong together; no singer enters twice in a
     group: it is divided where its entries lie furthest apart.
 
     Returns:
@@ -56,7 +57,7 @@ def measure_entries(notes: Sequence[SungNote], groups: NDArray[np.int64]) -> tup
     """
     starts = np.array([1000.0 * note.start for note in notes])
     table = np.where(groups >= 0, starts[groups.clip(min=0)], np.nan)
-    levels, own = split_levels(table)
+    levels, own = split_levels(table, _ODD)
     late = np.full(len(notes), np.nan)
     rows, columns = np.nonzero(np.isfinite(table) & np.isfinite(levels)[:, None])
     late[groups[rows, columns]] = (table - levels[:, None])[rows, columns]

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import mstats, theilslopes
+from scipy.stats import mstats, theilslopes, trim_mean
 
 Values = NDArray[np.float64]
 
@@ -15,6 +15,7 @@ CONFIDENCE = 0.95
 TRIMMED = 0.1  # share of the values that is left out at either end: wrong notes are no intonation
 _MOST = 1500  # values of a slope, whose pairs are all compared
 _FEWEST = 5
+_ROUNDS = 50
 
 
 @dataclass(frozen=True)
@@ -66,20 +67,36 @@ def estimate_slope(x: Values, y: Values) -> Estimate:
     return Estimate(float(found.slope), float(found.low_slope), float(found.high_slope), len(order))
 
 
-def split_levels(values: Values) -> tuple[Values, Values]:
+def find_common(values: Values, width: float) -> float:
+    """Find what most of a few values agree on; those much further away than `width` do not count.
+
+    Of four values the median would move by several cents if one of them moved from the middle to
+    the edge (Welsch's estimator, from the median on). Of two, the mean.
+    """
+    if len(values) < 3:
+        return float(np.mean(values))
+    common = float(np.median(values))
+    for _ in range(_ROUNDS):
+        weights = np.exp(-0.5 * ((values - common) / width) ** 2)
+        common = float(weights @ values / weights.sum())
+    return common
+
+
+def split_levels(values: Values, width: float) -> tuple[Values, Values]:
     """Split a table into what each row and what each column has of its own, robustly.
 
-    Columns are compared pair by pair, by the medians of their differences in the rows that both
-    have; what they have of their own is what explains these best. A column that is off by a
-    constant so moves no row: with four singers, one who is always sharp leaves the levels of the
-    chords where they are.
+    Columns are compared pair by pair, by the means of the middle half of their differences in the
+    rows that both have; what they have of their own is what explains these best. A column that is
+    off by a constant so moves no row: with four singers, one who is always sharp leaves the levels
+    of the chords where they are.
 
     Args:
         values: [R, J], NaN where there is none.
+        width: distance of a column from the others beyond which it is odd.
 
     Returns:
         Levels [R], NaN for rows with fewer than two values; and what the columns have of their own
-        [J], whose median is 0, 0 for empty columns.
+        [J], 0 for what most have (`find_common`), and for empty columns.
     """
     known = np.isfinite(values)
     rows = known.sum(axis=1) >= 2
@@ -91,10 +108,10 @@ def split_levels(values: Values) -> tuple[Values, Values]:
         if both.any():
             weight = np.sqrt(both.sum())
             equations.append(weight * (np.eye(len(own))[a] - np.eye(len(own))[b]))
-            differences.append(weight * np.median(values[both, a] - values[both, b]))
+            differences.append(weight * trim_mean(values[both, a] - values[both, b], 0.25))
     levels = np.full(len(values), np.nan)
     if equations:
         own = np.linalg.lstsq(np.array(equations), np.array(differences), rcond=None)[0]
-        own = np.where(there, own - np.median(own[there]), 0.0)
+        own = np.where(there, own - find_common(own[there], width), 0.0)
         levels[rows] = np.nanmedian(values[rows] - own, axis=1)
     return levels, own

@@ -162,7 +162,11 @@ def measure_intonation(
     if score is not None:
         read = score if isinstance(score, F0Contours) else read_score(score, parts=score_parts)
         written = lay_score(read, notes, tuning, contours.names, score_alignment)
-        tuning = replace(tuning, cents=tuning.cents + 100.0 * written.shift)
+        tuning = replace(
+            tuning,
+            cents=tuning.cents + 100.0 * written.shift,
+            own=tuning.own + 100.0 * written.own,
+        )
     midi = choose_midi(notes, tuning, written)
     chords = find_chords(notes, midi, n_singers, harmonic_seventh=harmonic_seventh)
     just = measure_just(chords, n_singers)[0]

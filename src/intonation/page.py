@@ -24,6 +24,12 @@ from .summary import (
 )
 
 TEMPLATE = "intonation.html.j2"
+DRAWINGS: dict[str, Drawing] = {
+    "deviations": draw_deviations,
+    "tuning": draw_tuning,
+    "entries": draw_entries,
+    "vibrato": draw_vibrato,
+}
 _HERE = Path(__file__).parent
 
 
@@ -44,13 +50,14 @@ def render_page(measures: IntonationMeasures, name: str, files: list[str]) -> st
         name: of the recording.
         files: names of the tables beside it.
     """
-    parts, drawings = _build_parts(measures)
+    parts = _build_parts(measures)
     images = {
-        stem: {
-            "light": _encode(render_svg(draw(measures, LIGHT))),
-            "dark": _encode(render_svg(draw(measures, DARK))),
+        picture.stem: {
+            "light": _encode(render_svg(picture.figure)),
+            "dark": _encode(render_svg(DRAWINGS[picture.stem](measures, DARK))),
         }
-        for stem, draw in drawings.items()
+        for part in parts
+        for picture in part.pictures
     }
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE.parent / "templates"),
@@ -105,12 +112,9 @@ def _detail(found: Estimate, digits: int) -> str:
     return f"{ends}, of {found.count}"
 
 
-def _build_parts(measures: IntonationMeasures) -> tuple[list[Part], dict[str, Drawing]]:
-    """The parts of the page, and how their pictures are drawn."""
-    drawings: dict[str, Drawing] = {"deviations": draw_deviations, "tuning": draw_tuning}
-
+def _build_parts(measures: IntonationMeasures) -> list[Part]:
     def show(stem: str, caption: str) -> list[Picture]:
-        return [Picture(stem, caption, drawings[stem](measures, LIGHT))]
+        return [Picture(stem, caption, DRAWINGS[stem](measures, LIGHT))]
 
     parts = [
         Part(
@@ -135,7 +139,6 @@ def _build_parts(measures: IntonationMeasures) -> tuple[list[Part], dict[str, Dr
         ),
     ]
     if measures.notes["entry_ms"].notna().any():
-        drawings["entries"] = draw_entries
         caption = "Every entry (dots), and means with 95 % intervals (diamonds)."
         parts.append(Part("Entries", pictures=show("entries", caption)))
     if len(measures.chords):
@@ -149,7 +152,6 @@ def _build_parts(measures: IntonationMeasures) -> tuple[list[Part], dict[str, Dr
     if len(measures.unisons):
         parts.append(Part("Unisons and octaves", grids=[build_unisons_grid(measures)]))
     if (measures.notes["vibrato_hz"] > 0).any():
-        drawings["vibrato"] = draw_vibrato
         caption = "Notes with vibrato: how fast, and how far to either side."
         parts.append(Part("Vibrato", pictures=show("vibrato", caption)))
-    return parts, drawings
+    return parts

@@ -24,6 +24,8 @@ _LEAST = 0.3  # share of a singer's notes that must be in the part
 _MEANT = 0.75  # semitones from a note of the score within which it was meant
 _REACH = 0.4  # seconds from a note of the score within which it was sung
 _SAME = 0.6  # semitones of a frame that sings the part
+_OFF = (-1, 0, 1)  # semitones by which a singer may be off throughout
+_DOUBT = 0.2  # share of the frames by which that must be better
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +38,15 @@ class Written:
         midi: [N, J] what every singer should sing at each frame, NaN in rests; and in all frames
             of a singer whose part is not in the score.
         shift: semitones by which the ensemble is higher than its tuning alone said.
+        own: [J] semitones by which a singer is higher still: one who is more than half a semitone
+            off seems to be in tune with the next one.
         alignment: how it was laid there.
         missing: numbers of the singers without a part.
     """
 
     midi: Pitch
     shift: int
+    own: Values
     alignment: Alignment
     missing: tuple[int, ...]
 
@@ -72,7 +77,7 @@ def lay_score(
         log.warning("warning: %s", warning)
     parts = np.rint(hertz_to_pitch(placed.prior) - placed.offset / 100.0)
     shift = round(placed.offset / 100.0)
-    columns = _find_parts(level - shift, parts)
+    columns, own = _find_parts(level - shift, parts)
     midi = np.full((n_frames, len(names)), np.nan)
     missing = []
     for j, column in enumerate(columns):
@@ -85,19 +90,25 @@ def lay_score(
             "the score does not fit: no singer sings any of its parts; give the score of this "
             "recording, or leave it out"
         )
-    return Written(midi, shift, alignment, tuple(missing))
+    return Written(midi, shift, own, alignment, tuple(missing))
 
 
-def _find_parts(level: Pitch, parts: Pitch) -> list[int]:
-    """Find the part of every singer, -1 where there is none."""
-    agree = np.zeros((level.shape[1], parts.shape[1]))
+def _find_parts(level: Pitch, parts: Pitch) -> tuple[list[int], Values]:
+    """Find the part of every singer, -1 = none, and by how many semitones the singer is off."""
     sung = np.maximum((~np.isnan(level)).sum(axis=0), 1)
-    for p, part in enumerate(parts.T):
-        agree[:, p] = (np.abs(level - part[:, None]) < _SAME).sum(axis=0) / sung
-    best = agree.argmax(axis=1)
-    if agree.shape[0] == agree.shape[1]:
-        best[:] = linear_sum_assignment(-agree)[1]
-    return [int(p) if agree[j, p] >= _LEAST else -1 for j, p in enumerate(best)]
+    agree = np.zeros((len(_OFF), level.shape[1], parts.shape[1]))
+    for k, off in enumerate(_OFF):
+        for p, part in enumerate(parts.T):
+            near = np.abs(level - off - part[:, None]) < _SAME
+            agree[k, :, p] = near.sum(axis=0) / sung - _DOUBT * abs(off)
+    most = agree.max(axis=0)
+    best = most.argmax(axis=1)
+    if most.shape[0] == most.shape[1]:
+        best[:] = linear_sum_assignment(-most)[1]
+    singers = np.arange(len(best))
+    own = np.array(_OFF, np.float64)[agree[:, singers, best].argmax(axis=0)]
+    found = most[singers, best] >= _LEAST
+    return [int(p) if ok else -1 for p, ok in zip(best, found, strict=True)], own * found
 
 
 def choose_midi(notes: Sequence[SungNote], tuning: Tuning, written: Written | None) -> NDArray:

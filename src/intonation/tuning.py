@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .estimates import Values
+from .estimates import Values, find_common
 from .sung import SungNote
 
 STEP = 1.0  # seconds
+ODD = 10.0  # cents by which a singer is off the others, beyond which the others are right
 _STATES = 100  # of one cent
 _WIDTH = 12.0  # cents by which notes scatter; what is much further away does not count
 _PACE = 1.0  # cents by which an ensemble moves within a second
@@ -32,8 +33,7 @@ class Tuning:
     Attributes:
         times: [S] seconds.
         cents: [S] from equal temperament with A4 = 440 Hz, without jumps; -50 to 50 at first.
-        own: [J] cents by which each singer is higher than the others, by and large; their median
-            is 0.
+        own: [J] cents by which each singer is higher than most, by and large.
     """
 
     times: Values
@@ -114,7 +114,7 @@ def _find_own(apart: Values, singer: NDArray[np.int64], seconds: Values, own: Va
         # On the circle, around what was found before.
         values = own[j] + wrap(apart[mine] - own[j])
         found[j] = _find_weighted_median(values, seconds[mine])
-    return found - np.median(found[present])
+    return found - find_common(found[present], ODD)
 
 
 def _find_weighted_median(values: Values, weights: Values) -> float:

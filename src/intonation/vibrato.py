@@ -18,12 +18,13 @@ _EXPLAINED = 0.5  # share of the variance around a straight line
 
 
 def _build_bases() -> tuple[Values, Values]:
-    """Orthonormal bases of a straight line, [W, 2], and of sines beside it, [rates, W, 2]."""
+    """Orthonormal bases of a straight line, [W, 2], and of sines beside it, [W, 2 * rates]."""
     t = np.arange(_WINDOW) / FRAMES
     line = np.linalg.qr(np.stack([np.ones_like(t), t], axis=1))[0]
     angle = 2 * np.pi * _RATES[:, None] * t
     waves = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    return line, np.linalg.qr(waves - line @ (line.T @ waves))[0]
+    bases = np.linalg.qr(waves - line @ (line.T @ waves))[0]
+    return line, bases.transpose(1, 0, 2).reshape(_WINDOW, -1)
 
 
 _LINE, _WAVES = _build_bases()
@@ -45,7 +46,7 @@ def measure_vibrato(pitch: Pitch) -> tuple[float, float]:
     windows = sliding_window_view(cents, _WINDOW)[::_HOP]
     rest = windows - windows @ _LINE @ _LINE.T
     power = (rest**2).sum(axis=1)
-    explained = (np.einsum("kw,fwc->kfc", rest, _WAVES) ** 2).sum(axis=-1)
+    explained = ((rest @ _WAVES) ** 2).reshape(len(rest), -1, 2).sum(axis=-1)
     best = explained.argmax(axis=1)
     most = explained[np.arange(len(best)), best]
     extent = np.sqrt(2.0 * most / _WINDOW)
