@@ -25,7 +25,7 @@ def group_entries(notes: Sequence[SungNote], n_singers: int) -> NDArray[np.int64
     """
     order = sorted(range(len(notes)), key=lambda k: notes[k].start)
     starts = np.array([notes[k].start for k in order])
-    cuts = 1 + np.flatnonzero(np.diff(starts) > _APART) if len(order) else []
+    cuts = 1 + np.flatnonzero(np.diff(starts) > _APART)
     groups = []
     waiting = [list(part) for part in np.split(np.array(order, np.int64), cuts)]
     while waiting:

@@ -141,7 +141,7 @@ def measure_intonation(
         >>> bass = 110.0 * 2.0 ** ((step - 40.0 * time / 60.0 / 100.0) / 12.0)
         >>> f0 = np.stack([4.0 * bass, 3.0 * bass, bass], axis=1)
         >>> measures = umss.measure_intonation(umss.F0Contours(time, f0, ("high", "mid", "low")))
-        >>> round(measures.drift.value), measures.singers["just"].abs().max().round(1)
+        >>> round(measures.drift.value), round(float(measures.singers["just"].abs().max()), 1)
         (-40, 0.0)
     """
     check_number("min_confidence", min_confidence, 0.0, 1.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from ..reporting.cells import format_number
 from ..reporting.content import Part, Picture
 from ..reporting.page import render_svg
 from .estimates import Estimate
@@ -19,7 +20,6 @@ from .summary import (
     build_ratios_grid,
     build_singers_grid,
     build_unisons_grid,
-    format_number,
     show_time,
 )
 

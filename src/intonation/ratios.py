@@ -65,12 +65,13 @@ def tune_chord(notes: Sequence[int], *, harmonic_seventh: bool = False) -> JustC
     """
     bass = min(notes) % 12
     classes = {note % 12 for note in notes}
-    found = None
+    found: tuple[int, bool, int, int, str] | None = None
     for rank, (kind, table) in enumerate(CHORDS.items()):
         for root in classes:
             if {(c - root) % 12 for c in classes} <= table.keys():
                 missing = len(table) - len(classes)
-                found = min(found or (99,), (missing, root != bass, rank, root, kind))
+                fit = (missing, root != bass, rank, root, kind)
+                found = fit if found is None else min(found, fit)
     if len(classes) == 1:
         kind, root = "unison", bass
     elif found is not None:

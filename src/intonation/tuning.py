@@ -62,10 +62,12 @@ def follow_tuning(notes: Sequence[SungNote], n_singers: int) -> Tuning:
     singer = np.array([note.singer for note in notes])
     centre = np.array([note.centre for note in notes])
     seconds = np.array([note.end - note.start for note in notes])
-    times = STEP * np.arange(int(max(note.end for note in notes) / STEP) + 2)
+    n_steps = int(max(note.end for note in notes) / STEP) + 2
+    times: Values = STEP * np.arange(n_steps, dtype=np.float64)
     own = np.zeros(n_singers)
+    path: Values = np.zeros(n_steps)
     for _ in range(_ROUNDS):
-        path = _find_path(cents - own[singer], notes, len(times))
+        path = _find_path(cents - own[singer], notes, n_steps)
         rest = wrap(cents - own[singer] - np.interp(centre, times, path))
         path = path + _average(times, centre, rest, seconds)
         apart = wrap(cents - np.interp(centre, times, path))
