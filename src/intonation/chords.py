@@ -15,7 +15,7 @@ from .ratios import JustChord, tune_chord
 from .sung import SungNote
 from .tuning import ODD
 
-SHORTEST = 0.25  # seconds of a chord; what is shorter is a transition
+SHORTEST = 0.2  # seconds of a chord; what is shorter is a transition
 _SHORTEST = round(SHORTEST * FRAMES)
 _SHARED = 0.05  # cents; tracks that are no further apart are one track that two singers were given
 
@@ -75,7 +75,7 @@ def find_chords(
     *,
     harmonic_seventh: bool = False,
 ) -> list[Chord]:
-    """Find stretches of 0.25 s and more in which at least two singers hold their notes.
+    """Find stretches of 0.2 s and more in which at least two singers hold their notes.
 
     Args:
         notes: of all singers.

@@ -101,7 +101,10 @@ def draw_vibrato(measures: IntonationMeasures, theme: Theme) -> Figure:
         )  # fmt: skip
     axes.set_xlabel("rate (Hz)", fontsize=FONT)
     axes.set_ylabel("extent (± cents)", fontsize=FONT)
-    axes.set_ylim(bottom=0.0)
+    if len(notes):
+        rates = notes["vibrato_hz"]
+        axes.set_xlim(float(rates.min()) - 0.3, float(rates.max()) + 0.3)
+        axes.set_ylim(0.0, 1.1 * float(notes["vibrato_cents"].max()))
     axes.grid(color=theme.line, linewidth=0.6)
     _finish(figure, [axes], theme)
     legend = figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL_FONT)
@@ -116,7 +119,9 @@ Drawing = Callable[[IntonationMeasures, Theme], Figure]
 def _draw_rows(
     measures: IntonationMeasures, theme: Theme, columns: dict[str, str], least: float
 ) -> Figure:
-    """Draw the values of every singer in a row, one panel per column of the notes."""
+    """Draw the values of every singer in a row, one panel per column that has any."""
+    known = {name: label for name, label in columns.items() if measures.notes[name].notna().any()}
+    columns = known or columns
     height = 0.9 + 0.42 * len(measures.names)
     figure = build_figure(WIDTH if len(columns) > 1 else 5.2, height)
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]

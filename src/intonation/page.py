@@ -20,7 +20,6 @@ from .summary import (
     build_ratios_grid,
     build_singers_grid,
     build_unisons_grid,
-    show_time,
 )
 
 TEMPLATE = "intonation.html.j2"
@@ -67,10 +66,11 @@ def render_page(measures: IntonationMeasures, name: str, files: list[str]) -> st
         lstrip_blocks=True,
     )
     notes = measures.notes
-    length = show_time(float(notes["end"].max() - notes["start"].min()))
+    minutes, seconds = divmod(round(float(notes["end"].max() - notes["start"].min())), 60)
+    length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     return environment.get_template(TEMPLATE).render(
         title=f"How well we sang: {name}",
-        lead=f"{', '.join(measures.names)}: {len(notes)} notes in {length} minutes.",
+        lead=f"{', '.join(measures.names)}: {len(notes)} notes in {length}.",
         css=Markup(_read(_HERE.parent / "listening" / "page.css") + _read(_HERE / "page.css")),
         script=Markup(_read(_HERE / "page.js")),
         facts=_list_facts(measures),
@@ -145,7 +145,7 @@ def _build_parts(measures: IntonationMeasures) -> list[Part]:
         chords = build_chords_grid(measures)
         if chords.rows:
             text = [
-                "A chord is held by two singers or more for a quarter of a second. It may lie as "
+                "A chord is held by two singers or more for a fifth of a second or longer. It may lie as "
                 "high as it likes: what counts are the intervals in it."
             ]
             parts.append(Part("Chords", text, grids=[chords, build_ratios_grid()]))
