@@ -7,23 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..editing.pitch import FRAMES
 from .estimates import Values, split_levels
 from .sung import SungNote
 
 _ODD = 25.0  # milliseconds by which a singer is late, beyond which the others are right
+_PIECE = round(0.1 * FRAMES)  # frames
+_SAME = 0.5  # semitones
 _APART = 0.15  # seconds without an entry, after which another chord begins
 
 
 def group_entries(notes: Sequence[SungNote], n_singers: int) -> NDArray[np.int64]:
     """Group the notes that begin together.
 
-    Entries less than 0.15 s after the one before belong together; no singer enters twice in a
-    group: it is divided where its entries lie furthest apart.
+    Entries (`find_entries`) less than 0.15 s after the one before belong together; no singer enters
+    twice in a group: it is divided where its entries lie furthest apart.
 
     Returns:
         [G, J] numbers of the notes, -1 for those who do not enter.
     """
-    order = sorted(range(len(notes)), key=lambda k: notes[k].start)
+    order = sorted(find_entries(notes), key=lambda k: notes[k].start)
     starts = np.array([notes[k].start for k in order])
     cuts = 1 + np.flatnonzero(np.diff(starts) > _APART)
     groups = []
@@ -42,6 +45,29 @@ def group_entries(notes: Sequence[SungNote], n_singers: int) -> NDArray[np.int64
         for k in group:
             table[g, notes[k].singer] = k
     return table
+
+
+def find_entries(notes: Sequence[SungNote]) -> list[int]:
+    """Find the notes that begin something, numbers of `notes` (by singer and time).
+
+    Not the pieces into which errors of the F0 break a note: those below 0.1 s, and what goes on at
+    the same pitch after less than 0.1 s.
+    """
+    chosen = []
+    before: SungNote | None = None
+    for k, note in enumerate(notes):
+        if note.frames.stop - note.frames.start < _PIECE:
+            continue
+        goes_on = (
+            before is not None
+            and before.singer == note.singer
+            and note.frames.start - before.frames.stop <= _PIECE
+            and abs(note.middle - before.middle) < _SAME
+        )
+        before = note
+        if not goes_on:
+            chosen.append(k)
+    return chosen
 
 
 def measure_entries(notes: Sequence[SungNote], groups: NDArray[np.int64]) -> tuple[Values, Values]:

@@ -152,10 +152,10 @@ def measure_intonation(
     tuned = [note for note in notes if note.tuned]
     if len(tuned) < FEWEST:
         raise UmssError(
-            f"only {len(tuned)} notes of at least {SHORTEST:g} s were found in "
-            f"{contours.duration:.1f} s"
+            f"of the {FEWEST} notes of at least {SHORTEST:g} s that are needed, {len(tuned)} were "
+            f"found in {contours.duration:.1f} s"
             + (f", and {unsure} more that are not surely the singer's" if unsure else "")
-            + f"; give a longer recording: {FEWEST} notes are needed"
+            + "; give a longer recording"
         )
     tuning = follow_tuning(tuned, n_singers)
     written = None

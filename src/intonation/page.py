@@ -145,8 +145,8 @@ def _build_parts(measures: IntonationMeasures) -> list[Part]:
         chords = build_chords_grid(measures)
         if chords.rows:
             text = [
-                "A chord is held by two singers or more for a fifth of a second or longer. It may lie as "
-                "high as it likes: what counts are the intervals in it."
+                "A chord is held by two singers or more for a fifth of a second or longer. It "
+                "may be as high as it likes: what counts are the intervals in it."
             ]
             parts.append(Part("Chords", text, grids=[chords, build_ratios_grid()]))
     if len(measures.unisons):
