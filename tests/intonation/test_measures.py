@@ -133,9 +133,9 @@ def test_octave_errors_and_gaps_are_mended_but_leaps_are_kept() -> None:
     pitch = np.concatenate([np.full(40, 60.0), np.full(40, 72.0), np.full(40, 67.0)])
     wrong = pitch.copy()
     wrong[10:20] -= 12
-    wrong[50:52] += 24
-    wrong[52:55] -= 12
-    wrong[14] = wrong[55] = np.nan  # between errors, and at the end of one
+    wrong[60:62] += 24
+    wrong[62:65] -= 12
+    wrong[14] = wrong[65] = np.nan  # within an error, and at the end of one
     wrong[90:93] = np.nan
     np.testing.assert_allclose(mend_pitch(wrong), pitch)
     wrong[90:95] = np.nan
