@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 import yaml
 
 import src as umss
@@ -74,6 +75,20 @@ def test_separation_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     singers = pd.read_csv(tmp_path / "choir_intonation_singers.csv")
     assert list(singers["singer"]) == list(NAMES)
     assert singers["notes"][0] > 5 and singers["notes"][3] == 0
+
+
+def test_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "render_page", lambda *_: "")
+    t = np.arange(3 * 16_000) / 16_000
+    steps = 2.0 ** (2.0 * (t // 1) / 12)
+    phases = [2 * np.pi * np.cumsum(f0 * steps) / 16_000 for f0 in (440.0, 165.0)]
+    sf.write(tmp_path / "choir.wav", 0.3 * np.sin(phases).sum(axis=0), 16_000)
+    fake = (f"hydra.searchpath=[file://{Path(__file__).parents[1]}/f0/conf]", "multif0=tones")
+    names = "names=[high,low]"
+    run(f"input={tmp_path}/choir.wav", "n_singers=2", names, f"output={tmp_path}", *fake)
+    notes = pd.read_csv(tmp_path / "choir_intonation_notes.csv")
+    assert list(notes["note"]) == ["A4", "B4", "C#5", "E3", "F#3", "Ab3"]
+    assert list(notes["singer"]) == 3 * ["high"] + 3 * ["low"]
 
 
 def test_what_cannot_be_measured(tmp_path: Path) -> None:
