@@ -128,7 +128,11 @@ def main(arguments: Sequence[str] | None = None) -> Any:
         from .command.options import is_command_for_musicians
         from .command.options import main as separate
 
-        if is_command_for_musicians(given[1:]):
+        try:
+            wanted = is_command_for_musicians(given[1:])
+        except UmssError as error:
+            sys.exit(f"error: {error}")
+        if wanted:
             return separate(given[1:])
     return launch(name, given[1:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -10,13 +11,12 @@ from ..arguments import Kinds, is_flag, is_setting
 _HELP = ("-h", "--help")
 
 
-def has_settings(
+def find_setting(
     arguments: Sequence[str], with_value: Collection[str], find: Callable[[], Kinds]
-) -> bool:
-    """Whether there is a setting NAME=VALUE, or a flag of Hydra, outside the values of options.
+) -> str | None:
+    """Find a setting NAME=VALUE, or a flag of Hydra, outside the values of options; None = none.
 
-    A file whose name holds an equals sign is none, unless it begins with the name of a setting;
-    what follows `--` is always a recording.
+    A file that there is, is no setting, whatever its name; what follows `--` is a recording.
 
     Args:
         arguments: what follows the command's name.
@@ -26,15 +26,17 @@ def has_settings(
     rest = iter(arguments)
     for argument in rest:
         if argument == "--":
-            return False
+            return None
         if argument in with_value:
             next(rest, None)
         elif argument.startswith("-"):
             if is_flag(argument) and argument not in _HELP and not Path(argument).is_file():
-                return True
+                return argument
+        elif os.path.lexists(argument):
+            continue
         elif argument.startswith("~"):
             if argument[1:].split("@")[0].replace("/", ".") in find():
-                return True
+                return argument
         elif "=" in argument and is_setting(argument, find()):
-            return True
-    return False
+            return argument
+    return None

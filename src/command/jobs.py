@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 
-from .separation import Job, messages, print_message
+from .separation import Job, Printer, print_message, show_messages
 
+Worker = tuple[multiprocessing.process.BaseProcess, Connection]
+Result = tuple[list[tuple[str, bool]], str | None]
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -25,14 +28,14 @@ def run_in_turn(jobs: Sequence[Job], failed: dict[int, str], *, quiet: bool) -> 
         quiet: say nothing but warnings.
     """
     for index, job in enumerate(jobs):
-        with messages(job.path, quiet=quiet):
+        with show_messages(Printer(job.path, named=len(jobs) > 1), quiet=quiet):
             if len(jobs) > 1 and not quiet and not job.dry_run:
                 print_message(f"[{index + 1}/{len(jobs)}] {job.path}")
             reason = job.attempt()
         if reason is not None:
             failed[index] = reason
             if len(jobs) > 1:
-                print_message(f"error: {reason}", warning=True)
+                print_message(f"error: {reason}", True)
 
 
 def run_together(jobs: Sequence[Job], failed: dict[int, str], *, workers: int, quiet: bool) -> None:
@@ -58,10 +61,10 @@ def run_together(jobs: Sequence[Job], failed: dict[int, str], *, workers: int, q
                 index = futures[future]
                 lines, reason = future.result()
                 for line, warning in lines:
-                    print_message(line, warning=warning)
+                    print_message(line, warning)
                 if reason is not None:
                     failed[index] = reason
-                    print_message(f"error: {reason}", warning=True)
+                    print_message(f"error: {reason}", True)
                 progress.advance(task)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
@@ -70,7 +73,7 @@ def run_together(jobs: Sequence[Job], failed: dict[int, str], *, workers: int, q
 
 
 class _Pool:
-    """Processes that separate one recording each.
+    """Processes that separate one recording after the other; they start when they are needed.
 
     Args:
         threads: of each process.
@@ -79,71 +82,68 @@ class _Pool:
 
     def __init__(self, threads: int, quiet: bool) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._threads, self._quiet = threads, quiet
+        self._arguments = threads, quiet
         self._lock = threading.Lock()
-        self._alive: set[multiprocessing.process.BaseProcess] = set()
+        self._idle: list[Worker] = []
+        self._all: list[Worker] = []
         self._stopped = False
 
-    def run(self, job: Job) -> tuple[list[tuple[str, bool]], str | None]:
+    def run(self, job: Job) -> Result:
         """Run a job; returns what it says, and why it failed or None."""
-        ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=_work, args=(job, theirs, self._threads, self._quiet), daemon=True
-        )
+        try:
+            worker = self._take()
+            worker[1].send(job)
+            result: Result = worker[1].recv()
+        except (EOFError, OSError):
+            return [], f"{job.path}: its process ended without a word: killed, or out of memory?"
+        with self._lock:
+            self._idle.append(worker)
+        return result
+
+    def _take(self) -> Worker:
         with self._lock:
             if self._stopped:
-                return [], "stopped"
+                raise EOFError
+            if self._idle:
+                return self._idle.pop()
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(
+                target=_work, args=(theirs, *self._arguments), daemon=True
+            )
             process.start()
-            self._alive.add(process)
-        theirs.close()
-        try:
-            result: tuple[list[tuple[str, bool]], str | None] = ours.recv()
-        except EOFError:
-            result = [], f"{job.path}: its process ended without a word: killed, or out of memory?"
-        process.join()
-        with self._lock:
-            self._alive.discard(process)
-        return result
+            theirs.close()
+            self._all.append((process, ours))
+            return self._all[-1]
 
     def stop(self) -> None:
         """End all processes; they leave nothing half written."""
         with self._lock:
             self._stopped = True
-            alive = list(self._alive)
-        for process in alive:
+        for process, _ in self._all:
             process.terminate()
+        for process, _ in self._all:
+            process.join()
 
 
-class _Collector(logging.Handler):
-    """Keeps lines, to be printed by the process that started this one."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.lines: list[tuple[str, bool]] = []
-        self._job = job
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from .settings import speak_of_options
-
-        warning = record.levelno >= logging.WARNING
-        text = record.getMessage()
-        if warning:
-            text = speak_of_options(text, os.fspath(self._job.path))
-        self.lines.append((text, warning))
-
-
-def _work(job: Job, connection: Connection, threads: int, quiet: bool) -> None:
+def _work(connection: Connection, threads: int, quiet: bool) -> None:
     """What a process does; the one that started it tells it when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for name in _THREADS:
         os.environ.setdefault(name, str(threads))
-    from ..cli import leave_on_signals
-
-    leave_on_signals()
     import torch
 
     torch.set_num_threads(threads)
-    collector = _Collector(job)
-    with messages(job.path, quiet=quiet, handler=collector):
-        reason = job.attempt()
-    connection.send((collector.lines, reason))
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        lines: list[tuple[str, bool]] = []
+
+        def keep(line: str, warning: bool, lines: list[tuple[str, bool]] = lines) -> None:
+            lines.append((line, warning))
+
+        with show_messages(Printer(job.path, named=True, say=keep), quiet=quiet):
+            reason = job.attempt()
+        connection.send((lines, reason))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from .form import has_settings
+from ..errors import UmssError
+from .form import find_setting
 from .settings import Options
 
 _EPILOG = """\b
@@ -102,13 +104,13 @@ def separate(recordings: tuple[str, ...], **options: Any) -> None:
 
 
 def is_command_for_musicians(arguments: Sequence[str]) -> bool:
-    """Whether a command line of `umss separate` has options and recordings, not NAME=VALUE."""
-    with_value = [
-        name
-        for option in separate.params
-        if isinstance(option, click.Option) and not option.is_flag
-        for name in option.opts
-    ]
+    """Whether a command line of `umss separate` has options and recordings, not NAME=VALUE.
+
+    Raises:
+        UmssError: it has options and NAME=VALUE.
+    """
+    options = [option for option in separate.params if isinstance(option, click.Option)]
+    with_value = [name for option in options if not option.is_flag for name in option.opts]
 
     def find() -> Any:
         from ..configuration import FOLDER
@@ -116,7 +118,17 @@ def is_command_for_musicians(arguments: Sequence[str]) -> bool:
 
         return find_kinds(FOLDER, "separate")
 
-    return not has_settings(arguments, with_value, find)
+    setting = find_setting(arguments, with_value, find)
+    if setting is None:
+        return True
+    names = [name for option in options for name in option.opts]
+    for argument in arguments:
+        if argument.partition("=")[0] in names and not os.path.lexists(argument):
+            raise UmssError(
+                f"{setting} is a setting and {argument} an option: give one kind alone (umss "
+                "separate --help has the options); a recording of such a name goes after --"
+            )
+    return False
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -130,3 +142,5 @@ def main(arguments: Sequence[str]) -> None:
     except click.UsageError as error:
         print(f"error: {error.format_message()} (see umss separate --help)", file=sys.stderr)
         sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)

@@ -37,7 +37,7 @@ def run(given: Sequence[str], options: Options) -> None:
         else:
             run_in_turn(jobs, failed, quiet=options.quiet)
     except KeyboardInterrupt:
-        print_message("stopped; what was begun is gone, what was done stays", warning=True)
+        print_message("stopped; what was begun is gone, what was done stays", True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python writes the rest at its end

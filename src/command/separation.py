@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,42 +116,45 @@ def describe(path: Path, cfg: DictConfig) -> None:
         log.info("  and one file per singer who is heard")
 
 
-class _Printer(logging.Handler):
-    """Prints messages, warnings on the error stream, with options in the place of settings."""
+class Printer(logging.Handler):
+    """Prints messages, warnings on the error stream, with options in the place of settings.
 
-    def __init__(self, path: Path | None) -> None:
+    Args:
+        path: the recording that they are about.
+        named: warnings name the recording.
+        say: prints a line, and is told whether it is a warning.
+    """
+
+    def __init__(
+        self, path: Path, *, named: bool = False, say: Callable[[str, bool], None] | None = None
+    ) -> None:
         super().__init__()
-        self._path = "" if path is None else os.fspath(path)
+        self._path, self._named = os.fspath(path), named
+        self._say = say or print_message
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if record.levelno >= logging.WARNING:
+        message, warning = record.getMessage(), record.levelno >= logging.WARNING
+        if warning:
             message = speak_of_options(message, self._path)
-        print_message(message, warning=record.levelno >= logging.WARNING)
+            if self._named and self._path not in message:
+                message = f"{self._path}: {message}"
+        self._say(message, warning)
 
 
-def print_message(message: str, *, warning: bool = False) -> None:
+def print_message(message: str, warning: bool = False) -> None:
     """Print a line on the output, or on the error stream."""
-    import sys
-
     print(message, file=sys.stderr if warning else sys.stdout, flush=True)
 
 
 @contextmanager
-def messages(path: Path | None, *, quiet: bool, handler: logging.Handler | None = None) -> Iterator:
-    """Show what is logged while the block runs.
-
-    Args:
-        path: the recording that messages are about.
-        quiet: warnings and errors only.
-        handler: instead of printing.
-    """
+def show_messages(handler: logging.Handler, *, quiet: bool) -> Iterator[None]:
+    """Give what is logged while the block runs to a handler; `quiet`: warnings and errors only."""
     root = logging.getLogger()
-    level, used = root.level, handler or _Printer(path)
-    root.addHandler(used)
+    level = root.level
+    root.addHandler(handler)
     root.setLevel(logging.WARNING if quiet else logging.INFO)
     try:
         yield
     finally:
-        root.removeHandler(used)
+        root.removeHandler(handler)
         root.setLevel(level)

@@ -30,7 +30,6 @@ _OPTIONS = {
 _SETTING = re.compile(
     r"(?<![\w./-])(set )?(" + "|".join(map(re.escape, _OPTIONS)) + r")=(\[[^\]]*\]|true\b)?"
 )
-_FITS = ("umss_fit", "fit")  # the methods that hear other opinions about F0
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,6 @@ class Options:
             _check_kind(self.f0, score=False)
         if self.bitrate is not None and self.format != "mp3":
             raise UmssError("--bitrate is that of MP3 files; add --format mp3")
-        if self.fast and self.method is not None and self.method not in _FITS:
-            raise UmssError(f"--fast makes {' and '.join(_FITS)} faster, not {self.method}")
         if self.practice and (self.only or self.two_stems):
             raise UmssError(
                 "--practice needs the files of all singers; leave out --only and --two-stems"
