@@ -44,7 +44,7 @@ Every other setting (windows, methods, F0) has the form NAME=VALUE, which exclud
     show_default=True,
     help="How many sing; auto counts them.",
 )
-@click.option("-o", "--out", metavar="DIR", help="Folder of the files; else outputs/separated.")
+@click.option("-o", "--out", metavar="DIR", help="Folder of the files; else separated.")
 @click.option("--names", metavar="A,B,...", help="Names of the singers, from the highest down.")
 @click.option("--f0", metavar="FILE", help="Their pitches as a table (CSV, ...), not to be found.")
 @click.option("--score", metavar="FILE", help="A MIDI or MusicXML score, which guides the search.")
