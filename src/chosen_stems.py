@@ -68,7 +68,7 @@ class Chosen:
         }
         if self.alone is not None:
             rest = name_rest(self.alone)
-            kept[rest] = name_file(folder, track, rest, ending, filename)
+            kept[rest] = name_file(folder, track, make_slug(rest), ending, filename)
         return kept
 
     def pick(self, piece: Piece) -> list[Audio]:

@@ -113,7 +113,7 @@ def find_stems(place: Place, names: Sequence[str]) -> dict[str, Path]:
 
 def name_rest(name: str) -> str:
     """What everything but one singer is called."""
-    return f"without_{make_slug(name)}"
+    return f"without {name}"
 
 
 def name_synthesised(
@@ -161,7 +161,10 @@ def find_outputs(folder: Path, stem: str, filename: str = FILENAME) -> set[Path]
             written = name_outputs(
                 folder, stem, names, with_f0=True, ending=ending, filename=filename
             )
-            rests = [name_file(folder, stem, name_rest(name), ending, filename) for name in names]
+            rests = [
+                name_file(folder, stem, make_slug(name_rest(name)), ending, filename)
+                for name in names
+            ]
             sounds = [*rests, *(path for path in written.values() if path.suffix == f".{ending}")]
             if ending != "wav" and not any(path.exists() for path in sounds):
                 continue

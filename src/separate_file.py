@@ -94,7 +94,7 @@ def separate_file(
             together, with a warning.
         filename: how files are named (`src.filenames`).
         only: singers whose files are written, without the residual; None = all, and the residual.
-        two_stems: a singer who is written beside the sum of everything else, without_SINGER.
+        two_stems: a singer who is written beside the sum of everything else, without SINGER.
 
     Returns:
         The files by what they hold: singers, "residual", "parameters" and "f0", by

@@ -144,3 +144,8 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except SystemExit as left:
+        # Click leaves with 1 where whoever read the output has enough (`--help | head`).
+        if isinstance(left.__context__, BrokenPipeError):
+            sys.exit(128 + 13)
+        raise

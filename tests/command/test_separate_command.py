@@ -116,8 +116,8 @@ def test_two_stems_in_mp3_with_tags(place: Path) -> None:
     }  # fmt: skip
     total = sum(sf.read(place / "o" / "Gruß" / f"{n}bass.mp3")[0] for n in ("", "without_"))
     assert np.abs(total - recorded).max() < 0.03
-    for voice in ("bass", "without_bass"):
-        read = TinyTag.get(place / "o" / "Gruß" / f"{voice}.mp3", image=True)
+    for file, voice in (("bass", "bass"), ("without_bass", "without bass")):
+        read = TinyTag.get(place / "o" / "Gruß" / f"{file}.mp3", image=True)
         assert (read.title, read.artist, read.album) == (f"Grüße ({voice})", "Chör", "Für alle")
         assert read.images.front_cover.data == TAGS.cover
     # Nothing of it is left by another separation.
