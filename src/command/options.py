@@ -138,14 +138,16 @@ def main(arguments: Sequence[str]) -> None:
         arguments: what follows `umss separate`.
     """
     try:
-        separate.main(list(arguments), prog_name="umss separate", standalone_mode=False)
+        with separate.make_context("umss separate", list(arguments)) as context:
+            separate.invoke(context)
+    except click.exceptions.Exit:
+        return  # the help was printed
     except click.UsageError as error:
         print(f"error: {error.format_message()} (see umss separate --help)", file=sys.stderr)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         sys.exit(130)
-    except SystemExit as left:
-        # Click leaves with 1 where whoever read the output has enough (`--help | head`).
-        if isinstance(left.__context__, BrokenPipeError):
-            sys.exit(128 + 13)
-        raise
+    except BrokenPipeError:
+        # Whoever read the output has enough (`umss separate --help | head`).
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python writes the rest at its end
+        sys.exit(128 + 13)

@@ -39,9 +39,6 @@ def run(given: Sequence[str], options: Options) -> None:
     except KeyboardInterrupt:
         print_message("stopped; what was begun is gone, what was done stays", True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python writes the rest at its end
-        sys.exit(128 + 13)
     if failed:
         sys.exit(_summarise(jobs, failed))
 
