@@ -128,6 +128,8 @@ def separate_file(
     if page:
         paths["page"] = name_page(folder, track_name, filename)
     check_existing(paths.values(), overwrite=overwrite)
+    if any(target.exists() and target.samefile(path) for target in paths.values()):
+        raise UmssError(f"{path}: a stem would replace the recording; choose another output")
     found = examine_audio(path) if examination is None else examination
     form.check(found.rate, found.channels, path)
     seconds = found.frames / found.rate

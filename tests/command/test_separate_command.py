@@ -225,6 +225,13 @@ def test_what_is_there_stays_unless_said(place: Path, capsys: pytest.CaptureFixt
     separate("-o", "o", "--overwrite", "choir.wav")
 
 
+def test_a_recording_is_never_replaced(place: Path) -> None:
+    recorded = record(Path("bass.wav"))
+    with pytest.raises(SystemExit, match="a stem would replace the recording"):
+        separate("-o", ".", "--overwrite", "--filename", "{voice}.{ext}", "bass.wav")
+    np.testing.assert_array_equal(sf.read("bass.wav", dtype="float32")[0], recorded)
+
+
 def test_levels_beyond_full_scale_are_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record(Path("loud.wav"), level=1.5)
     separate("-o", "o", "--format", "wav16", "loud.wav")
