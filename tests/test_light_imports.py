@@ -21,8 +21,8 @@ import src
 from src.configuration import compose_config
 found = {}
 for name, settings in json.loads(sys.argv[1]).items():
-    chosen = {"separator": name}
-    instantiate(compose_config("separate", choices=chosen, settings={"separator": settings}).separator)
+    chosen, given = {"separator": name}, {"separator": settings}
+    instantiate(compose_config("separate", choices=chosen, settings=given).separator)
     found[name] = sorted(sys.modules)
 print(json.dumps(found))
 """
