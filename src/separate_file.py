@@ -65,6 +65,7 @@ def separate_file(
     warnings: Sequence[str] = (),
     f0_formats: Sequence[str] = (),
     form: Format | None = None,
+    full_band: bool = True,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
@@ -91,6 +92,7 @@ def separate_file(
         f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
         form: of the sound. Where it cannot hold what is above full scale, all files are lowered
             together, with a warning.
+        full_band: see `src.chunks.separate_chunks`.
 
     Returns:
         The files by singer name, "residual", "parameters" and "f0", by NAME_synthesised and
@@ -143,6 +145,7 @@ def separate_file(
             mix=found.mix,
             covered=covered,
             synthesise=synthesised,
+            full_band=full_band,
         )
         if progress:
             total = grid.count(seconds)
@@ -279,6 +282,7 @@ def main(cfg: DictConfig) -> None:
         warnings=warnings,
         f0_formats=list(cfg.f0_formats or ()),
         form=form,
+        full_band=cfg.full_band,
     )
     for written in paths.values():
         log.info("wrote %s", written)

@@ -21,7 +21,7 @@ from .stft import istft, stft
 from .tracks import HOP, RATE, interpolate_tracks
 
 START = 0.9  # of half the models' rate: above, resampling has taken something away
-UPPER = (3000.0, 4500.0)  # Hz: where a voice's level is measured that is extrapolated
+UPPER = (4000.0, 5500.0)  # Hz: where a voice's level is measured that is extrapolated
 HOP_SECONDS = 0.008
 LINE = 25.0  # Hz: standard deviation of a partial's line
 PAUSE = 0.25  # seconds: consonants are that near to a pitch
@@ -29,7 +29,7 @@ COMPRESSION = 0.85  # exponent of the ratio of two voices' levels
 SMOOTHING = 3.0  # frames over which levels are smoothed
 # Power relative to a voice's level: of partials, of breath, of consonants, and of what is there
 # although nothing is known.
-PARTIALS, BREATH, CONSONANTS, UNKNOWN = 0.3, 0.03, 3.0, 0.02
+PARTIALS, BREATH, CONSONANTS, UNKNOWN = 1.0, 0.03, 3.0, 0.02
 
 
 def share_high_band(
@@ -57,39 +57,43 @@ def share_high_band(
         [J, C, n] what each voice has above the band of the stems. Nothing below `START` of it.
     """
     n_fft = 4 * next_fast_len(round(HOP_SECONDS * rate))
-    grid = {"n_fft": n_fft, "hop": n_fft // 4}
+    step = n_fft // 4
     frequencies = torch.arange(n_fft // 2 + 1) * (rate / n_fft)
     lowest = int((frequencies < START * stem_rate / 2).sum())
-    shares = torch.empty(len(stems), *high.shape)
-    n_frames = 1 + high.shape[-1] // grid["hop"]
-    frames = torch.arange(n_frames, dtype=torch.float64) * (grid["hop"] / rate)
+    frames = torch.arange(1 + high.shape[-1] // step, dtype=torch.float64) * (step / rate)
     track = interpolate_tracks(f0, frames * (stem_rate / hop))
-    combs = compute_combs(track, frequencies[lowest:])
-    gaps = find_consonants(track > 0, rate / grid["hop"])
+    voiced = track > 0
+    consonants = CONSONANTS * find_consonants(voiced, rate / step)
+    shares = high.new_empty(len(stems), *high.shape)
     for channel in range(len(high)):
-        level, course = measure_upper_octave(stems[:, channel], track > 0, frames * stem_rate)
-        steady = BREATH * course * (track > 0) + CONSONANTS * gaps + UNKNOWN
-        power = combs * (PARTIALS * course).unsqueeze(1) + steady.unsqueeze(1)
-        power *= level[:, None, None]
-        masks = (power / power.sum(dim=0)).sqrt_()
-        spectrum = stft(high[channel], **grid)[lowest:]
-        for voice, mask in enumerate(masks):
-            # One voice at a time, as their spectra would need more memory than all the rest.
-            whole = torch.nn.functional.pad(mask * spectrum, (0, 0, lowest, 0))
-            shares[voice, channel] = istft(whole, high.shape[-1], **grid)
+        level, course = measure_upper_octave(stems[:, channel], voiced, frames * stem_rate)
+        partials = PARTIALS * level * course
+        steady = level * (BREATH * course * voiced + consonants + UNKNOWN)
+
+        def model(voice: int, partials: Tensor = partials, steady: Tensor = steady) -> Tensor:
+            """Model the power [F, N] of a voice."""
+            comb = compute_comb(track[voice], frequencies[lowest:])
+            return torch.addcmul(steady[voice], comb, partials[voice])
+
+        # Computed twice, as those of all voices need more memory than everything else.
+        total = sum((model(voice) for voice in range(1, len(stems))), start=model(0))
+        spectrum = stft(high[channel], n_fft=n_fft, hop=step)[lowest:]
+        for voice in range(len(stems)):
+            share = model(voice).div_(total).sqrt_() * spectrum
+            whole = torch.nn.functional.pad(share, (0, 0, lowest, 0))
+            shares[voice, channel] = istft(whole, high.shape[-1], n_fft=n_fft, hop=step)
     return shares
 
 
-def compute_combs(f0: Tensor, frequencies: Tensor) -> Tensor:
-    """Lines at the multiples of F0s [J, N], with mean 1 over frequencies [F]: [J, F, N].
+def compute_comb(f0: Tensor, frequencies: Tensor) -> Tensor:
+    """Lines at the multiples of an F0 [N], with mean 1 over frequencies [F]: [F, N].
 
     0 where there is no F0.
     """
-    pitch = f0.clamp(min=1.0).unsqueeze(1)
+    pitch = f0.clamp(min=1.0)
     harmonic = frequencies[:, None] / pitch
     distance = (harmonic - harmonic.round()).mul_(pitch / LINE)
-    lines = distance.square_().mul_(-0.5).exp_()
-    return lines.mul_((f0 / (LINE * (2.0 * torch.pi) ** 0.5)).unsqueeze(1))
+    return distance.square_().mul_(-0.5).exp_().mul_(f0 / (LINE * (2.0 * torch.pi) ** 0.5))
 
 
 def find_consonants(voiced: Tensor, frames_per_second: float) -> Tensor:
@@ -105,9 +109,7 @@ def find_consonants(voiced: Tensor, frames_per_second: float) -> Tensor:
     return _smooth(near * (1.0 - sung), 2.0)
 
 
-def measure_upper_octave(
-    stems: Tensor, voiced: Tensor, samples: Tensor
-) -> tuple[Tensor, Tensor]:
+def measure_upper_octave(stems: Tensor, voiced: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
     """Measure the power of stems [J, T] in `UPPER`, from which the high band is extrapolated.
 
     Args:
@@ -116,20 +118,20 @@ def measure_upper_octave(
         samples: [N] at which samples the frames lie.
 
     Returns:
-        The level [J] while there is a pitch, relative to the loudest voice and compressed; and its
-        course [J, N] relative to the mean of these frames, compressed too.
+        The level [J, 1] while there is a pitch, relative to the loudest voice and compressed; and
+        its course [J, N] relative to the mean of these frames, compressed too.
     """
     spectrum = stft(stems, n_fft=512, hop=128).abs().square()
     low, high = (round(edge * 512 / RATE) for edge in UPPER)
     power = spectrum[:, low:high].mean(dim=1)
     nearest = (samples / 128).round().long().clamp(max=power.shape[-1] - 1)
     course = _smooth(power[:, nearest], SMOOTHING)
-    mean = (course * voiced).sum(dim=1) / voiced.sum(dim=1).clamp(min=1)
+    mean = (course * voiced).sum(dim=1, keepdim=True) / voiced.sum(dim=1, keepdim=True).clamp(min=1)
     tiny = torch.finfo(mean.dtype).tiny
     level = mean / mean.max().clamp(min=tiny)
     # A voice that is not heard there may still be heard above: at most 40 dB are believed.
     level = level.clamp(min=1e-4).pow(COMPRESSION)
-    relative = course / mean.clamp(min=tiny).unsqueeze(1)
+    relative = course / mean.clamp(min=tiny)
     return level, relative.clamp(max=1e4).sqrt()
 
 
