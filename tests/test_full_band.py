@@ -11,7 +11,7 @@ from src.baselines.masks import CombSeparator
 from tests.separating import Arrays, separate
 
 F0 = (330.0, 220.0)
-SECONDS = 4.6
+SECONDS = 3.4
 
 
 def sing(rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def both(rate: int, **settings: float) -> tuple[np.ndarray, Arrays, Arrays]:
     return audio, full, separate(audio, rate, f0, method, full_band=False, **settings)
 
 
-@pytest.mark.parametrize("rate", [22_050, 32_000, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("rate", [22_050, 32_000, 44_100, 96_000])
 def test_the_band_above_is_the_stems(rate: int) -> None:
     audio, full, low = both(rate)
     assert np.abs(full.stems.sum(axis=0) + full.residual - audio).max() < 1e-6
