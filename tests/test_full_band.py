@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def sing(rate: int) -> tuple[np.ndarray, np.ndarray]:
     right = 0.3 * voices[0] + 0.7 * voices[1]
     noise = np.random.default_rng(0).standard_normal((2, len(times)))
     audio = (np.stack([left, right]) + 1e-4 * noise).astype(np.float32)
-    n_frames = -(-(-(-len(times) * 16_000 // rate)) // 256)
+    n_frames = math.ceil(math.ceil(len(times) * 16_000 / rate) / 256)
     return audio, np.repeat(np.array(F0, np.float32)[:, None], n_frames, axis=1)
 
 

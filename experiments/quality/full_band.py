@@ -3,11 +3,12 @@
     python -m experiments.quality.full_band [--choralsynth DIR] [--held-out] [--pieces NAME ...]
 
 Excerpts of ChoralSynth (32 kHz) and generated choirs at 44.1 kHz are separated, nothing but the
-mixture given, with the defaults but for separator.opinions=null, which saves time. Of the band from 8 to 16 kHz, per voice: level relative to the truth,
-and SI-SDR, mean over frames of one second in which the voice is heard. Beside the stems' own
-(`full_band`), two other ways to share out the same band: `equal` shares, and by the energy of the
-separated voices below 8 kHz, frame by frame (`broadband`). `sum_error` is the largest difference of
-stems + residual and the mixture; `cpu_rtf` the processor time of sharing the band out, per second.
+mixture given, with the defaults but for separator.opinions=null, which saves time. Of the band from
+8 to 16 kHz, per voice: level relative to the truth, and SI-SDR, mean over frames of one second in
+which the voice is heard. Beside the stems' own (`full_band`), two other ways to share out the same
+band: `equal` shares, and by the energy of the separated voices below 8 kHz, frame by frame
+(`broadband`). `sum_error` is the largest difference of stems + residual and the mixture; `cpu_rtf`
+the processor time of sharing the band out, per second.
 
 Rows go to full_band.csv; those of a piece that is there already are replaced.
 """
