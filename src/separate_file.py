@@ -66,6 +66,7 @@ def separate_file(
     filename: str = FILENAME,
     only: Sequence[str] | None = None,
     two_stems: str | None = None,
+    full_band: bool = True,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
@@ -95,6 +96,7 @@ def separate_file(
         filename: how files are named (`src.filenames`).
         only: singers whose files are written, without the residual; None = all, and the residual.
         two_stems: a singer who is written beside the sum of everything else, without SINGER.
+        full_band: see `src.chunks.separate_chunks`.
 
     Returns:
         The files by what they hold: singers, "residual", "parameters" and "f0", by
@@ -157,6 +159,7 @@ def separate_file(
             mix=found.mix,
             covered=covered,
             synthesise=synthesised,
+            full_band=full_band,
         )
         if progress:
             total = grid.count(seconds)
@@ -282,6 +285,7 @@ def main(cfg: DictConfig) -> dict[str, Path]:
         filename=cfg.filename,
         only=None if cfg.only is None else list(cfg.only),
         two_stems=cfg.two_stems,
+        full_band=cfg.full_band,
     )
     for written in paths.values():
         log.info("wrote %s", written)
