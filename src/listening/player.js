@@ -480,42 +480,49 @@ class Player extends EventTarget {
   }
 
   _schedule(run) {
-    const soonest = Math.ceil(this._now() + 0.01 * this.rate);
-    if (run.frame < soonest) this._postpone(run, soonest);
     const guide = this._makeGuide();
+    const from = run.course.ideal;
     const hops = [];
-    let frame = run.frame;
-    while (!run.course.ended && frame - run.frame < BATCH_SECONDS * this.rate) {
+    const jumps = [];
+    let n = 0;
+    while (!run.course.ended && n < BATCH_SECONDS * this.rate) {
       const hop = run.course.step(run.tempo, run.loop, guide);
-      if (hop.jumped && hop.tail !== null) run.spans.push({frame, from: hop.begin, tempo: run.tempo});
+      if (hop.jumped && hop.tail !== null) jumps.push({n, from: hop.begin});
       hops.push(hop);
-      frame += hop.n;
+      n += hop.n;
     }
-    this.tracks.forEach(({channels}, t) => {
-      const buffer = this.context.createBuffer(channels, frame - run.frame, this.rate);
+    const sources = this.tracks.map(({channels}, t) => {
+      const buffer = this.context.createBuffer(channels, n, this.rate);
       for (let c = 0; c < channels; c++) {
-        const read = (start, n) => this._pieces.read(t, c, start, n);
+        const read = (start, size) => this._pieces.read(t, c, start, size);
         buffer.copyToChannel(renderHops(hops, read), c);
       }
       const source = this.context.createBufferSource();
       source.buffer = buffer;
       source.connect(run.gates[t]);
+      return source;
+    });
+    // Only now is it known how long that took: what starts too late would start at once, and apart.
+    const soonest = Math.ceil(this._now() + 0.02 * this.rate);
+    if (run.frame < soonest) {
+      // The machine was too busy: there was a gap, and sound goes on after it.
+      run.frame = soonest;
+      run.spans.push({frame: soonest, from, tempo: run.tempo});
+    }
+    for (const jump of jumps) {
+      run.spans.push({frame: run.frame + jump.n, from: jump.from, tempo: run.tempo});
+    }
+    for (const source of sources) {
       source.start(run.frame / this.rate);
       run.sources.add(source);
       source.onended = () => {
         run.sources.delete(source);
         source.disconnect();
       };
-    });
-    run.frame = frame;
+    }
+    run.frame += n;
     const heard = this._now() - this.rate;
     while (run.spans.length > 1 && run.spans[1].frame < heard) run.spans.shift();
-  }
-
-  /** The machine was too busy: there was a gap, and sound goes on after it. */
-  _postpone(run, frame) {
-    run.frame = frame;
-    run.spans.push({frame, from: run.course.ideal, tempo: run.tempo});
   }
 
   /** What WSOLA follows: the sum of what is heard. */

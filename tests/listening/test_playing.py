@@ -34,7 +34,8 @@ START = """async (code) => {
   window.caught = [];
   recorder.port.onmessage = ({data}) => caught.push(data);
 }"""
-# What was recorded since the last call, [tracks, samples] as base64.
+# What was recorded since the last call, [tracks, samples] as base64, and the frame of each block:
+# a busy machine leaves some out.
 COLLECT = """() => {
   const blocks = caught.splice(0).sort((a, b) => a.frame - b.frame);
   const n = listening.player.tracks.length;
@@ -43,7 +44,7 @@ COLLECT = """() => {
     all.set(track, t * 128 * blocks.length + 128 * b)));
   let text = "";
   new Uint8Array(all.buffer).forEach((byte) => (text += String.fromCharCode(byte)));
-  return {first: blocks.length ? blocks[0].frame : 0, samples: btoa(text), tracks: n};
+  return {frames: blocks.map(({frame}) => frame), samples: btoa(text), tracks: n};
 }"""
 
 
@@ -63,20 +64,38 @@ class Listener:
         self.do("caught.length = 0;")
 
     def record(self, seconds: float) -> tuple[int, NDArray[np.float32]]:
-        """Wait until so much is recorded; the frame it begins at, and [tracks, samples]."""
+        """Wait until so much is recorded; the frame it begins at, and [tracks, samples].
+
+        What a busy machine left out is NaN.
+        """
         wanted = round(seconds * RATE / 128)
         wait_for(self.page, f"caught.length > {wanted}")
         found = self.page.evaluate(COLLECT)
+        frames = np.array(found["frames"])
         samples = np.frombuffer(base64.b64decode(found["samples"]), "<f4")
-        return found["first"], samples.reshape(found["tracks"], -1)
+        heard = np.full((found["tracks"], frames[-1] - frames[0] + 128), np.nan, np.float32)
+        at = (frames - frames[0])[:, None] + np.arange(128)
+        heard[:, at.ravel()] = samples.reshape(found["tracks"], -1)
+        return int(frames[0]), heard
+
+    def record_whole(self, seconds: float) -> tuple[int, NDArray[np.float32]]:
+        """Record from now on, once more whenever something was left out."""
+        for _ in range(20):
+            self.forget()
+            frame, heard = self.record(seconds)
+            if np.isfinite(heard).all():
+                return frame, heard
+        raise AssertionError("the machine is too busy to hear anything whole")
 
 
 def find_place(heard: NDArray[np.float32], track: NDArray[np.float64]) -> int:
     """Which sample of a track is heard first; the others must follow sample by sample."""
-    wanted = heard[:8].astype(np.float64)
-    windows = np.lib.stride_tricks.sliding_window_view(track, 8)
+    known = np.flatnonzero(np.isfinite(heard))
+    assert len(known) > 0.8 * len(heard)
+    wanted = heard[known[:8]].astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(track, known[7] + 1)[:, known[:8]]
     place = int(np.abs(windows - wanted).max(axis=1).argmin())
-    np.testing.assert_allclose(track[place : place + len(heard)], heard, atol=1e-4)
+    np.testing.assert_allclose(track[place + known], heard[known], atol=1e-4)
     return place
 
 
@@ -120,7 +139,7 @@ NOISES = [0, 1, 2, 4]  # tracks in which a place can be recognised: not the tone
 def test_seeking_lands_on_the_sample_in_all_tracks(listener: Listener, seconds: float) -> None:
     listener.do(f"await player.seek({seconds}); await player.play();")
     _, heard = listener.record(1.2)  # from 9.6 s on over the seam of two pieces
-    begin = int(np.nonzero(np.abs(heard[NOISES]).max(axis=0))[0][0])
+    begin = int(np.nonzero(np.nan_to_num(np.abs(heard[NOISES]).max(axis=0)))[0][0])
     faded = begin + 100
     places = [find_place(heard[t, faded : begin + 6000], listener.tracks[t]) for t in NOISES]
     assert len({*places}) == 1
@@ -130,8 +149,7 @@ def test_seeking_lands_on_the_sample_in_all_tracks(listener: Listener, seconds: 
 def test_seeking_while_it_plays_keeps_tracks_together(listener: Listener) -> None:
     listener.do("await player.seek(1); await player.play(); await player.seek(5.25);")
     listener.page.wait_for_timeout(300)
-    listener.forget()
-    frame, heard = listener.record(0.3)
+    frame, heard = listener.record_whole(0.3)
     expected = listener.do(f"return player._sampleAt({frame});")
     places = [find_place(heard[t, :2000], listener.tracks[t]) for t in NOISES]
     assert places == [expected] * len(NOISES)
@@ -140,17 +158,17 @@ def test_seeking_while_it_plays_keeps_tracks_together(listener: Listener) -> Non
 
 def test_solo_silences_the_others(listener: Listener) -> None:
     listener.do("await player.seek(2); await player.play();")
-    before = np.abs(listener.record(0.8)[1]).max(axis=1)
+    before = np.nanmax(np.abs(listener.record(0.8)[1]), axis=1)
     listener.do("player.setSolo(1, true);")
     listener.page.wait_for_timeout(150)
     listener.forget()
-    after = np.abs(listener.record(0.3)[1]).max(axis=1)
+    after = np.nanmax(np.abs(listener.record(0.3)[1]), axis=1)
     assert after[1] > 0.5 * before[1]
     assert (np.delete(after, 1) < 0.01 * np.delete(before, 1)).all()
     listener.do("player.setSolo(1, false); player.setMuted(2, true); player.setGain(0, -20);")
     listener.page.wait_for_timeout(150)
     listener.forget()
-    muted = np.abs(listener.record(0.3)[1]).max(axis=1)
+    muted = np.nanmax(np.abs(listener.record(0.3)[1]), axis=1)
     assert muted[2] < 0.01 * before[2] and muted[1] > 0.5 * before[1]
     assert 0.07 < muted[0] / before[0] < 0.14
 
@@ -158,8 +176,7 @@ def test_solo_silences_the_others(listener: Listener) -> None:
 def test_a_loop_repeats_to_the_sample(listener: Listener) -> None:
     listener.do("await player.setLoop(2.0, 2.25); await player.seek(2.0); await player.play();")
     listener.page.wait_for_timeout(200)
-    listener.forget()
-    _, heard = listener.record(1.0)
+    _, heard = listener.record_whole(1.0)
     period = round(0.25 * RATE)
     np.testing.assert_array_equal(heard[:, :4000], heard[:, period : 4000 + period])
     assert not np.array_equal(heard[1, :2000], heard[1, 1000:3000])
@@ -178,8 +195,7 @@ def test_a_loop_repeats_to_the_sample(listener: Listener) -> None:
 def test_slow_tracks_stay_together_and_keep_their_pitch(listener: Listener) -> None:
     listener.do("await player.setTempo(0.5); await player.seek(1); await player.play();")
     listener.page.wait_for_timeout(300)
-    listener.forget()
-    frame, heard = listener.record(1.5)
+    frame, heard = listener.record_whole(1.5)
     # What sums to the recording goes on to do so: all tracks are stretched alike.
     np.testing.assert_allclose(heard[1:].sum(axis=0), heard[0], atol=1e-3)
     n = heard.shape[1]
@@ -188,8 +204,7 @@ def test_slow_tracks_stay_together_and_keep_their_pitch(listener: Listener) -> N
     # Soloed, the tone is what WSOLA follows.
     listener.do("player.setSolo(3, true); await player.seek(2);")
     listener.page.wait_for_timeout(300)
-    listener.forget()
-    tone = listener.record(1.5)[1][3]
+    tone = listener.record_whole(1.5)[1][3]
     spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone))))
     assert spectrum.argmax() * RATE / len(tone) == pytest.approx(200, abs=1)
     powers = np.square(tone[: len(tone) // 400 * 400]).reshape(-1, 400).mean(axis=1)
