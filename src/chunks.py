@@ -121,7 +121,7 @@ def separate_chunks(
     stretches = find_sung(contours)
     position = 0
     for batch in _group_windows(cut_windows(read, rate, grid), grid.per_chunk):
-        results = _separate_windows(batch, rate, contours, separator, seed, mix or Mix())
+        results = separate_windows(batch, rate, contours, separator, seed, mix or Mix())
         for window, found in zip(batch, results, strict=True):
             samples = window.choose_kept(grid, rate)
             frames = window.choose_kept(grid, separator.rate / separator.hop)
@@ -146,8 +146,16 @@ def separate_chunks(
 
 
 @dataclass(frozen=True)
-class _Separated:
-    """One window, separated: see `Piece`; with the frames that neighbours have too."""
+class SeparatedWindow:
+    """One window, separated: see `Piece`; with the samples and frames that neighbours have too.
+
+    Attributes:
+        stems: [J, C, n] of the whole window, at the recording's rate.
+        parameters, f0: of all its frames.
+        per_frame: the names of parameters that have frames.
+        tracks: on grids of their own.
+        synthesised: [J, T] at the separator's rate; None without voices.
+    """
 
     stems: Audio
     parameters: Parameters
@@ -215,14 +223,14 @@ def _group_windows(windows: Iterable[Window], size: int) -> Iterator[list[Window
         yield batch
 
 
-def _separate_windows(
+def separate_windows(
     windows: list[Window],
     rate: int,
     contours: F0Contours,
     separator: Separator,
     seed: int,
     mix: Mix,
-) -> Iterator[_Separated]:
+) -> Iterator[SeparatedWindow]:
     """Separate B equally long windows as one batch."""
     for window in windows:
         finite = np.isfinite(window.audio).all(axis=0)
@@ -253,7 +261,7 @@ def _separate_windows(
         confidence = tracks[b].confidence
         if confidence is not None:
             parameters["identity_confidence"] = confidence.T[:, :, None]
-        yield _Separated(
+        yield SeparatedWindow(
             fit_length(restored, window.audio.shape[-1]),
             parameters,
             f0[b],

@@ -1,0 +1,423 @@
+"""Separating a project, and again only where its tracks have changed.
+
+Windows lie on a fixed grid and each is separated by itself (`src.chunks`), so a window whose F0 is
+as it was gives what it gave. Of every window the two ends that are cross-faded with its neighbours
+are kept beside the stems. Where some windows are separated anew, the stems are copied and written
+over in their places only; every other sample stays, to the byte, and all are those of a separation
+from the beginning.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio import Examination, open_audio
+from ..chunks import (
+    Parameters,
+    SeparatedWindow,
+    find_covered,
+    find_sung,
+    separate_windows,
+)
+from ..f0.contours import F0Contours, read_f0, write_f0
+from ..files import check_space, name_failed_file, write_json
+from ..outputs import name_outputs, write_parameters
+from ..resynthesis import describe, read_parameters
+from ..separator import Separator
+from ..staging import Stage, stage
+from ..windows import STEP, Audio, Grid, Window, cut_windows, silence_between, silence_outside
+from ..writing.stems import StemWriters
+from ..writing.writer import Format
+from .wav_places import WavPlaces
+
+NOTES = "separation.json"
+_WINDOWS = "windows"
+_GAIN_STEP = 0.004  # seconds; a change of what is silenced is far longer
+
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """With what a project is separated; where they change, everything is separated again.
+
+    Attributes:
+        method: name of the separator.
+        seed: of the method's noise.
+        window_seconds, overlap_seconds: see `src.windows.Grid`.
+    """
+
+    method: str
+    seed: int = 0
+    window_seconds: float = 9.0
+    overlap_seconds: float = 1.0
+
+    @property
+    def grid(self) -> Grid:
+        """Where the windows lie."""
+        return Grid.of(self.window_seconds, self.overlap_seconds, self.window_seconds)
+
+    def note(self, names: Sequence[str], digest: str) -> dict[str, Any]:
+        """What is written beside the stems, to be compared."""
+        return {"names": list(names), "recording": digest, **self.__dict__}
+
+
+@dataclass(frozen=True)
+class Former:
+    """What an earlier separation left.
+
+    Attributes:
+        contours: the tracks it was made with.
+        notes: `Settings.note`, and "sizes": the lengths of the parameters by window.
+        folder: where it lies.
+    """
+
+    contours: F0Contours
+    notes: Mapping[str, Any]
+    folder: Path
+
+
+def find_former(folder: Path, stem: str) -> Former | None:
+    """Find the separation in a folder; None = there is none that can be gone on from."""
+    try:
+        notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+        return Former(read_f0(folder / f"{stem}_f0.csv"), notes, folder)
+    except (OSError, ValueError):
+        return None
+
+
+def find_changed_windows(
+    old: F0Contours, new: F0Contours, grid: Grid, seconds: float
+) -> NDArray[np.bool_]:
+    """Find the windows whose F0, or what is silent in them, has changed: [K].
+
+    Args:
+        old, new: tracks on the 16-ms grid, of as many singers.
+        grid: where windows lie.
+        seconds: of the recording.
+    """
+    count = grid.count(seconds)
+    changed = np.zeros(count, np.bool_)
+    rows = np.flatnonzero((old.f0 != new.f0).any(axis=1))
+    if not len(rows):
+        return changed
+    at = new.times[rows]
+    gains = [find_sung(contours) for contours in (old, new)]
+    for k in range(count):
+        last = k == count - 1
+        begin = k * grid.advance - (_find_repeats(grid, count, seconds) if last else 0)
+        end = seconds if last else k * grid.advance + grid.advance + grid.overlap
+        changed[k] = bool(((at >= begin) & (at <= end + 0.016)).any())
+        begin, end = k * grid.advance, seconds if last else (k + 1) * grid.advance
+        n = max(1, int((end - begin) / _GAIN_STEP))
+        flat = np.ones(n, np.float32)
+        one, other = (
+            silence_between(flat, begin, round(1 / _GAIN_STEP), stretches) for stretches in gains
+        )
+        changed[k] |= not np.array_equal(one, other)
+    return changed
+
+
+def _find_repeats(grid: Grid, count: int, seconds: float) -> int:
+    """Find how many seconds before its place the last window begins (`src.windows.Grid`)."""
+    following = seconds - (count - 1) * grid.advance - grid.overlap
+    skipped = STEP * int(np.ceil(following / STEP - 1e-9))
+    return max(0, grid.advance - skipped) if count > 1 else 0
+
+
+def separate_project(
+    recording: Path,
+    found: Examination,
+    stem: str,
+    contours: F0Contours,
+    separator: Separator,
+    settings: Settings,
+    folder: Path,
+    digest: str,
+    *,
+    whole: bool = False,
+    report: Report = lambda share, said: None,
+) -> int:
+    """Separate a recording, or the windows of it whose tracks have changed.
+
+    Args:
+        recording: the file.
+        found: in it.
+        stem: how the names of files begin.
+        contours: tracks on the 16-ms grid, from the highest voice to the lowest.
+        separator: the method.
+        settings: what else decides the result.
+        folder: where the files are, and go.
+        digest: SHA-256 of the recording.
+        whole: everything anew.
+        report: told how far it is, 0 to 1, and what is done.
+
+    Returns:
+        How many windows were separated.
+
+    Raises:
+        UmssError: see `src.separate_file.separate_file`.
+    """
+    seconds = found.frames / found.rate
+    grid = settings.grid
+    notes = settings.note(contours.names, digest)
+    former = None if whole else find_former(folder, stem)
+    paths = name_outputs(folder, stem, contours.names, with_f0=True)
+    if former is not None and (
+        any(former.notes.get(key) != value for key, value in notes.items())
+        or former.contours.f0.shape != contours.f0.shape
+        or not _is_complete(former, paths, grid.count(seconds))
+    ):
+        former = None
+    wanted = np.ones(grid.count(seconds), np.bool_)
+    if former is not None:
+        wanted = find_changed_windows(former.contours, contours, grid, seconds)
+    check_space(folder, 4 * found.frames * found.channels * (contours.n_singers + 1))
+    with stage(folder, stem) as place, name_failed_file(folder / stem):
+        work = _Work(recording, found, contours, separator, settings, former, place, paths)
+        work.begin(stem)
+        work.run(wanted, report)
+        work.finish(notes)
+        targets = [*paths.values(), folder / NOTES, *work.windows]
+        there = {p for p in folder.rglob("*") if p.is_file() and ".umss-part" not in str(p)}
+        place.publish(targets, remove=sorted(there - {*targets}))
+    return int(wanted.sum())
+
+
+def _is_complete(former: Former, paths: Mapping[str, Path], count: int) -> bool:
+    ends = [former.folder / _WINDOWS / f"{k:04d}.npy" for k in range(count)]
+    return all(path.is_file() for path in (*paths.values(), *ends))
+
+
+class _Work:
+    """One separation in progress: files that are written over in places."""
+
+    def __init__(
+        self,
+        recording: Path,
+        found: Examination,
+        contours: F0Contours,
+        separator: Separator,
+        settings: Settings,
+        former: Former | None,
+        place: Stage,
+        paths: Mapping[str, Path],
+    ) -> None:
+        self.recording, self.found, self.contours = recording, found, contours
+        self.separator, self.settings, self.former = separator, settings, former
+        self.place, self.paths = place, paths
+        self.grid = settings.grid
+        self.overlap = round(self.grid.overlap * found.rate)
+        fade = np.sin(0.5 * np.pi * (np.arange(self.overlap) + 0.5) / max(self.overlap, 1)) ** 2
+        self.fade = fade.astype(np.float32)
+        self.covered = find_covered(contours, found.frames / found.rate)
+        self.sung = find_sung(contours)
+        self.parameters: dict[int, Parameters] = {}
+        self.windows: list[Path] = []
+        self.files: dict[str, WavPlaces] = {}
+
+    def begin(self, stem: str) -> None:
+        """Put files in place that have everything but the windows to come."""
+        names = (*self.contours.names, "residual")
+        made = {name: self.place.place(self.paths[name]) for name in names}
+        if self.former is not None:
+            for name, target in made.items():
+                shutil.copyfile(self.paths[name], target)
+        else:
+            channels = dict.fromkeys(names, self.found.channels)
+            writers = StemWriters(
+                made, channels, self.found.rate, self.found.frames, Format(), self.recording
+            )
+            try:
+                left = self.found.frames
+                while left:
+                    n = min(left, 1 << 18)
+                    writers.write([np.zeros((self.found.channels, n), np.float32)] * len(names))
+                    left -= n
+                writers.close()
+            finally:
+                writers.abandon()
+        self.files = {name: WavPlaces(path, self.found.channels) for name, path in made.items()}
+
+    def run(self, wanted: NDArray[np.bool_], report: Report) -> None:
+        """Separate the wanted windows and write them into their places."""
+        done, total = 0, int(wanted.sum())
+        folder = self.place.folder.parent / _WINDOWS
+        tail: Audio | None = None  # of the window before; None: it is as it was
+        anew = False
+        position = 0
+        with open_audio(self.recording) as source:
+            for window in cut_windows(source.read, source.rate, self.grid):
+                k = window.index
+                target = folder / f"{k:04d}.npy"
+                self.windows.append(target)
+                kept = window.choose_kept(self.grid, source.rate)
+                audio = window.audio[:, kept]
+                if k < len(wanted) and wanted[k]:
+                    report(done / total, f"separating, window {done + 1} of {total}")
+                    result = self._separate(window)
+                    stems, ends = result.stems[..., kept], self._cut_ends(result, window, kept)
+                    if k and not anew:
+                        tail = self._read_ends(folder, k - 1)[..., self.overlap :]
+                    self._write(self._fade(stems, tail), audio, position)
+                    self.parameters[k] = self._collect(result, window)
+                    _save(self.place.place(target), ends)
+                    tail, anew, done = ends[..., self.overlap :], True, done + 1
+                else:
+                    assert self.former is not None
+                    old = folder / f"{k:04d}.npy"
+                    shutil.copyfile(old, self.place.place(target))
+                    if anew:
+                        head = self._read_ends(folder, k)[..., : self.overlap]
+                        head = head[..., : audio.shape[-1]]
+                        self._write(self._fade(head, tail), audio[:, : head.shape[-1]], position)
+                    anew, tail = False, None
+                position += audio.shape[-1]
+        report(1.0, "writing the stems")
+
+    def _separate(self, window: Window) -> SeparatedWindow:
+        return next(
+            separate_windows(
+                [window],
+                self.found.rate,
+                self.contours,
+                self.separator,
+                self.settings.seed,
+                self.found.mix,
+            )
+        )
+
+    def _cut_ends(self, result: SeparatedWindow, window: Window, kept: slice) -> Audio:
+        """The head of a window [J, C, overlap] and its tail; zeros where it is shorter."""
+        stems = result.stems
+        head = stems[..., kept.start : kept.start + self.overlap]
+        tail = stems[..., kept.stop :] if kept.stop is not None else stems[..., :0]
+        parts = []
+        for part in (head, tail):
+            missing = self.overlap - part.shape[-1]
+            parts.append(np.pad(part, ((0, 0), (0, 0), (0, missing))))
+        ends: Audio = np.concatenate(parts, axis=-1)
+        return ends
+
+    def _read_ends(self, folder: Path, k: int) -> Audio:
+        ends: Audio = np.load(folder / f"{k:04d}.npy", allow_pickle=False)
+        return ends
+
+    def _fade(self, stems: Audio, tail: Audio | None) -> Audio:
+        """Fade the end of the window before into the beginning of this one."""
+        if tail is None:
+            return stems
+        faded = stems.copy()
+        head = faded[..., : self.overlap]
+        n = head.shape[-1]
+        head[...] = tail[..., :n] + self.fade[:n] * (head - tail[..., :n])
+        return faded
+
+    def _write(self, stems: Audio, audio: Audio, position: int) -> None:
+        """Write stems [J, C, n] and what they leave of the audio [C, n] from a sample on."""
+        rate = self.found.rate
+        stems = silence_between(stems, position / rate, rate, self.sung)
+        stems = silence_outside(stems, position / rate, rate, self.covered)
+        rest: Audio = audio - stems.sum(axis=0)
+        for file, signal in zip(self.files.values(), (*stems, rest), strict=True):
+            file.write(position, signal)
+
+    def _collect(self, result: SeparatedWindow, window: Window) -> Parameters:
+        frames = window.choose_kept(self.grid, self.separator.rate / self.separator.hop)
+        kept = {
+            name: value[:, frames] if value.shape[1] > 1 else value
+            for name, value in result.parameters.items()
+        }
+        kept["f0"] = result.f0[:, frames]
+        if self.separator.describe_voice() is not None:
+            kept |= result.collect_beside(frames)
+        return kept
+
+    def finish(self, notes: Mapping[str, Any]) -> None:
+        """Write the parameters and the notes."""
+        for file in self.files.values():
+            file.close()
+        parts = [self.parameters.get(k) for k in range(len(self.windows))]
+        if self.former is not None:
+            parts = _fill(parts, self.former, self.paths["parameters"])
+        whole = [part for part in parts if part is not None]
+        joined = {name: np.concatenate([part[name] for part in whole], axis=1) for name in whole[0]}
+        write_parameters(
+            self.place.place(self.paths["parameters"]),
+            self.contours.names,
+            joined,
+            frames_per_second=self.separator.rate / self.separator.hop,
+            description=describe(
+                self.separator,
+                self.grid,
+                rate=self.found.rate,
+                n_samples=self.found.frames,
+                seed=self.settings.seed,
+                covered=self.covered,
+            ),
+        )
+        write_f0(self.place.place(self.paths["f0"]), self.contours, overwrite=True)
+        sizes = [{name: value.shape[1] for name, value in part.items()} for part in whole]
+        write_json(self.place.place(self.place.folder.parent / NOTES), {**notes, "sizes": sizes})
+
+
+def _fill(
+    parts: Sequence[Parameters | None], former: Former, path: Path
+) -> list[Parameters | None]:
+    """The parameters of all windows: those that are there, else the former ones."""
+    arrays = read_parameters(path)
+    at = dict.fromkeys(former.notes["sizes"][0], 0)
+    filled: list[Parameters | None] = []
+    for part, sizes in zip(parts, former.notes["sizes"], strict=True):
+        old = {name: arrays[name][:, at[name] : at[name] + n] for name, n in sizes.items()}
+        filled.append(old if part is None else part)
+        at = {name: at[name] + n for name, n in sizes.items()}
+    return filled
+
+
+def _save(path: Path, array: Audio) -> None:
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def merge_spans(marked: NDArray[np.bool_], grid: Grid, seconds: float) -> list[list[float]]:
+    """The stretches of windows as [from, to] in seconds, neighbours joined."""
+    spans: list[list[float]] = []
+    for k in np.flatnonzero(marked):
+        begin = float(k * grid.advance)
+        end = min(seconds, begin + grid.advance + grid.overlap)
+        end = seconds if k == len(marked) - 1 else end
+        if spans and spans[-1][1] >= begin:
+            spans[-1][1] = end
+        else:
+            spans.append([begin, end])
+    return spans
+
+
+def describe_stale(
+    former: Former | None, contours: F0Contours | None, notes: Mapping[str, Any], seconds: float
+) -> dict[str, Any] | None:
+    """What separating would do again, for the page; None = nothing is separated."""
+    if former is None or contours is None:
+        return None
+    grid = Grid.of(former.notes["window_seconds"], former.notes["overlap_seconds"], 1.0)
+    count = grid.count(seconds)
+    whole = any(former.notes.get(key) != value for key, value in notes.items())
+    whole = whole or former.contours.f0.shape != contours.f0.shape
+    changed = np.ones(count, np.bool_)
+    if not whole:
+        changed = find_changed_windows(former.contours, contours, grid, seconds)
+    return {
+        "method": former.notes["method"],
+        "stale": merge_spans(changed, grid, seconds),
+        "windows": {"stale": int(changed.sum()), "all": count},
+        "whole": whole,
+    }
