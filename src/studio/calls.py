@@ -53,7 +53,7 @@ def preview_edit(
 
     @functools.cache
     def load(name: str) -> Signal:
-        samples, _ = sf.read(str(paths[name]), stop - start, start, "float32", always_2d=True)
+        samples, _ = sf.read(str(paths[name]), stop - start, start, dtype="float32", always_2d=True)
         return np.ascontiguousarray(samples.T)
 
     parts = {name: load(name) for name in (*names, *(["residual"] if residual else []))}

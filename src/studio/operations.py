@@ -202,7 +202,7 @@ class _Given:
         return [self._read_singer("singer")]
 
     def _read_singer(self, key: str) -> int:
-        value = self._fields.get(key)
+        value: Any = self._fields.get(key)
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or not 0 <= value < len(self._names):
             raise OperationError(f"{key} must be a number from 0 to {len(self._names) - 1}")
@@ -217,7 +217,7 @@ class _Given:
         return part
 
     def read_number(self, key: str, least: float, most: float) -> float:
-        value = self._fields.get(key)
+        value: Any = self._fields.get(key)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or not least <= value <= most:
             bounds = "" if math.isinf(least) else f" of at least {least:g}"
@@ -275,7 +275,7 @@ def read_points(key: str, value: Any) -> list[tuple[float, float]]:
     """
     if not isinstance(value, list) or not 2 <= len(value) <= MOST_POINTS:
         raise OperationError(f"{key} must be 2 to {MOST_POINTS} points [seconds, Hz]")
-    points = []
+    points: list[tuple[float, float]] = []
     for point in value:
         fine = (
             isinstance(point, list)

@@ -64,25 +64,34 @@ class Child:
             if process is None or process.returncode is not None:
                 process = self._process = await self._start()
             assert process.stdin is not None and process.stdout is not None
-            line = b""
             try:
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 await process.stdin.drain()
-                while line := await process.stdout.readline():
-                    answer = json.loads(line)
-                    if "done" in answer:
-                        done: dict[str, Any] = answer["done"]
-                        return done
-                    if "error" in answer:
-                        raise ChildError(answer["error"])
-                    if progress is not None:
-                        progress(answer["progress"], answer["said"])
-            except (ConnectionError, ValueError):
-                await self.end()
+                answer = await self._hear(process.stdout, progress)
+            except (ConnectionError, json.JSONDecodeError):
+                answer = None
+            if answer is not None:
+                if "error" in answer:
+                    raise ChildError(answer["error"])
+                done: dict[str, Any] = answer["done"]
+                return done
+            await self.end()
             code = await process.wait()
             self._process = None
             reason = "there may not be enough memory (see memory_gb)" if code == -9 else f"{code}"
             raise ChildEndedError(f"the process that worked ended: {reason}; start again")
+
+    async def _hear(
+        self, stream: asyncio.StreamReader, progress: Progress | None
+    ) -> dict[str, Any] | None:
+        """Wait for an answer, telling of progress; None = the child has ended."""
+        while line := await stream.readline():
+            answer: dict[str, Any] = json.loads(line)
+            if "progress" not in answer:
+                return answer
+            if progress is not None:
+                progress(answer["progress"], answer["said"])
+        return None
 
     async def _start(self) -> asyncio.subprocess.Process:
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}

@@ -216,9 +216,12 @@ class Project:
         """
         with self.lock:
             old, locks = self.state.f0, self.state.locks
-            keeps = old is not None and locks is not None and old.shape == f0.shape
-            if keeps and locks is not None and locks.any():
-                f0, file = np.where(locks, old, f0), None
+            held: list[list[list[int]]] = [] if locks is None else operations.list_locks(locks)
+            kept: list[list[list[int]]] = [[] for _ in names]
+            if old is not None and locks is not None and old.shape == f0.shape:
+                kept = held
+                if locks.any():
+                    f0, file = np.where(locks, old, f0), None
             if file is None:
                 file = self.name_next_tracks()
                 target = self.folder / "tracks" / f"{file}.csv"
@@ -226,9 +229,8 @@ class Project:
             before = {
                 "tracks": self.state.tracks,
                 "names": list(self.state.names),
-                "locks": [] if locks is None else operations.list_locks(locks),
+                "locks": held,
             }
-            kept = before["locks"] if keeps else [[] for _ in names]
             after = {"tracks": file, "names": list(names), "locks": kept}
             if list(names) != before["names"] and before["names"]:
                 self.journal.append("meta", {"after": {"names": list(names)}})

@@ -44,7 +44,7 @@ class Ridges:
         row: Pitches = 1200 * np.log2(np.maximum(hertz, 1e-3) / self.lowest) / self.cents
         return row
 
-    def find_hertz(self, row: Pitches) -> Pitches:
+    def find_hertz(self, row: NDArray[Any]) -> Pitches:
         """Find the frequency of rows."""
         hertz: Pitches = self.lowest * 2.0 ** (np.asarray(row) * self.cents / 1200)
         return hertz
@@ -85,9 +85,9 @@ def follow_line(ridges: Ridges, first: int, line: Pitches, reach: float) -> Pitc
     rows = centre[:, None] + np.arange(-half, half + 1)
     inside = (rows >= 1) & (rows < len(odds) - 1)
     values = odds[np.clip(rows, 0, len(odds) - 1), np.arange(n)[:, None]]
-    distance = (rows - ridges.find_row(line)[:, None]) * ridges.cents / reach
-    cost = np.where(inside, -np.minimum(values, CEILING) + distance**2, 1e6)
-    state = _find_path(cost, rows * ridges.cents)
+    distance: Pitches = (rows - ridges.find_row(line)[:, None]) * ridges.cents / reach
+    cost: Pitches = np.where(inside, -np.minimum(values, CEILING) + distance**2, 1e6)
+    state = _find_path(cost, (rows * ridges.cents).astype(np.float64))
     chosen = rows[np.arange(n), state]
     found = _refine(ridges, odds, chosen)
     heard = inside[np.arange(n), state] & (values[np.arange(n), state] >= AUDIBLE_ODDS)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from ..errors import UmssError
 from ..files import replace_when_complete
+from ..listening.sound import encode_flac
 from . import sound
 from .answers import get_opened, get_studio
 from .bodies import read_json
@@ -23,6 +24,7 @@ from .corrections import LOWEST
 from .edit_settings import check_edits
 from .opened import MissingRecordingError, Opened
 from .operations import STEP, find_frames, read_points
+from .separating import NOTES
 from .sound import NoSoundError
 
 FLAC = "audio/flac"
@@ -74,12 +76,12 @@ async def send_picture(request: Request) -> Response:
 
 
 def _read_stretch(content: dict[str, Any], most: float) -> tuple[float, float]:
-    begin, end = content.get("from"), content.get("to")
+    begin: Any = content.get("from")
+    end: Any = content.get("to")
     for value in (begin, end):
         fine = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not fine or not math.isfinite(value) or value < 0:  # type: ignore[arg-type]
+        if not fine or not math.isfinite(value) or value < 0:
             raise UmssError("from and to must be seconds from 0")
-    assert begin is not None and end is not None
     if not 0 < end - begin <= most:
         raise UmssError(f"a stretch to hear lasts at most {most:g} s")
     return float(begin), float(end)
@@ -111,7 +113,7 @@ async def preview_f0(request: Request) -> Response:
             late = round((part.start * STEP - begin) * rate)
             heard = sound.sing(contours.f0[part][:, singers], STEP, rate, n - late)
             tones = np.pad(heard, (late, 0))
-        return sound.encode_flac(sound.fade(tones[None], rate), rate, 1.0)
+        return encode_flac(sound.fade(tones[None], rate), rate, 1.0)
 
     return Response(await asyncio.to_thread(sing), media_type=FLAC)
 
@@ -146,7 +148,7 @@ async def preview_edit(request: Request) -> Response:
     content = await read_json(request)
     begin, end = _read_stretch(content, MOST_PREVIEW)
     project = there.project
-    names = sound.read_names(project.folder / "separated" / sound.NOTES)
+    names = sound.read_names(project.folder / "separated" / NOTES)
     if not names:
         raise UmssError("separate the recording first: edits change the separated singers")
     edits = content.get("edits")

@@ -253,7 +253,7 @@ def _find_exchanges(f0: Tracks, locks: NDArray[np.bool_], names: Sequence[str]) 
     places = []
     cents = 1200 * np.log2(np.maximum(f0, 1e-3).astype(np.float64))
     for a, b in combinations(range(f0.shape[1]), 2):
-        sung = (f0[:, [a, b]] > 0).all(axis=1)
+        sung: NDArray[np.bool_] = np.all(f0[:, [a, b]] > 0, axis=1)
         both = sung[1:] & sung[:-1]
         straight = np.abs(np.diff(cents[:, a])) + np.abs(np.diff(cents[:, b]))
         crossed = np.abs(cents[1:, a] - cents[:-1, b]) + np.abs(cents[1:, b] - cents[:-1, a])
@@ -286,7 +286,8 @@ def _find_unsure(
     """Stretches in which nothing tells who sings what."""
     unsure = (confidence < SURE) & (f0 > 0) & ~locks
     places = []
-    for first, end in _find_places(unsure.any(axis=1)):
+    anybody: NDArray[np.bool_] = np.any(unsure, axis=1)
+    for first, end in _find_places(anybody):
         part = unsure[first:end]
         if (end - first) * STEP < 0.5:
             continue
