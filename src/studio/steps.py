@@ -51,6 +51,7 @@ def open_recording(place: Place, report: Report) -> dict[str, Any]:
     samples = load_mono(place.recording, RATE, mix=found.mix)
     with replace_when_complete(folder / "mono.npy") as temporary:
         np.save(temporary, samples, allow_pickle=False)
+    samples = np.load(folder / "mono.npy", mmap_mode="r", allow_pickle=False)
     report(0.4, "drawing the recording")
     shutil.rmtree(folder / "spectrogram", ignore_errors=True)
     draw_spectrograms(
