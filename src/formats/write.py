@@ -27,10 +27,10 @@ from ..staging import stage
 from .jams import write_jams
 from .midi import Bend, SungPart, check_bend, write_midi
 from .musicxml import write_musicxml
+from .names import FORMATS as FORMATS
 from .notes import find_beats, find_sung_notes
 from .tracks import write_crepe, write_multipitch, write_tony
 
-FORMATS = ("csv", "tony", "crepe", "multipitch", "midi", "musicxml", "jams")
 _OF_ALL = {
     "csv": "_f0.csv", "multipitch": "_multipitch.txt", "midi": "_notes.mid",
     "musicxml": "_notes.musicxml", "jams": "_f0.jams",

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..errors import UmssError
-from ..f0.estimate import MAX_SINGERS
-from ..formats.write import FORMATS
+from ..f0.names import MAX_ESTIMATED as MAX_SINGERS
+from ..formats.names import FORMATS
 from ..writing.writer import ENDINGS
 from .answers import get_opened, get_studio
 from .bodies import MOST_JSON, read_json, read_name, save_body
