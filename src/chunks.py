@@ -125,7 +125,7 @@ def separate_chunks(
     stretches = find_sung(contours)
     position = 0
     for batch in _group_windows(cut_windows(read, rate, grid), grid.per_chunk):
-        results = _separate_windows(
+        results = separate_windows(
             batch, rate, contours, separator, seed, mix or Mix(), full_band=full_band
         )
         for window, found in zip(batch, results, strict=True):
@@ -152,8 +152,16 @@ def separate_chunks(
 
 
 @dataclass(frozen=True)
-class _Separated:
-    """One window, separated: see `Piece`; with the frames that neighbours have too."""
+class SeparatedWindow:
+    """One window, separated: see `Piece`; with the samples and frames that neighbours have too.
+
+    Attributes:
+        stems: [J, C, n] of the whole window, at the recording's rate.
+        parameters, f0: of all its frames.
+        per_frame: the names of parameters that have frames.
+        tracks: on grids of their own.
+        synthesised: [J, T] at the separator's rate; None without voices.
+    """
 
     stems: Audio
     parameters: Parameters
@@ -221,7 +229,7 @@ def _group_windows(windows: Iterable[Window], size: int) -> Iterator[list[Window
         yield batch
 
 
-def _separate_windows(
+def separate_windows(
     windows: list[Window],
     rate: int,
     contours: F0Contours,
@@ -230,7 +238,7 @@ def _separate_windows(
     mix: Mix,
     *,
     full_band: bool,
-) -> Iterator[_Separated]:
+) -> Iterator[SeparatedWindow]:
     """Separate B equally long windows as one batch."""
     for window in windows:
         finite = np.isfinite(window.audio).all(axis=0)
@@ -276,7 +284,7 @@ def _separate_windows(
         confidence = tracks[b].confidence
         if confidence is not None:
             parameters["identity_confidence"] = confidence.T[:, :, None]
-        yield _Separated(
+        yield SeparatedWindow(
             stems,
             parameters,
             f0[b],

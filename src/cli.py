@@ -59,6 +59,7 @@ COMMANDS = {
     ),
     "edit": Command("edit_file", "edit", "edit singers: pitch, formants, colour, new voices"),
     "practice": Command("practice_file", "practice", "tracks to learn a voice from a separation"),
+    "studio": Command("studio.command", "studio", "correct pitches by hand in the browser"),
     "f0": Command("find_f0", "f0", "estimate the F0 of every singer of a recording"),
     "intonation": Command("intonation_file", "intonation", "how well we sang: a page and tables"),
     "hpss": Command("hpss_file", "hpss", "split a recording into tones, clicks and the rest"),

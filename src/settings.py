@@ -62,6 +62,8 @@ DECLARED = {
     "tempo": Kind.NUMBER,
     "title": Kind.TEXT,
     "voices": Kind.TEXTS,
+    "projects": Kind.TEXT,
+    "memory_gb": Kind.NUMBER,
     "gradient_clip_val": Kind.NUMBER,
     # More than one kind.
     "bss": Kind.ANY,
@@ -102,6 +104,7 @@ PATHS = frozenset(
         "source",
         "output",
         "table",
+        "projects",
     }
 )
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][\w.]*\}")

@@ -29,10 +29,10 @@ from ..staging import stage
 from .jams import write_jams
 from .midi import Bend, SungPart, check_bend, write_midi
 from .musicxml import write_musicxml
+from .names import FORMATS as FORMATS
 from .notes import find_beats, find_sung_notes
 from .tracks import write_crepe, write_multipitch, write_tony
 
-FORMATS = ("csv", "tony", "crepe", "multipitch", "midi", "musicxml", "jams")
 # What files are called in the place of a voice, and their endings.
 _OF_ALL = {
     "csv": ("f0", "csv"), "multipitch": ("multipitch", "txt"), "midi": ("notes", "mid"),
