@@ -30,6 +30,7 @@ from src import chunks
 from src.api import separate
 from src.audio import load_audio, resample
 from src.data.choir.generate import SONGS, generate_song
+from src.dsp.high_band import share_high_band
 from src.dsp.stft import apply_masks, stft
 
 BAND = (8_000.0, 16_000.0)  # Hz
@@ -44,7 +45,7 @@ HELD_OUT = ("HempCW_JustJudge", "I_am_the_bread")  # the test split of conf/data
 CHOIRS = ((SONGS[0], 101), (SONGS[3], 102))
 CHOIR_RATE = 44_100
 HEARD = 1e-4  # energy of a frame of the truth, relative to the mean of the mixture's
-STFT = {"n_fft": 1024, "hop": 256}
+FFT, HOP = 1024, 256
 
 
 def read_piece(folder: Path) -> tuple[list[str], np.ndarray, int]:
@@ -75,9 +76,13 @@ def share_by_energy(band: np.ndarray, stems: np.ndarray, rate: int) -> np.ndarra
     """Share a band [T] out by the energy of stems [J, T] below 8 kHz: [J, T]."""
     low = resample(resample(stems, rate, 16_000), 16_000, rate)[:, : stems.shape[-1]]
     low = np.pad(low, ((0, 0), (0, stems.shape[-1] - low.shape[-1])))
-    energy = stft(torch.from_numpy(low), **STFT).abs().square().sum(dim=1, keepdim=True) + 1e-9
-    shares = (energy / energy.sum(dim=0)).expand(-1, STFT["n_fft"] // 2 + 1, -1)
-    return apply_masks(torch.from_numpy(band).float(), shares, **STFT).numpy()
+    energy = (
+        stft(torch.from_numpy(low), n_fft=FFT, hop=HOP).abs().square().sum(dim=1, keepdim=True)
+        + 1e-9
+    )
+    shares = (energy / energy.sum(dim=0)).expand(-1, FFT // 2 + 1, -1)
+    whole = torch.from_numpy(band).float()
+    return apply_masks(whole, shares, n_fft=FFT, hop=HOP).numpy()
 
 
 def measure_si_sdr(truth: np.ndarray, estimate: np.ndarray, rate: int, heard: float) -> float:
@@ -98,11 +103,10 @@ def compare(name: str, voices: list[str], truth: np.ndarray, rate: int) -> list[
     def share(*arguments: Any, **settings: Any) -> torch.Tensor:
         nonlocal spent
         begin = time.process_time()
-        result = shared(*arguments, **settings)
+        result = share_high_band(*arguments, **settings)
         spent += time.process_time() - begin
         return result
 
-    shared = chunks.share_high_band
     with mock.patch.object(chunks, "share_high_band", share):
         result = separate(mixture, rate, n_singers=len(truth), separator={"opinions": None})
     stems = np.stack(list(result.stems.values()))
