@@ -26,6 +26,7 @@ EXPECTED = {
     "practice": (3.0, 0.5),
     "page": (2.0, 0.15),
     "dataset": (1.0, 0.01),
+    "intonation": (3.0, 0.02),
     "zip": (1.0, 0.02),
 }
 EVERY = 0.2  # seconds between two reports

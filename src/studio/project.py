@@ -6,7 +6,7 @@ recording/       the recording, if it was dropped in the browser
 score/           a score, if one was given
 tracks/          0001.csv, ...: what tracking or an import gave; NAME_f0.csv: the tracks now
 edits.json       settings of `umss edit` now
-separated/, edited/, practice/, page/, dataset/, zip/    results
+separated/, edited/, practice/, page/, dataset/, intonation/, zip/    results
 job.json         the last job
 cache/           pictures, sound, salience; may be deleted
 """

@@ -1,4 +1,4 @@
-"""Steps of jobs that write results of a separation: edits, practice tracks, a page, data, a ZIP."""
+"""Steps of jobs that write results: edits, practice tracks, a page, data, intonation, a ZIP."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..edit_file import edit_file
 from ..errors import UmssError
 from ..f0.contours import read_f0
 from ..files import replace_when_complete, write_json
+from ..intonation.measures import measure_intonation
 from ..listening.page import write_page
 from ..listening.results import describe_recording, make_page
 from ..outputs import Place as Separated
@@ -109,11 +110,22 @@ def write_dataset(place: Place, report: Report) -> dict[str, Any]:
     return {}
 
 
+def judge(place: Place, report: Report) -> dict[str, Any]:
+    """Write how well the singers sang: a page and tables."""
+    report(0.0, "measuring the intonation")
+    folder = place.folder / "intonation"
+    measures = measure_intonation(read_f0(place.tracks), score=place.score)
+    shutil.rmtree(folder, ignore_errors=True)
+    report(0.5, "drawing the intonation")
+    measures.save(folder, place.stem, overwrite=True)
+    return {}
+
+
 def pack(place: Place, report: Report) -> dict[str, Any]:
     """Write one ZIP file of results."""
     folders = {
         "stems": "separated", "edited": "edited", "practice": "practice", "page": "page",
-        "f0": "tracks", "dataset": "dataset",
+        "f0": "tracks", "dataset": "dataset", "intonation": "intonation",
     }  # fmt: skip
     wanted = place.options.get("zip") or ["stems", "f0"]
     files: list[tuple[Path, str]] = []

@@ -177,8 +177,8 @@ def check_order(there: Opened, steps: list[str]) -> None:
         UmssError: says what comes first.
     """
     has_tracks = there.project.state.f0 is not None or "f0" in steps
-    if not has_tracks and {"separate", "dataset"} & {*steps}:
-        raise UmssError("find the pitches first: there is nothing to separate by")
+    if not has_tracks and {"separate", "dataset", "intonation"} & {*steps}:
+        raise UmssError("find the pitches first: everything else is made from them")
     is_separated = there.view.find_former() is not None or "separate" in steps
     if not is_separated and {"edit", "practice", "page"} & {*steps}:
         raise UmssError("separate the recording first")

@@ -29,6 +29,7 @@ from .pictures import draw_saliences, draw_spectrograms
 from .place import Place, Report, guess_progress, read_examination
 from .result_steps import (
     edit,
+    judge,
     pack,
     rehearse,
     rename,
@@ -187,6 +188,7 @@ STEPS: dict[str, Callable[[Place, Report], dict[str, Any]]] = {
     "practice": rehearse,
     "page": write_listening_page,
     "dataset": write_dataset,
+    "intonation": judge,
     "zip": pack,
 }
 

@@ -14,7 +14,7 @@ from .sound import describe_sound, list_heard
 from .stale import NOTES, Former, Settings, describe_stale, find_former
 from .state import describe_next
 
-_GROUPS = {"practice": "practice", "page": "page", "dataset": "dataset", "zip": "zip"}
+_GROUPS = ("practice", "page", "dataset", "intonation", "zip")
 
 
 class View:

@@ -197,10 +197,24 @@ def test_a_recording_from_the_first_to_the_last_step(tmp_path: Path) -> None:
         revision = client.get(at).json()["revision"]
         body = {"revision": revision, "edits": {"singer1": {"transpose": 2}}}
         assert client.put(f"{at}/edits", json=body).status_code == 200
-        run(client, at, ["edit", "page", "practice", "dataset", "zip"], {"zip": ["stems", "page"]})
+        run(
+            client,
+            at,
+            ["edit", "page", "practice", "dataset", "intonation", "zip"],
+            {"zip": ["stems", "page"]},
+        )
         downloads = client.get(f"{at}/downloads").json()["downloads"]
         groups = {one["group"] for one in downloads}
-        assert groups == {"stems", "edited", "practice", "page", "dataset", "zip", "f0"}
+        assert groups == {
+            "stems",
+            "edited",
+            "practice",
+            "page",
+            "dataset",
+            "intonation",
+            "zip",
+            "f0",
+        }
         revision = client.get(at).json()["revision"]
         table = b"time,one,two\n0,330,196\n9,330,196\n"
         sent = {"x-umss-name": "own.csv", "x-umss-revision": str(revision)}
