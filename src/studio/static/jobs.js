@@ -1,0 +1,86 @@
+/* Work in progress: what is done, how long it takes, cancelling, starting again. */
+
+import {attempt, say} from "./messages.js";
+
+const STEPS = {
+  open: "Opening the recording", f0: "Finding pitches", separate: "Separating", edit: "Writing edited stems",
+  practice: "Making practice tracks", page: "Making a page", dataset: "Making a data set", zip: "Packing",
+};
+
+const formatLeft = (seconds) => {
+  if (seconds === null || seconds === undefined) return "";
+  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s left`;
+  return `about ${Math.round(seconds / 60)} min left`;
+};
+
+export class Jobs {
+  constructor() {
+    this.session = null;
+    this.hidden = null; // the ended job that was read
+    this.last = "";
+    $("#cancel").addEventListener("click", () => attempt(() => this.session.cancel()));
+    $("#again").addEventListener("click", () => attempt(() => {
+      const {steps, options} = this.session.project.job;
+      return this.session.start(steps, options || {});
+    }));
+    $("#job-hide").addEventListener("click", () => {
+      this.hidden = this.session.project.job.id;
+      this.show(this.session);
+    });
+    $("#separate").addEventListener("click", () => attempt(() => this.session.start(["separate"])));
+  }
+
+  show(session) {
+    this.session = session;
+    this._showJob(session.project.job);
+    this._showPending(session.project);
+  }
+
+  _showJob(job) {
+    const broken = job && ["failed", "interrupted", "cancelled"].includes(job.state);
+    const running = job?.state === "running";
+    $("#job").hidden = !running && !(broken && this.hidden !== job.id);
+    $("#job").classList.toggle("broken", Boolean(broken));
+    if (job) {
+      const step = STEPS[job.step] || STEPS[job.steps[0]] || "Work";
+      const detail = running && job.said ? `: ${job.said}` : "";
+      const text = running ? `${step}${detail}`
+        : job.state === "failed" ? `It failed: ${job.error}`
+          : job.state === "interrupted" ? `${step} was interrupted; nothing that was made before is lost.`
+            : `${step} was cancelled.`;
+      $("#job-text").textContent = text;
+      $("#job-bar").hidden = $("#cancel").hidden = $("#job-left").hidden = !running;
+      $("#again").hidden = $("#job-hide").hidden = running;
+      $("#job-bar").value = job.progress;
+      $("#job-left").textContent = `${Math.round(100 * job.progress)} % ${formatLeft(job.left)}`;
+      this._announce(job, step);
+    }
+  }
+
+  /** Says when work begins and ends, not every per cent of it. */
+  _announce(job, step) {
+    const now = `${job.id} ${job.state} ${job.step}`;
+    if (now === this.last) return;
+    const first = !this.last;
+    this.last = now;
+    if (job.state === "running") say(`${step} …`);
+    else if (job.state === "done" && !first) say(`${job.steps.map((name) => STEPS[name]).join(", ")}: done.`);
+  }
+
+  /** "N changes not yet separated". */
+  _showPending({results, frames}) {
+    const separated = results.separated;
+    const stale = separated?.stale || [];
+    $("#pending").hidden = !frames || (separated && !stale.length && !separated.whole) || this.session.running;
+    if (!separated) {
+      $("#pending-text").textContent = "These pitches are not yet separated.";
+      $("#separate").textContent = "Separate";
+      return;
+    }
+    const n = separated.changes ?? stale.length;
+    const seconds = stale.reduce((sum, [from, to]) => sum + to - from, 0);
+    $("#pending-text").textContent = separated.whole ? "Method or names have changed: all is separated anew."
+      : `${n} ${n === 1 ? "change" : "changes"} not yet separated (${Math.round(seconds)} s are computed again).`;
+    $("#separate").textContent = "Separate again";
+  }
+}
