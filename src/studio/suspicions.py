@@ -18,6 +18,7 @@ from .ridges import Ridges
 
 NEAR_CENTS = 50.0
 STRONG = 0.5  # log-odds of a pitch that surely sounds
+CLEAR = 2.0  # of one that is no partial of another
 WEAK = -2.5  # of one that hardly does
 SHORTEST = 0.16  # seconds of a place
 GAP = 0.25  # seconds between places that are one
@@ -89,7 +90,18 @@ def find_suspicions(
         found += _compare(f0, locks, names, ridges)
     if confidence is not None and confidence.shape == f0.shape:
         found += _find_unsure(f0, locks, names, confidence)
-    return sorted(found, key=lambda place: (-place.doubt, place.begin))[:MOST]
+    kept: list[Doubt] = []
+    for place in sorted(found, key=lambda place: (-place.doubt, place.begin)):
+        if not any(_says_the_same(place, other) for other in kept):
+            kept.append(place)
+    return kept[:MOST]
+
+
+def _says_the_same(place: Doubt, other: Doubt) -> bool:
+    """Whether a more doubtful place has been told of already: its singers, most of its time."""
+    shared = min(place.end, other.end) - max(place.begin, other.begin)
+    same = set(place.singers) <= set(other.singers) and bool(place.singers)
+    return same and shared >= 0.5 * (place.end - place.begin) - STEP / 2
 
 
 def measure_along(ridges: Ridges, f0: Tracks, ratio: float = 1.0) -> NDArray[np.float64]:
@@ -196,8 +208,10 @@ def _find_unexplained(f0: Tracks, ridges: Ridges) -> NDArray[np.float64]:
         peaks[1:-1] = (odds[1:-1] > odds[:-2]) & (odds[1:-1] >= odds[2:]) & (odds[1:-1] > STRONG)
         for track in f0[first : first + count].T:
             own = np.where(track > 0, ridges.find_row(track) * ridges.cents, -1e9)
-            for partial in (0.0, 1200.0, 1902.0):
-                peaks &= np.abs(rows - own - partial) > NEAR_CENTS
+            peaks &= np.abs(rows - own) > NEAR_CENTS
+            # Faint pitches an octave or a twelfth above a singer may be partials.
+            for partial in (1200.0, 1902.0):
+                peaks &= (np.abs(rows - own - partial) > NEAR_CENTS) | (odds > CLEAR)
         height = np.where(peaks, odds, -np.inf)
         best = height.argmax(axis=0)
         there = np.isfinite(height[best, np.arange(count)])
