@@ -65,6 +65,12 @@ export class Session extends EventTarget {
     });
   }
 
+  /** Changes title, names or settings. */
+  patch(content) {
+    return this._line(async () => this._take(
+      await askJson(this.at(), {method: "PATCH", json: {revision: this.project.revision, ...content}})));
+  }
+
   operate(operation) {
     return this.change("POST", "/operations", {operation});
   }

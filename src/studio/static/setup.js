@@ -62,35 +62,38 @@ export class Setup {
     if (!this.touched.has(id) && document.activeElement !== element) element.value = value;
   }
 
-  /** The settings that differ from the project's. */
-  read() {
+  /** Sends what is set in the form; it stays there if that fails. */
+  async send() {
+    if (!this.touched.size) return;
     const {settings, singers} = this.session.project;
-    const options = {};
+    const sent = new Set(this.touched);
+    const content = {settings: {}};
     const number = $("#n-singers").value;
-    if (this.touched.has("n-singers")) options.n_singers = number === "auto" ? "auto" : Number(number);
-    if (this.touched.has("names")) {
+    const count = number === "auto" ? "auto" : Number(number);
+    if (sent.has("n-singers")) content.settings.n_singers = count;
+    if (sent.has("method")) content.settings.method = $("#method").value;
+    if (sent.has("alignment")) content.settings.score_alignment = $("#alignment").value;
+    if (sent.has("names")) {
       const names = $("#names").value.split(",").map((name) => name.trim()).filter(Boolean);
-      const before = settings.names || singers || [];
-      if (names.join() !== before.join()) options.names = names.length ? names : null;
+      content.settings.names = names.length ? names : null;
+      if (singers.length && names.length === singers.length) content.names = names;
+    } else if (sent.has("n-singers") && settings.names && settings.names.length !== count) {
+      content.settings.names = null; // names of another number of singers are no longer theirs
     }
-    if (this.touched.has("method")) options.method = $("#method").value;
-    if (this.touched.has("alignment")) options.score_alignment = $("#alignment").value;
-    // Names of another number of singers are no longer theirs.
-    const count = options.n_singers ?? settings.n_singers;
-    const names = options.names ?? settings.names;
-    if (options.n_singers && !options.names && names && names.length !== count) options.names = null;
-    return options;
+    await this.session.patch(content);
+    for (const id of sent) this.touched.delete(id);
+    this.show(this.session);
   }
 
-  async start(steps, extra = {}) {
-    const options = {...this.read(), ...extra};
+  async start(steps, options = {}) {
+    await this.send();
     await this.session.start(steps, options);
-    this.touched.clear();
   }
 
   _wire(leave) {
     for (const id of ["n-singers", "names", "method", "alignment"]) {
       $(`#${id}`).addEventListener("input", () => this.touched.add(id));
+      $(`#${id}`).addEventListener("change", () => attempt(() => this.send()));
     }
     $("#settings").addEventListener("submit", (event) => event.preventDefault());
     const on = (id, action) => $(`#${id}`).addEventListener("click", () => attempt(action));
