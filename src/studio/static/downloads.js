@@ -61,7 +61,7 @@ export class Downloads {
   async _buildMakers() {
     const {practice} = await askJson("/api/studio");
     const select = (name, label, values) => make("label", {className: "tick", textContent: `${label} `},
-      make("select", {name}, ...values.map((value) => new Option(value, value))));
+      make("select", {name}, ...values.map((value) => new Option(value, value, value === "mp3", value === "mp3"))));
     const number = (name, label, value, min, max) => make("label", {className: "tick", textContent: `${label} `},
       make("input", {type: "number", name, value, min, max, step: 1}));
     const makers = [];

@@ -3,7 +3,7 @@
 import {attempt, say} from "./messages.js";
 import {VERBS} from "./verbs.js";
 
-const NAMES = {ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Backspace: "⌫", Delete: "Del"};
+const NAMES = {ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Delete: "Del"};
 
 /** "Ctrl+Shift+ArrowUp": the same for ⌘ and Ctrl; digits by their place on the keyboard. */
 export function nameKey(event) {

@@ -36,5 +36,8 @@ export async function attempt(action) {
   }
 }
 
-/** "alto" for a singer's number. */
+/** "an octave below …" -> "An octave below …." */
+export const writeSentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
+/** "0:03.20 to 0:04.10" */
 export const formatSpan = (from, to) => `${formatTime(from, 2)} to ${formatTime(to, 2)}`;

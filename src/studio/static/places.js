@@ -1,7 +1,7 @@
 /* Suspicious places, visited one by one. */
 
 import {askJson} from "./api.js";
-import {attempt, say} from "./messages.js";
+import {attempt, say, writeSentence} from "./messages.js";
 
 const LATER = 350; // ms without a change before places are looked for anew
 const AROUND = 4; // seconds that are seen
@@ -51,7 +51,7 @@ export class Places {
     const items = doubts.map((doubt) => make("li", {},
       make("button", {type: "button", onclick: () => this.visit(doubt)},
         make("span", {className: "when", textContent: `${formatTime(doubt.from)} ${this._who(doubt)}`}),
-        make("span", {className: "why", textContent: doubt.reason}))));
+        make("span", {className: "why", textContent: writeSentence(doubt.reason)}))));
     $("#places").replaceChildren(...(items.length ? items : [make("li", {className: "soft",
       textContent: editor.session?.tracks.length ? "Nothing looks suspicious." : "Find the pitches first."})]));
     this._mark();
@@ -77,7 +77,7 @@ export class Places {
       const now = doubts[k] && doubts[k] === doubt;
       item.classList.toggle("now", Boolean(now));
       item.firstElementChild?.toggleAttribute("aria-current", Boolean(now));
-      if (now) item.scrollIntoView({block: "nearest"});
+      if (now) showWithin($("#places"), item);
     });
     const proposed = doubt && this._propose(doubt);
     const mend = $("#place-mend");
@@ -98,7 +98,7 @@ export class Places {
     editor.listening?.seek(Math.max(0, doubt.from - 0.5));
     const proposed = this._propose(doubt);
     const n = editor.doubts.indexOf(doubt) + 1;
-    say(`Place ${n} of ${editor.doubts.length}: ${editor.describe()}. ${doubt.reason}.` +
+    say(`Place ${n} of ${editor.doubts.length}: ${editor.describe()}. ${writeSentence(doubt.reason)}` +
       (proposed ? ` Y: ${proposed}.` : ""));
     this._mark();
   }
@@ -129,6 +129,13 @@ export class Places {
     if (!doubt?.remedy) return say("Nothing is proposed here.");
     return attempt(() => this.verbs.operate(doubt.remedy));
   }
+}
+
+/** Scrolls a list, and not the page, so that an item is seen. */
+function showWithin(list, item) {
+  const above = item.offsetTop - list.offsetTop;
+  const room = list.clientHeight - item.offsetHeight;
+  list.scrollTop = Math.min(above, Math.max(list.scrollTop, above - room));
 }
 
 /** Whether two doubts mean the same place. */

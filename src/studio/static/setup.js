@@ -113,6 +113,7 @@ export class Setup {
     const take = (id, rest, text) => $(`#${id}`).addEventListener("change", (event) => attempt(async () => {
       const [file] = event.target.files;
       if (!file) return;
+      say(`${file.name} is read …`);
       await this.session.put(rest, file);
       event.target.value = "";
       say(text(file.name));

@@ -1,6 +1,6 @@
 /* Corrections: each is a button and a key, and becomes an operation of the server. */
 
-import {attempt, say} from "./messages.js";
+import {attempt, say, writeSentence} from "./messages.js";
 import {readPitch} from "./pitch-view.js";
 import {hear, hush, LONGEST} from "./stretch.js";
 
@@ -109,7 +109,7 @@ export class Verbs {
 
   async operate(operation) {
     const {said} = await this.session.operate(operation);
-    say(`${said}.`);
+    say(writeSentence(said));
   }
 
   async _reverse(id) {
