@@ -154,7 +154,7 @@ export class Edits {
   /** Sends edits that were not yet sent; they stay here if that fails. */
   async send() {
     clearTimeout(this._timer);
-    if (!this.unsent) return;
+    if (!this.unsent || !this.session) return;
     const {session} = this;
     const sending = structuredClone(this.draft);
     this._sent = JSON.stringify([sending, session.project.singers]);

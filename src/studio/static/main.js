@@ -68,11 +68,20 @@ async function openProject(id) {
   session.addEventListener("job", () => jobs.show(next));
   session.addEventListener("tracks", showTracks);
   session.addEventListener("others", ({detail}) => say(`Another window: ${detail}.`));
-  session.addEventListener("state", ({detail}) => (detail ? complain(detail) : calm()));
+  session.addEventListener("state", ({detail}) => (detail ? complain(detail) : catchUp()));
   const {singers, job} = session.project;
   showPart(singers.length && job?.state !== "running" ? "pitch" : "setup", false);
   await refresh();
   return undefined;
+}
+
+/** The server answers: what could not be sent is sent now. */
+function catchUp() {
+  calm();
+  attempt(async () => {
+    await setup.send();
+    await edits.send();
+  });
 }
 
 async function refresh() {

@@ -64,7 +64,7 @@ export class Setup {
 
   /** Sends what is set in the form; it stays there if that fails. */
   async send() {
-    if (!this.touched.size) return;
+    if (!this.touched.size || !this.session) return;
     const {settings, singers} = this.session.project;
     const sent = new Set(this.touched);
     const content = {settings: {}};

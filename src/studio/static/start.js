@@ -6,7 +6,6 @@ import {attempt, complain, say} from "./messages.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
 let sending = null; // AbortController of the upload
-let waiting = null; // the recording that could not be sent, kept for another try
 
 /** Wires the beginning; `open(id)` shows a project. */
 export function wireStart(open) {
@@ -37,22 +36,17 @@ async function sendRecording(file, open) {
   }
   sending?.abort();
   sending = new AbortController();
-  waiting = file;
   $("#sending").hidden = false;
   $("#sent").value = 0;
   say(`${file.name} is sent.`);
   try {
     const project = await upload(file, (share) => ($("#sent").value = share), sending.signal);
-    waiting = null;
     await open(project.id);
   } finally {
     $("#sending").hidden = true;
     $("#file").value = "";
   }
 }
-
-/** Whether a recording still waits to be sent. */
-export const isWaiting = () => waiting !== null;
 
 export async function listProjects(open) {
   const {projects} = await askJson("/api/projects");
