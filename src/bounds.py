@@ -22,7 +22,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 2**20),
     "max_mixtures": (1, 2**31),
     "port": (0, 65_535),
-    "memory_gb": (0.5, 1e6),
+    "memory_gb": (1, 1e6),
     "upload_gb": (1e-3, 1e6),
     "max_seconds": (1e-3, 1e6),
     "chunk_frames": (1, 2**20),

@@ -117,6 +117,7 @@ def bind(port: int) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, number))
+            listening.listen(128)  # who asks before the server has started, waits
             return listening
         except OSError:
             listening.close()

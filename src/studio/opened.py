@@ -23,6 +23,7 @@ from .library import Library
 from .operations import Tune
 from .processes import Child
 from .project import Change, Project
+from .separating import NOTES
 from .views import View
 
 SAVE_AFTER = 0.7  # seconds without a change
@@ -217,6 +218,7 @@ class Studio:
         self.opened: dict[str, Opened] = {}
         self._opening = asyncio.Lock()
         self._tickets: dict[str, Ticket] = {}
+        self._waking: asyncio.Task[None] | None = None
 
     async def open(self, identifier: str) -> Opened:
         """Open a project, or find it open.
@@ -231,9 +233,21 @@ class Studio:
             folder = self.library.find(identifier)
             project = await asyncio.to_thread(Project, folder)
             there = self.opened[identifier] = Opened(project, self.memory)
+        if (project.folder / "separated" / NOTES).is_file():
+            self._wake()
         if not project.cache.opened and there.job.content is None and not project.missing:
             there.start(["open"], {})
         return there
+
+    def _wake(self) -> None:
+        """Have the helper load what previews need, so that the first is heard at once."""
+
+        async def wake() -> None:
+            with suppress(UmssError):
+                await self.helper.ask({"call": "wake", "with": {}})
+
+        if self._waking is None:
+            self._waking = asyncio.create_task(wake())
 
     async def remove(self, identifier: str) -> None:
         """Remove a project."""
@@ -247,6 +261,8 @@ class Studio:
         for there in list(self.opened.values()):
             await there.close()
         self.opened.clear()
+        if self._waking is not None:
+            self._waking.cancel()
         await self.helper.end()
 
     def make_ticket(self, path: Path, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,18 @@ _RANGE_DB = 60.0
 _ODDS = (-6.0, 3.0)  # black and white of the salience
 
 
-def draw_spectrograms(samples: NDArray[np.float32], folder: Path) -> None:
-    """Draw a recording [T] at 16 kHz: what sounds over time and pitch."""
+def draw_spectrograms(
+    samples: NDArray[np.float32],
+    folder: Path,
+    report: Callable[[float], None] = lambda share: None,
+) -> None:
+    """Draw a recording: what sounds over time and pitch.
+
+    Args:
+        samples: [T] at 16 kHz.
+        folder: where the pictures go.
+        report: told how far it is, 0 to 1.
+    """
     rows = LOWEST * (HIGHEST / LOWEST) ** (np.arange(ROWS) / (ROWS - 1))
     bins = rows * _FFT / RATE
     below = np.floor(bins).astype(int)
@@ -39,6 +50,7 @@ def draw_spectrograms(samples: NDArray[np.float32], folder: Path) -> None:
         power = power * (rows / LOWEST)[:, None]
         loudest = max(loudest, float(power.max()))
         pieces.append(power.astype(np.float32))
+        report(first / n_frames)
     for k, power in enumerate(pieces):
         decibels = 20 * np.log10(np.maximum(power / loudest, 1e-9))
         _write(folder / f"{k:04d}.png", 1 + decibels / _RANGE_DB)

@@ -402,6 +402,12 @@ def merge_spans(marked: NDArray[np.bool_], grid: Grid, seconds: float) -> list[l
     return spans
 
 
+def _count_changes(old: F0Contours, new: F0Contours) -> int:
+    """Count the stretches of single tracks that differ."""
+    differs = np.pad(old.f0 != new.f0, ((1, 0), (0, 0)))
+    return int((differs[1:] & ~differs[:-1]).sum())
+
+
 def describe_stale(
     former: Former | None, contours: F0Contours | None, notes: Mapping[str, Any], seconds: float
 ) -> dict[str, Any] | None:
@@ -419,5 +425,6 @@ def describe_stale(
         "method": former.notes["method"],
         "stale": merge_spans(changed, grid, seconds),
         "windows": {"stale": int(changed.sum()), "all": count},
+        "changes": None if whole else _count_changes(former.contours, contours),
         "whole": whole,
     }

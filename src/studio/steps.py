@@ -105,7 +105,11 @@ def open_recording(place: Place, report: Report) -> dict[str, Any]:
         np.save(temporary, samples, allow_pickle=False)
     report(0.4, "drawing the recording")
     shutil.rmtree(folder / "spectrogram", ignore_errors=True)
-    draw_spectrograms(samples, folder / "spectrogram")
+    draw_spectrograms(
+        samples,
+        folder / "spectrogram",
+        lambda share: report(0.4 + 0.3 * share, "drawing the recording"),
+    )
     report(0.7, "preparing the sound")
     track = Track("Recording", place.recording, "mixture")
     measured = measure(Recording(place.title, found.rate, [track]))

@@ -247,3 +247,23 @@ def test_a_removed_project_is_gone(song: TestClient, root: Path) -> None:
     song.get(AT)
     assert song.delete(AT).status_code == 204
     assert not (root / "song").exists() and song.get(AT).status_code == 404
+
+
+def test_tracking_anew_keeps_what_is_locked(root: Path) -> None:
+    from src.studio.project import Project
+
+    project = Project(root / "song")
+    lock = {"kind": "lock", "singer": 0, "from": 1.0, "to": 2.0}
+    project.correct(1, lock, None)
+    anew = np.full((250, 2), 300.0, np.float32)
+    project.set_tracks(anew, ("high", "low"), "found")
+    f0 = project.get_contours().f0
+    locked = project.state.locks
+    assert locked is not None and locked[63:126, 0].all()
+    assert (f0[63:126, 0] == 330).all() and (f0[:62] == 300).all() and (f0[:, 1] == 300).all()
+    project.set_tracks(np.full((250, 3), 300.0, np.float32), ("a", "b", "c"), "three")
+    assert project.state.locks is not None and not project.state.locks.any()
+    project.undo(project.journal.revision)
+    assert (project.get_contours().f0[63:126, 0] == 330).all()
+    assert project.state.names == ("high", "low")
+    project.close()
