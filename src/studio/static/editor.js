@@ -9,6 +9,7 @@ import {Tiles} from "./tiles.js";
 
 const LEAP = 1.5; // semitones between frames, where a stretch ends
 const FINE = 8; // pixels that an arrow moves
+const MOST_AROUND = 12; // seconds that are seen of a place that is visited
 
 export class Editor extends EventTarget {
   constructor() {
@@ -252,7 +253,8 @@ export class Editor extends EventTarget {
     const {pictures} = this.listening;
     const {start, end} = pictures.shown;
     if (around || span.from < start || span.to > end) {
-      const seconds = Math.max(around, Math.min(end - start, this.listening.duration), (span.to - span.from) * 1.2);
+      const before = around ? Math.min(end - start, MOST_AROUND) : end - start;
+      const seconds = Math.max(around, before, (span.to - span.from) * 1.2);
       pictures.show((span.from + span.to) / 2 - seconds / 2, Math.min(seconds, this.listening.duration));
     }
     const [first, last] = [this.frameAt(span.from), this.frameAt(span.to)];

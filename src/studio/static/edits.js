@@ -154,14 +154,18 @@ export class Edits {
   /** Sends edits that were not yet sent; they stay here if that fails. */
   async send() {
     clearTimeout(this._timer);
-    if (!this.unsent || !this.session) return;
+    if (!this.unsent || !this.session) return undefined;
     const {session} = this;
     const sending = structuredClone(this.draft);
+    if (JSON.stringify(sending) === JSON.stringify(session.project.edits)) { // typed and taken back
+      this.unsent = false;
+      return void this._tellState();
+    }
     this._sent = JSON.stringify([sending, session.project.singers]);
     await session.change("PUT", "/edits", {edits: sending});
     session.project.edits = sending;
-    if (session !== this.session) return;
+    if (session !== this.session) return undefined;
     this.unsent = JSON.stringify(sending) !== JSON.stringify(this.draft);
-    this._tellState();
+    return void this._tellState();
   }
 }

@@ -8,7 +8,7 @@ import {Editor} from "./editor.js";
 import {Edits} from "./edits.js";
 import {Jobs} from "./jobs.js";
 import {bindEditorKeys, listAllKeys, nameKey} from "./keys.js";
-import {attempt, calm, complain, say} from "./messages.js";
+import {attempt, calm, complain, say, watch} from "./messages.js";
 import {Places} from "./places.js";
 import {Session} from "./session.js";
 import {Setup} from "./setup.js";
@@ -72,13 +72,17 @@ async function openProject(id) {
   const {singers, job} = session.project;
   showPart(singers.length && job?.state !== "running" ? "pitch" : "setup", false);
   await refresh();
+  const {title, opened, recording} = session.project;
+  say(`${title} is open${singers.length ? `: ${singers.length} singers` : ""}.`);
+  // Sound and pictures were deleted: they are made again.
+  if (opened === false && !job && !recording.missing) watch(() => session.start(["open"]));
   return undefined;
 }
 
 /** The server answers: what could not be sent is sent now. */
 function catchUp() {
   calm();
-  attempt(async () => {
+  watch(async () => {
     await setup.send();
     await edits.send();
   });
@@ -93,8 +97,8 @@ async function refresh() {
   editor.setSession(session);
   edits.show(session);
   places.refresh();
-  if (part === "files") attempt(() => downloads.show(session));
-  await attempt(refreshSound);
+  if (part === "files") watch(() => downloads.show(session));
+  await watch(refreshSound);
 }
 
 /** A new player, where what is heard has changed. */
@@ -170,14 +174,22 @@ function press(event) {
   if (document.querySelector("dialog[open]")) return;
   if (ownsKey(event.target, event.key)) return;
   if (editing && event.target.closest("[role=toolbar]") && /^Arrow/.test(key)) return;
-  const done = (editing && pressEditor(key)) || pressAnywhere(key) || (session && key === "Ctrl+Z" && undoAnywhere()) ||
-    (listening && !event.ctrlKey && !event.metaKey && !event.altKey && globalThis.press(listening, event));
+  const done = (editing && pressEditor(key)) || pressAnywhere(key) || (session && reverse(key)) || pressPlayer(key, event);
   if (done) event.preventDefault();
 }
 
-function undoAnywhere() {
-  verbs.run("undo");
-  return true;
+/** Undo and redo work in every part. */
+function reverse(key) {
+  const verb = {"Ctrl+Z": "undo", "Ctrl+Shift+Z": "redo", "Ctrl+Y": "redo"}[key];
+  if (verb) verbs.run(verb);
+  return Boolean(verb);
+}
+
+/** The player's keys; those of its tracks only where they are seen. */
+function pressPlayer(key, event) {
+  if (!listening || event.ctrlKey || event.metaKey || event.altKey) return false;
+  const always = [" ", "Home", "End", "A", "B", "L", ",", ".", "Escape"].includes(key);
+  return (always || part === "listen") && globalThis.press(listening, event);
 }
 
 function wirePage() {

@@ -24,6 +24,16 @@ export function calm() {
   if (shown instanceof Silence) complain(null);
 }
 
+/** Runs what nobody asked for: errors are shown, earlier ones stay. */
+export async function watch(action) {
+  try {
+    return await action();
+  } catch (error) {
+    complain(error);
+    return undefined;
+  }
+}
+
 /** Runs what a button or key starts; errors are shown. */
 export async function attempt(action) {
   try {

@@ -1,7 +1,7 @@
 /* Suspicious places, visited one by one. */
 
 import {askJson} from "./api.js";
-import {attempt, say, writeSentence} from "./messages.js";
+import {attempt, say, watch, writeSentence} from "./messages.js";
 
 const LATER = 350; // ms without a change before places are looked for anew
 const AROUND = 4; // seconds that are seen
@@ -30,7 +30,7 @@ export class Places {
     if (!session?.tracks.length) return this._list([]);
     const wanted = `${session.project.id} ${session.revision} ${JSON.stringify(session.project.locks)}`;
     if (wanted === this._known) return undefined;
-    this._timer = setTimeout(() => attempt(() => this._fetch(session, wanted)), LATER);
+    this._timer = setTimeout(() => watch(() => this._fetch(session, wanted)), LATER);
     return undefined;
   }
 

@@ -83,19 +83,20 @@ function drawTracks({context, width, height, shown, view, session, editor, colou
 }
 
 /** What is locked lies on a band. */
-function drawLocks({context, height, xOf, view, session, editor, colour}) {
+function drawLocks({context, width, height, shown, xOf, view, session, editor, colour}) {
+  const {step} = session;
+  const skip = Math.max(1, Math.floor((shown.end - shown.start) / width / step)); // frames in a pixel
   context.fillStyle = colour("--soft");
+  context.globalAlpha = 0.28;
   session.project.locks.forEach((spans, j) => {
     if (editor.hidden.has(j)) return;
     for (const [first, end] of spans) {
-      context.globalAlpha = 0.28;
-      for (let n = first; n < end; n++) {
+      const last = Math.min(end, Math.ceil(shown.end / step) + 1);
+      for (let n = Math.max(first, Math.floor(shown.start / step)); n < last; n += skip) {
         const hertz = session.tracks[j]?.[n];
         if (!hertz) continue;
-        const x = xOf((n - 0.5) * session.step);
-        const next = xOf((n + 0.5) * session.step);
-        if (next < 0 || x > context.canvas.width) continue;
-        context.fillRect(x, view.yOf(hertz, height) - 8, Math.max(1, next - x + 0.5), 16);
+        const x = xOf((n - 0.5) * step);
+        context.fillRect(x, view.yOf(hertz, height) - 8, xOf((n - 0.5 + skip) * step) - x, 16);
       }
     }
   });

@@ -72,5 +72,6 @@ export function carryOver(former, next) {
     }
   });
   next.seek(player.position);
+  if (player.playing) next.attempt(next.player.play());
   next.update();
 }
