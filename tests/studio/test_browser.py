@@ -161,6 +161,7 @@ def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     wait_for(page, "studio.session.revision > 0 && studio.session.tracks[3][62] === 0")
 
 
+@pytest.mark.slow
 def test_nobody_is_overwritten_and_nothing_is_lost(browser: Any, page: Any, address: str) -> None:
     other = page.context.new_page()
     other.goto(f"{address}&project=quartet")
@@ -196,7 +197,8 @@ def test_nobody_is_overwritten_and_nothing_is_lost(browser: Any, page: Any, addr
     page.complaints[:] = [text for text in page.complaints if "ERR_INTERNET" not in text]
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_everybody_can_use_it(browser: Any, address: str, theme: str) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright",
@@ -232,7 +234,7 @@ def test_everybody_can_use_it(browser: Any, address: str, theme: str) -> None:
     context.close()
 
 
-def test_without_the_token_nothing_is_shown(browser: Any, address: str) -> None:
+def test_without_the_token_only_keys_are_shown(browser: Any, address: str) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(address.partition("#")[0])
@@ -240,4 +242,12 @@ def test_without_the_token_nothing_is_shown(browser: Any, address: str) -> None:
     assert page.inner_text("#failure") == (
         "Open the address that umss studio printed in the terminal."
     )
+    # They are those of the documentation.
+    keys = page.evaluate(
+        """[...document.querySelectorAll('#key-lists dt')].map((dt) => [
+          dt.textContent.trim().replaceAll(/\\s+/g, ' '), dt.nextElementSibling.textContent])"""
+    )
+    text = (Path(__file__).parents[2] / "docs" / "studio.md").read_text(encoding="utf-8")
+    text = text.replace("\\\\", "\\")
+    assert len(keys) > 40 and not [row for row in keys if f"| {row[0]} | {row[1]} |" not in text]
     context.close()

@@ -64,6 +64,13 @@ export class Editor extends EventTarget {
   setListening(listening) {
     this.listening = listening;
     if (listening) listening.pictures.drawn = () => this.draw();
+    this.setDoubts(this.doubts);
+  }
+
+  /** Suspicious places; the player visits them, too. */
+  setDoubts(doubts) {
+    this.doubts = doubts;
+    if (this.listening) this.listening.places = doubts.map(({from, to}) => [from, to]).sort((a, b) => a[0] - b[0]);
     this.draw();
   }
 

@@ -43,8 +43,9 @@ export class Jobs {
     $("#job").classList.toggle("broken", Boolean(broken));
     if (job) {
       const step = STEPS[job.step] || STEPS[job.steps[0]] || "Work";
-      const detail = running && job.said ? `: ${job.said}` : "";
-      const text = running ? `${step}${detail}`
+      const part = job.steps.length > 1 ? ` (${job.steps.indexOf(job.step) + 1} of ${job.steps.length})` : "";
+      const now = job.said && job.said !== "starting" ? job.said[0].toUpperCase() + job.said.slice(1) : step;
+      const text = running ? `${now}${part}`
         : job.state === "failed" ? `It failed: ${job.error}`
           : job.state === "interrupted" ? `${step} was interrupted; nothing that was made before is lost.`
             : `${step} was cancelled.`;
@@ -53,18 +54,19 @@ export class Jobs {
       $("#again").hidden = $("#job-hide").hidden = running;
       $("#job-bar").value = job.progress;
       $("#job-left").textContent = `${Math.round(100 * job.progress)} % ${formatLeft(job.left)}`;
-      this._announce(job, step);
+      this._announce(job, step, text);
     }
   }
 
   /** Says when work begins and ends, not every per cent of it. */
-  _announce(job, step) {
+  _announce(job, step, text) {
     const now = `${job.id} ${job.state} ${job.step}`;
     if (now === this.last) return;
     const first = !this.last;
     this.last = now;
     if (job.state === "running") say(`${step} …`);
-    else if (job.state === "done" && !first) say(`${job.steps.map((name) => STEPS[name]).join(", ")}: done.`);
+    else if (job.state !== "done") say(text);
+    else if (!first) say(`${job.steps.map((name) => STEPS[name]).join(", ")}: done.`);
   }
 
   /** "N changes not yet separated". */

@@ -11,7 +11,8 @@ export function nameKey(event) {
   const letter = event.key.length === 1 && event.key.toLowerCase() !== event.key.toUpperCase();
   const symbol = event.key.length === 1 && !letter && !(digit && (event.shiftKey || event.key === digit[1])) && event.key !== " ";
   const key = letter ? event.key.toUpperCase() : digit && !symbol ? digit[1] : event.key;
-  const held = [event.ctrlKey || event.metaKey ? "Ctrl" : "", event.altKey ? "Alt" : "",
+  const typed = event.getModifierState("AltGraph"); // a symbol of some keyboards, nothing held
+  const held = [(event.ctrlKey || event.metaKey) && !typed ? "Ctrl" : "", event.altKey && !typed ? "Alt" : "",
     event.shiftKey && !symbol ? "Shift" : ""].filter(Boolean);
   return [...held, key].join("+");
 }

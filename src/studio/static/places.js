@@ -45,8 +45,8 @@ export class Places {
   _list(doubts) {
     const {editor} = this;
     const now = editor.doubt && doubts.find((doubt) => same(doubt, editor.doubt));
-    editor.doubts = doubts;
     editor.doubt = now || null;
+    editor.setDoubts(doubts);
     $("#places-count").textContent = doubts.length ? `${doubts.length}` : "";
     const items = doubts.map((doubt) => make("li", {},
       make("button", {type: "button", onclick: () => this.visit(doubt)},
@@ -55,7 +55,6 @@ export class Places {
     $("#places").replaceChildren(...(items.length ? items : [make("li", {className: "soft",
       textContent: editor.session?.tracks.length ? "Nothing looks suspicious." : "Find the pitches first."})]));
     this._mark();
-    editor.draw();
   }
 
   _who({singers}) {
