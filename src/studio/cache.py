@@ -13,7 +13,6 @@ from ..f0.salience import Salience
 from ..files import replace_when_complete, write_json
 from .ridges import Ridges
 
-ODDS_BOUND = 12.0
 PIECE_SECONDS = 10.0
 
 
@@ -50,8 +49,8 @@ class Cache:
         samples: NDArray[np.float32] = np.load(self.samples_path, mmap_mode="r", allow_pickle=False)
         return samples
 
-    def save_salience(self, salience: Salience, name: str) -> None:
-        """Save salience on the 16-ms grid; `name` is that of the tracks that came of it."""
+    def save_salience(self, salience: Salience) -> None:
+        """Save salience on the 16-ms grid."""
         assert self.frames is not None
         wanted = np.arange(self.frames) * 0.016
         nearest = np.clip(
@@ -65,7 +64,6 @@ class Cache:
         described = {
             "lowest": float(salience.frequencies[0]),
             "cents": salience.cents_per_bin,
-            "tracks": name,
         }
         write_json(self.folder / "salience.json", described)
 

@@ -82,14 +82,16 @@ def _serve(request: dict[str, Any], answers: TextIO) -> None:
     from ..cli import user_message
 
     try:
+        name = request["step"] if "step" in request else request["call"]
         if "step" in request:
-            from .steps import STEPS, Place
+            from .place import Place
+            from .steps import STEPS
 
-            done = STEPS[request["step"]](Place.read(request["place"]), report)
+            done = STEPS[name](Place.read(request["place"]), report)
         else:
             from .calls import CALLS
 
-            done = CALLS[request["call"]](**request["with"])
+            done = CALLS[name](**request["with"])
         answer({"done": done})
     except Exception as error:
         message = user_message(error)

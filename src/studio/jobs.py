@@ -13,12 +13,13 @@ from typing import Any
 from ..errors import UmssError
 from ..files import write_json
 from .processes import Child, ChildEndedError, ChildError
-from .project import name_time
+from .project_file import name_time
 
 # Seconds that a step takes about: at least, and per second of recording.
 EXPECTED = {
     "open": (1.5, 0.03),
     "f0": (4.0, 0.1),
+    "salience": (3.0, 0.05),
     "separate": (4.0, 0.8),
     "edit": (3.0, 0.5),
     "practice": (3.0, 0.5),

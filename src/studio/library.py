@@ -14,7 +14,7 @@ from ..audio import AudioError
 from ..errors import UmssError
 from ..files import write_json
 from .bodies import clean_file_name
-from .project import FILE, VERSION, ProjectError, name_time, read_project
+from .project_file import FILE, VERSION, ProjectError, name_time, read_project
 
 _IDENTIFIER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 MOST_IDENTIFIER = 80

@@ -23,7 +23,7 @@ from .library import Library
 from .operations import Tune
 from .processes import Child
 from .project import Change, Project
-from .separating import NOTES
+from .stale import NOTES
 from .views import View
 
 SAVE_AFTER = 0.7  # seconds without a change

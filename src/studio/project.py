@@ -13,11 +13,9 @@ cache/           pictures, sound, salience; may be deleted
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +32,15 @@ from . import operations
 from .cache import Cache
 from .journal import Entry, Journal
 from .operation_error import OperationError
+from .project_file import FILE, name_time, read_project
 from .settings import check_names, check_settings, check_title
 from .state import State, describe_next, list_all, make, replay, take_meta
-
-VERSION = 1
-FILE = "project.json"
-RESULTS = ("separated", "edited", "practice", "page", "dataset", "zip")
 
 Change = dict[str, Any]
 
 
 class StaleError(UmssError):
     """A change of a state that is no longer the present one."""
-
-
-class ProjectError(UmssError):
-    """A project that cannot be used; the message names it."""
-
-
-def name_time() -> str:
-    """The time as it stands in files."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Project:
@@ -382,28 +368,3 @@ class Project:
             contours = F0Contours.on_grid(self.state.f0, self.state.names)
             write_f0(self.tracks_path, contours, overwrite=True)
             self._unsaved = False
-
-
-def read_project(folder: Path) -> dict[str, Any]:
-    """Read project.json.
-
-    Raises:
-        ProjectError: it is missing or damaged.
-    """
-    path = folder / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        recording = content["recording"]
-        fine = (
-            content["version"] == VERSION
-            and isinstance(content["stem"], str)
-            and isinstance(content["title"], str)
-            and isinstance(recording["path"], str)
-            and isinstance(recording["bytes"], int)
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ProjectError(f"{path}: no project of umss studio, or damaged ({error})") from error
-    if not fine:
-        raise ProjectError(f"{path}: written by another version of umss studio, or damaged")
-    found: dict[str, Any] = content
-    return found

@@ -18,13 +18,14 @@ from ..formats.write import FORMATS
 from ..writing.writer import ENDINGS
 from .answers import get_opened, get_studio
 from .bodies import MOST_JSON, read_json, read_name, save_body
+from .jobs import EXPECTED
 from .opened import Opened
 from .operations import KINDS
 from .settings import ALIGNMENTS, check_settings, list_methods
 from .state import SETTINGS
 
 CONTRACT = 1
-STEPS = ("open", "f0", "separate", "edit", "practice", "page", "dataset", "zip")
+STEPS = tuple(EXPECTED)
 _OPTIONS = ("n_singers", "names", "score_alignment", "method", "seed")
 BEAT = 10.0  # seconds
 MOST_SCORE = 20_000_000  # bytes
@@ -130,8 +131,8 @@ async def set_score(request: Request) -> Response:
     revision, name = read_revision(request), read_name(request)
     project.check_revision(revision)
     folder = project.folder / "score"
-    folder.mkdir(exist_ok=True)
-    waiting = folder / f".new-{name}"
+    waiting = folder / "new" / name
+    waiting.parent.mkdir(parents=True, exist_ok=True)
     try:
         await save_body(request, waiting, MOST_SCORE)
         request_to_child = {"call": "check_score", "with": {"path": str(waiting)}}

@@ -24,8 +24,8 @@ from .corrections import LOWEST
 from .edit_settings import check_edits
 from .opened import MissingRecordingError, Opened
 from .operations import STEP, find_frames, read_points
-from .separating import NOTES
 from .sound import NoSoundError
+from .stale import NOTES
 
 FLAC = "audio/flac"
 MOST_TONES, MOST_PREVIEW = 30.0, 20.0  # seconds

@@ -79,8 +79,8 @@ async def replace_tracks(request: Request) -> Response:
     if project.frames is None:
         raise UmssError("the recording must be opened first")
     folder = project.folder / "tracks"
-    folder.mkdir(exist_ok=True)
-    waiting, made = folder / f".new-{name}", folder / ".new.csv"
+    waiting, made = folder / "new" / name, folder / "new" / "tracks.new.csv"
+    waiting.parent.mkdir(parents=True, exist_ok=True)
     try:
         await save_body(request, waiting, MOST_SCORE)
         about = {"path": str(waiting), "frames": project.frames, "target": str(made)}
@@ -97,6 +97,8 @@ async def replace_tracks(request: Request) -> Response:
         waiting.unlink(missing_ok=True)
         made.unlink(missing_ok=True)
     await _tell(request, there, change)
+    if project.cache.load_ridges() is None and not there.job.running:
+        there.start(["salience"], {})  # what corrections and doubts go by
     return JSONResponse(there.describe())
 
 

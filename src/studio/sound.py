@@ -19,7 +19,7 @@ from ..listening.sound import encode_flac
 from ..outputs import MIX, name_outputs
 from .cache import PIECE_SECONDS
 from .project import Project
-from .separating import NOTES
+from .stale import NOTES
 
 PARTIALS = 8
 FADE_SECONDS = 0.01

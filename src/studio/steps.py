@@ -3,93 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
-import threading
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
 
-from ..audio import Examination, examine_audio, load_mono
+from ..audio import examine_audio, load_mono
 from ..configuration import compose_config
 from ..dsp.tracks import RATE
-from ..edit_file import edit_file
 from ..errors import UmssError
 from ..f0.contours import read_f0, write_f0
-from ..f0.estimate import expect_parts
+from ..f0.estimate import SHORTEST, expect_parts
+from ..f0.salience import Salience
 from ..f0.score.reading import read_score
 from ..files import replace_when_complete, write_json
-from ..hearing import Mix
 from ..listening.content import Recording, Track
-from ..listening.page import write_page
 from ..listening.pictures import find_peaks
-from ..listening.results import describe_recording, make_page
 from ..listening.sound import choose_gain, choose_rate, encode_flac, measure, read_pieces
-from ..outputs import find_stems, name_outputs
-from ..practice_file import practice
-from .cache import PIECE_SECONDS, Cache
+from .cache import PIECE_SECONDS
 from .pictures import draw_saliences, draw_spectrograms
-from .separating import Report, Settings, separate_project
+from .place import Place, Report, guess_progress, read_examination
+from .result_steps import edit, pack, rehearse, write_dataset, write_listening_page
+from .separating import separate_project
+from .stale import Settings
 
 HEADROOM = 0.7  # stems may be louder than the recording
-_DATASET_NOTES = """\
-Recordings with corrected F0 (mixtures/): umss train data=mixtures data.root=.../mixtures
-Separated singers (folder/):              umss evaluate data=folder data.root=.../folder
-Names of voices other than soprano, alto, tenor, bass need data.parts=[...], from the highest down.
-"""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a project's files are.
-
-    Attributes:
-        folder: of the project.
-        stem: how names of files begin.
-        recording: the recording.
-        title: of the recording.
-        digest: its SHA-256.
-        tracks: the tracks as they are now.
-        score: the score, if there is one.
-        names: the singers.
-        frames: of the recording, if they are known.
-        settings: of the project.
-        edits: of the project.
-        options: of this step.
-    """
-
-    folder: Path
-    stem: str
-    recording: Path
-    title: str
-    digest: str | None
-    tracks: Path
-    score: Path | None
-    names: tuple[str, ...]
-    frames: int | None
-    settings: dict[str, Any]
-    edits: dict[str, Any]
-    options: dict[str, Any]
-
-    @classmethod
-    def read(cls, content: dict[str, Any]) -> Place:
-        """Read what the server sent."""
-        paths = {key: Path(content[key]) for key in ("folder", "recording", "tracks")}
-        score = None if content["score"] is None else Path(content["score"])
-        return cls(**{**content, **paths, "score": score, "names": tuple(content["names"])})
-
-    @property
-    def cache(self) -> Cache:
-        """What may be deleted."""
-        return Cache(self.folder / "cache", self.frames)
 
 
 def open_recording(place: Place, report: Report) -> dict[str, Any]:
@@ -158,19 +99,13 @@ def find_pitches(place: Place, report: Report) -> dict[str, Any]:
         score = read_score(place.score, expect_parts(number))
     report(0.0, "finding the pitches")
     estimator = instantiate(config.multif0)
-    with _guess_progress(report, "finding the pitches", 2.0 + 0.08 * len(samples) / RATE):
+    with guess_progress(report, "finding the pitches", 2.0 + 0.08 * len(samples) / RATE):
         estimate = estimator(
             np.array(samples), number, names, score=score, alignment=wanted["score_alignment"]
         )
     file = wanted["file"]
     base = place.folder / "tracks"
-    cache = place.cache
-    cache.save_salience(estimate.salience, file)
-    ridges = cache.load_ridges()
-    if ridges is not None:
-        report(0.95, "drawing the salience")
-        shutil.rmtree(cache.folder / "salience", ignore_errors=True)
-        draw_saliences(ridges, cache.folder / "salience")
+    _keep_salience(place, estimate.salience, report)
     contours = estimate.contours
     if contours.confidence is not None:
         with replace_when_complete(base / f"{file}_confidence.txt") as temporary:
@@ -180,6 +115,31 @@ def find_pitches(place: Place, report: Report) -> dict[str, Any]:
     )
     write_f0(base / f"{file}.csv", contours, overwrite=True)
     return {"tracks": file, "names": list(contours.names)}
+
+
+def compute_salience(place: Place, report: Report) -> dict[str, Any]:
+    """Compute the salience alone, for tracks that came from elsewhere."""
+    samples = place.cache.load_samples()
+    if samples is None:
+        raise UmssError("the recording must be opened first")
+    report(0.0, "listening for pitches")
+    estimator = instantiate(compose_config("separate").multif0)
+    padded = np.pad(np.array(samples), (0, max(0, SHORTEST - len(samples))))
+    with guess_progress(report, "listening for pitches", 1.0 + 0.04 * len(samples) / RATE):
+        salience = estimator.model(padded)
+    _keep_salience(place, salience, report)
+    return {}
+
+
+def _keep_salience(place: Place, salience: Salience, report: Report) -> None:
+    """Save salience, and draw it."""
+    cache = place.cache
+    cache.save_salience(salience)
+    ridges = cache.load_ridges()
+    if ridges is not None:
+        report(0.95, "drawing the salience")
+        shutil.rmtree(cache.folder / "salience", ignore_errors=True)
+        draw_saliences(ridges, cache.folder / "salience")
 
 
 def separate(place: Place, report: Report) -> dict[str, Any]:
@@ -207,133 +167,10 @@ def separate(place: Place, report: Report) -> dict[str, Any]:
     return {"windows": count}
 
 
-def read_examination(place: Place) -> Examination:
-    """What was found in the recording when it was opened."""
-    sound = json.loads((place.folder / "cache" / "sound.json").read_text(encoding="utf-8"))
-    weights = None if sound["mix"] is None else np.array(sound["mix"], np.float32)
-    mix = Mix() if weights is None else Mix(weights)
-    return Examination(mix=mix, **sound["source"])
-
-
-def edit(place: Place, report: Report) -> dict[str, Any]:
-    """Write the edited stems."""
-    report(0.0, "editing")
-    if not place.edits:
-        raise UmssError("there are no edits: change something first")
-    folder = place.folder / "edited"
-    expected = 2.0 + 0.2 * len(place.edits) * (place.frames or 0) * 0.016
-    with _guess_progress(report, "editing", expected):
-        paths = edit_file(
-            _need_parameters(place), place.edits, folder, overwrite=True, progress=False
-        )
-    names = [name for name in paths if name not in ("residual", "parameters", "f0", "mix")]
-    notes = {"edits": place.edits, "tracks": _stamp(_need_parameters(place)), "names": names}
-    write_json(folder / "edits.json", notes)
-    return {}
-
-
-def rehearse(place: Place, report: Report) -> dict[str, Any]:
-    """Write practice tracks."""
-    report(0.0, "mixing practice tracks")
-    folder = place.folder / "practice"
-    options = dict(place.options.get("practice") or {})
-    shutil.rmtree(folder, ignore_errors=True)
-    expected = 3.0 + 0.15 * len(place.names) * (place.frames or 0) * 0.016
-    with _guess_progress(report, "mixing practice tracks", expected):
-        try:
-            practice(_need_parameters(place), folder, overwrite=True, title=place.title, **options)
-        except TypeError as error:
-            raise UmssError(f"practice: {error}") from error
-    return {}
-
-
-def write_listening_page(place: Place, report: Report) -> dict[str, Any]:
-    """Write a page to listen to."""
-    report(0.0, "writing the page")
-    found = read_examination(place)
-    stems = find_stems(place.folder / "separated", place.stem, place.names)
-    _need_parameters(place)
-    recording = describe_recording(
-        place.title,
-        found.rate,
-        place.recording,
-        {name: stems[name] for name in place.names},
-        stems["residual"],
-        read_f0(place.folder / "separated" / f"{place.stem}_f0.csv"),
-        seconds=found.frames / found.rate,
-    )
-    shutil.rmtree(place.folder / "page", ignore_errors=True)
-    with _guess_progress(report, "writing the page", 2.0 + 0.1 * found.frames / found.rate):
-        write_page(place.folder / "page" / f"{place.stem}_listen.html", make_page(recording))
-    return {}
-
-
-def write_dataset(place: Place, report: Report) -> dict[str, Any]:
-    """Lay the recording out for data=mixtures (with its tracks) and data=folder (its stems)."""
-    report(0.0, "writing the data set")
-    folder = place.folder / "dataset"
-    shutil.rmtree(folder, ignore_errors=True)
-    mixtures = folder / "mixtures"
-    mixtures.mkdir(parents=True)
-    name = f"{place.stem}{place.recording.suffix.lower()}"
-    _link(place.recording, mixtures / name)
-    shutil.copyfile(place.tracks, mixtures / f"{place.stem}_f0.csv")
-    table = f"file,n_singers\n{name},{len(place.names)}\n"
-    (mixtures / "singers.csv").write_text(table, encoding="utf-8")
-    parameters = place.folder / "separated" / f"{place.stem}_parameters.npz"
-    if parameters.is_file():
-        song = folder / "folder" / place.stem
-        song.mkdir(parents=True)
-        stems = name_outputs(place.folder / "separated", place.stem, place.names)
-        for singer in place.names:
-            _link(stems[singer], song / stems[singer].name.removeprefix(f"{place.stem}_"))
-    (folder / "README.txt").write_text(_DATASET_NOTES, encoding="utf-8")
-    return {}
-
-
-def pack(place: Place, report: Report) -> dict[str, Any]:
-    """Write one ZIP file of results."""
-    folders = {
-        "stems": "separated", "edited": "edited", "practice": "practice", "page": "page",
-        "f0": "tracks", "dataset": "dataset",
-    }  # fmt: skip
-    wanted = place.options.get("zip") or ["stems", "f0"]
-    files: list[tuple[Path, str]] = []
-    for kind in wanted:
-        if kind not in folders:
-            raise UmssError(f"zip: choose from {', '.join(folders)}")
-        files += _list_packed(place, place.folder / folders[kind], kind)
-    if not files:
-        raise UmssError("there is nothing to pack yet: separate the recording first")
-    total = sum(path.stat().st_size for path, _ in files) or 1
-    target = place.folder / "zip" / f"{place.stem}.zip"
-    done = 0
-    with (
-        replace_when_complete(target) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
-    ):
-        for path, name in files:
-            report(done / total, f"packing {path.name}")
-            archive.write(path, name)
-            done += path.stat().st_size
-    return {}
-
-
-def _list_packed(place: Place, folder: Path, kind: str) -> list[tuple[Path, str]]:
-    if kind == "f0":
-        return [(place.tracks, f"f0/{place.tracks.name}")] if place.tracks.is_file() else []
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    inner = [path.relative_to(folder) for path in paths]
-    return [
-        (path, f"{kind}/{name}")
-        for path, name in zip(paths, inner, strict=True)
-        if name.parts[0] != "windows" and name.suffix not in (".json", ".zip")
-    ]
-
-
 STEPS: dict[str, Callable[[Place, Report], dict[str, Any]]] = {
     "open": open_recording,
     "f0": find_pitches,
+    "salience": compute_salience,
     "separate": separate,
     "edit": edit,
     "practice": rehearse,
@@ -343,17 +180,6 @@ STEPS: dict[str, Callable[[Place, Report], dict[str, Any]]] = {
 }
 
 
-def _need_parameters(place: Place) -> Path:
-    path = place.folder / "separated" / f"{place.stem}_parameters.npz"
-    if not path.is_file():
-        raise UmssError("separate the recording first")
-    return path
-
-
-def _stamp(path: Path) -> int:
-    return path.stat().st_mtime_ns
-
-
 def _hash(path: Path) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
@@ -361,31 +187,3 @@ def _hash(path: Path) -> tuple[str, int]:
             digest.update(block)
             size += len(block)
     return digest.hexdigest(), size
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under another name, or a copy where the system has no such links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-@contextmanager
-def _guess_progress(report: Report, said: str, expected: float) -> Iterator[None]:
-    """Report progress by the clock while something works that cannot say how far it is."""
-    ended = threading.Event()
-    begin = monotonic()
-
-    def tell() -> None:
-        while not ended.wait(0.5):
-            passed = (monotonic() - begin) / expected
-            report(min(0.9 * passed, 1 - 0.5 / (1 + passed)), said)
-
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

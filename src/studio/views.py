@@ -10,8 +10,8 @@ from typing import Any
 from ..formats.write import FORMATS
 from .operations import STEP
 from .project import Project
-from .separating import NOTES, Former, Settings, describe_stale, find_former
 from .sound import describe_sound, list_heard
+from .stale import NOTES, Former, Settings, describe_stale, find_former
 from .state import describe_next
 
 _GROUPS = {"practice": "practice", "page": "page", "dataset": "dataset", "zip": "zip"}

@@ -14,8 +14,9 @@ from starlette.testclient import TestClient
 from src.studio.app import build_app
 from src.studio.guard import TOKEN
 from src.studio.library import Library
+from src.studio.place import Place
 from src.studio.project import Project
-from src.studio.steps import Place, open_recording
+from src.studio.steps import open_recording
 from tests.studio.singing import make_ridges, sing_file
 
 PORT = 8571

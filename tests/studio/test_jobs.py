@@ -122,11 +122,11 @@ def test_what_goes_wrong_in_a_child_is_one_sentence() -> None:
     async def ask() -> None:
         child = Child(None)
         try:
-            with pytest.raises(ChildError, match="no such audio file"):
-                await child.ask({"step": "open", "place": PLACE})
+            with pytest.raises(ChildError, match="fault of the program"):
+                await child.ask({"nothing": "known"})
             pid = child.pid
             with pytest.raises(ChildError, match="fault of the program"):
-                await child.ask({"call": "none", "with": {}})
+                await child.ask({"nothing": "known"})
             assert child.pid == pid, "it goes on"
             assert pid is not None
             os.kill(pid, 9)
@@ -159,6 +159,9 @@ def test_a_recording_from_the_first_to_the_last_step(tmp_path: Path) -> None:
     pitches = np.repeat([[330.0, 196.0]], 1250, axis=0)
     path = sing_file(tmp_path / "duet.wav", pitches)
     with make_client(tmp_path / "projects") as client:
+        made = client.post("/api/projects", content=b"text", headers={"x-umss-name": "a.wav"})
+        job = wait(client, f"/api/projects/{made.json()['id']}")
+        assert job["state"] == "failed" and "not readable as audio" in job["error"]
         data, name = path.read_bytes()[:1_900_000], {"x-umss-name": "duet.wav"}
         state = client.post("/api/projects", content=data, headers=name).json()
         at = f"/api/projects/{state['id']}"
@@ -184,6 +187,16 @@ def test_a_recording_from_the_first_to_the_last_step(tmp_path: Path) -> None:
         downloads = client.get(f"{at}/downloads").json()["downloads"]
         groups = {one["group"] for one in downloads}
         assert groups == {"stems", "edited", "practice", "page", "dataset", "zip", "f0"}
+        revision = client.get(at).json()["revision"]
+        table = b"time,one,two\n0,330,196\n9,330,196\n"
+        sent = {"x-umss-name": "own.csv", "x-umss-revision": str(revision)}
+        state = client.put(f"{at}/tracks", content=table, headers=sent).json()
+        assert state["singers"] == ["one", "two"] and state["undo"] == "tracks of own.csv"
+        sent["x-umss-revision"] = str(state["revision"])
+        broken = client.put(
+            f"{at}/score", content=b"no score", headers=sent | {"x-umss-name": "a.mid"}
+        )
+        assert broken.status_code == 400 and "a.mid" in broken.json()["error"]
         midi = client.get(f"{at}/downloads/f0-midi")
         assert midi.status_code == 200 and len(midi.content) > 100
 

@@ -16,8 +16,10 @@ from starlette.testclient import TestClient
 from src.claims import claim
 from src.f0.contours import read_f0
 from src.studio.jobs import INTERRUPTED
-from src.studio.separating import Settings, separate_project
-from src.studio.steps import read_examination, write_dataset
+from src.studio.place import read_examination
+from src.studio.result_steps import write_dataset
+from src.studio.separating import separate_project
+from src.studio.stale import Settings
 from tests.studio.conftest import describe_place, make_client
 
 AT = "/api/projects/song"
