@@ -18,7 +18,10 @@ export class Edits {
     this._timer = null;
     const on = (id, action) => $(`#${id}`).addEventListener("click", () => attempt(action));
     on("preview", () => this.preview());
-    on("preview-before", () => this._hear("/preview/stem", {track: "recording"}));
+    on("preview-before", () => {
+      hush();
+      return this._hear("/preview/stem", {track: "recording"});
+    });
     on("make-edited", async () => {
       await this.send();
       await this.session.start(["edit"]);
@@ -77,8 +80,10 @@ export class Edits {
   async _hear(rest, content) {
     this.editor.listening?.player.pause();
     $("#edit-state").textContent = "One moment …";
+    const label = (text) => ($("#preview").textContent = text);
     try {
-      await hear(this.session.at(rest), {...content, ...this._stretch()});
+      await hear(this.session.at(rest), {...content, ...this._stretch()}, () => label("Hear the stretch"));
+      label("Stop");
     } finally {
       this._tellState();
     }
