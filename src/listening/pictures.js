@@ -73,7 +73,11 @@ class Pictures {
         row.inked = row.inked?.theme === ink.join() ? row.inked
           : {theme: ink.join(), canvas: inkGrey(row.overview, ink)};
         drawTiles(target, [{canvas: row.inked.canvas, start: 0, seconds: duration}], shown);
-      } else if (row.overview === null) drawWave(target, row.peaks, recording.peaks, shown, colour("--line"));
+      } else if (row.overview === null) {
+        target.context.globalAlpha = 0.45;
+        drawWave(target, row.peaks, recording.peaks, shown, colour("--wave"));
+        target.context.globalAlpha = 1;
+      }
       const singers = recording.tracks[t].role === "mixture"
         ? this.rows.filter((_, k) => recording.tracks[k].role === "stem") : [row];
       for (const {f0, colour: name} of singers) {

@@ -12,7 +12,7 @@ import {attempt, calm, complain, say, watch} from "./messages.js";
 import {Places} from "./places.js";
 import {Session} from "./session.js";
 import {Setup} from "./setup.js";
-import {carryOver, openListening} from "./sound.js";
+import {carryOver, openListening, showMixes} from "./sound.js";
 import {listProjects, wireStart} from "./start.js";
 import {Verbs} from "./verbs.js";
 
@@ -117,6 +117,7 @@ async function refreshSound() {
   $("#player").hidden = !next;
   editor.setListening(next);
   if (next) {
+    showMixes(next);
     next.pictures.draw();
     next.player.addEventListener("change", () => edits.showStretch());
     edits.showStretch();
@@ -202,7 +203,12 @@ function wirePage() {
   $("#home").addEventListener("click", () => attempt(showStart));
   $("#rename").addEventListener("click", () => attempt(rename));
   for (const name of PARTS) {
-    $(`#tab-${name}`).addEventListener("click", () => showPart(name));
+    $(`#tab-${name}`).addEventListener("click", ({detail}) => {
+      showPart(name, !detail);
+      // Who clicks a tab means what is below it: keys go there.
+      if (detail && name === "pitch") $("#editor").focus({preventScroll: true});
+      else if (detail) document.activeElement.blur();
+    });
     $(`#tab-${name}`).addEventListener("keydown", ({key}) => {
       if (key === "ArrowRight") stepPart(1);
       else if (key === "ArrowLeft") stepPart(-1);

@@ -15,7 +15,7 @@ export function say(text) {
 export function complain(error) {
   if (error?.name === "AbortError") return;
   shown = error;
-  $("#failure").textContent = error ? error.message || String(error) : "";
+  $("#failure").textContent = error ? writeSentence(error.message || String(error)) : "";
   $("#alarm").hidden = !error;
 }
 

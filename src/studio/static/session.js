@@ -135,7 +135,8 @@ export class Session extends EventTarget {
   async _apply(change) {
     if (change.revision <= this.project.revision) return;
     const {revision, changes = [], undo, redo, locks, results, edits} = change;
-    if (change.reload || revision !== this.project.revision + 1 || this.revision !== this.project.revision) {
+    const whole = changes.length > 0 && changes.every(({f0}) => f0.length === this.count); // names may differ, too
+    if (change.reload || whole || revision !== this.project.revision + 1 || this.revision !== this.project.revision) {
       await this._take(await askJson(this.at()));
       return;
     }

@@ -54,6 +54,28 @@ class Source {
   }
 }
 
+const MIXES = [["Recording", ["mixture"]], ["Singers and residual", ["stem", "residual"]], ["Singers only", ["stem"]],
+  ["Edited mix", ["edited-mix"]]];
+
+/** Buttons that choose what is heard: the recording, its singers, or what was edited. */
+export function showMixes(listening) {
+  const {player, recording: {tracks}} = listening;
+  const has = (roles) => tracks.some(({role}) => roles.includes(role));
+  const buttons = MIXES.filter(([, roles]) => has(roles)).map(([name, roles]) => make("button",
+    {type: "button", textContent: name, onclick: () => {
+      player.clearSolo();
+      tracks.forEach(({role}, t) => player.setMuted(t, !roles.includes(role)));
+    }}));
+  const update = () => buttons.forEach((button, k) => {
+    const [, roles] = MIXES.filter(([, all]) => has(all))[k];
+    button.setAttribute("aria-pressed", tracks.every(({role}, t) => player.isHeard(t) === roles.includes(role)));
+  });
+  player.addEventListener("change", update);
+  update();
+  $("#mixes").replaceChildren(...buttons);
+  $("#mixes").hidden = buttons.length < 2;
+}
+
 /** Takes over what a former player was set to. */
 export function carryOver(former, next) {
   const {player, pictures} = former;

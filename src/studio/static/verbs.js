@@ -59,8 +59,8 @@ export class Verbs {
   /** Whether a verb can be done now. */
   can(id) {
     const {session, editor} = this;
+    if (id === "undo" || id === "redo") return Boolean(session?.project[id]);
     if (!session?.tracks.length) return false;
-    if (id === "undo" || id === "redo") return Boolean(session.project[id]);
     if (OTHERS.includes(id) && session.tracks.length < 2) return false;
     return WITHOUT_STRETCH.includes(id) || editor.selection !== null;
   }
@@ -147,14 +147,15 @@ export class Verbs {
 
   openBox(box) {
     const {editor} = this;
-    const {from, to} = box ?? editor.span ?? editor.shown;
+    const {start, end} = editor.shown;
+    const {from, to} = box ?? editor.span ?? {from: start, to: end};
     const [first, last] = [editor.frameAt(from), editor.frameAt(to)];
     const pitches = [...this.session.tracks[editor.singer].subarray(first, last + 1)].filter(Boolean);
     const low = box?.low ?? (pitches.length ? Math.min(...pitches) / 2 ** (5 / 12) : editor.view.lowest);
     const high = box?.high ?? (pitches.length ? Math.max(...pitches) * 2 ** (5 / 12) : editor.view.highest);
     $("#retrack-title").textContent = `Track ${editor.name()} again in a box`;
-    $("#box-from").value = (Math.ceil(from / 0.016 - 1e-6) * 0.016).toFixed(3);
-    $("#box-to").value = (Math.floor(to / 0.016 + 1e-6) * 0.016).toFixed(3);
+    $("#box-from").value = (first * this.session.step).toFixed(3);
+    $("#box-to").value = (last * this.session.step).toFixed(3);
     $("#box-low").value = low.toFixed(1);
     $("#box-high").value = high.toFixed(1);
     $("#box-hint").value = "";
