@@ -65,5 +65,6 @@ async def answer_http(request: Request, error: Exception) -> Response:
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """Answer a fault of the program, which is printed in the terminal."""
+    log.error("fault at %s", request.url.path, exc_info=error)
     sentence = f"a fault of the program ({type(error).__name__}); see the terminal of umss studio"
     return JSONResponse({"error": sentence}, 500)

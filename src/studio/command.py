@@ -15,6 +15,7 @@ from urllib.parse import quote
 import platformdirs
 import uvicorn
 from omegaconf import DictConfig
+from starlette.applications import Starlette
 
 from ..errors import UmssError
 from ..files import check_folder
@@ -50,21 +51,35 @@ def main(cfg: DictConfig) -> None:
         log.info("projects: %s; Ctrl-C ends it", root.resolve())
         config = uvicorn.Config(
             app,
-            log_level="error",
+            log_level="critical",  # faults are printed where they are answered
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
-        asyncio.run(_serve(server, listening, address if cfg.browser else None))
+        asyncio.run(_serve(server, app, listening, address if cfg.browser else None))
 
 
-async def _serve(server: uvicorn.Server, listening: socket.socket, address: str | None) -> None:
-    opening = asyncio.create_task(_open_browser(server, address))
+async def _serve(
+    server: uvicorn.Server, app: Starlette, listening: socket.socket, address: str | None
+) -> None:
+    beside = [
+        asyncio.create_task(_open_browser(server, address)),
+        asyncio.create_task(_say_goodbye(server, app)),
+    ]
     try:
         await server.serve(sockets=[listening])
     finally:
-        opening.cancel()
+        for task in beside:
+            task.cancel()
+
+
+async def _say_goodbye(server: uvicorn.Server, app: Starlette) -> None:
+    """End the streams that windows follow when the server is to end, which would wait for them."""
+    while not server.should_exit:
+        await asyncio.sleep(0.05)
+    for there in list(app.state.studio.opened.values()):
+        there.say_goodbye()
 
 
 async def _open_browser(server: uvicorn.Server, address: str | None) -> None:

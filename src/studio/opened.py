@@ -96,14 +96,19 @@ class Opened:
 
         self._saving = loop.call_later(SAVE_AFTER, save)
 
+    def say_goodbye(self) -> None:
+        """End what the windows follow."""
+        for queue in list(self._windows):
+            while queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
     async def close(self) -> None:
         """End the job, say good-bye to the windows, save."""
         await self.job.close()
         if self._saving is not None:
             self._saving.cancel()
-        for queue in list(self._windows):
-            with suppress(asyncio.QueueFull):
-                queue.put_nowait(None)
+        self.say_goodbye()
         await asyncio.to_thread(self.project.close)
 
     def start(self, steps: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:

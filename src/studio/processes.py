@@ -77,7 +77,6 @@ class Child:
                 return done
             await self.end()
             code = await process.wait()
-            self._process = None
             reason = "there may not be enough memory (see memory_gb)" if code == -9 else f"{code}"
             raise ChildEndedError(f"the process that worked ended: {reason}; start again")
 
@@ -109,7 +108,8 @@ class Child:
 
     async def end(self) -> None:
         """End it and all that it started, at once."""
-        process = self._process
+        # Who asks from now on starts a new one, even while this one is dying.
+        process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
         with suppress(ProcessLookupError):

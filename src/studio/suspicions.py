@@ -22,6 +22,7 @@ CLEAR = 2.0  # of one that is no partial of another
 WEAK = -2.5  # of one that hardly does
 SHORTEST = 0.16  # seconds of a place
 GAP = 0.25  # seconds between places that are one
+EDGE = 0.5  # seconds that a place may be extended to where the track leaps
 LEAP = 700.0  # cents between two frames, which nobody sings
 EXCHANGE = 120.0  # cents that two lines may differ where they are exchanged ...
 EXCHANGE_GAIN = 250.0  # ... and that the exchange must save
@@ -137,10 +138,11 @@ def _compare(
         for j, name in enumerate(names):
             for first, end in _find_places(better[:, j]):
                 inside = better[first:end, j]
+                low, high = _reach_edges(f0[:, j], first, end)
                 gain = float((beyond - along)[first:end, j][inside].mean())
                 word = "above" if direction > 0 else "below"
                 pitch = float(np.median(f0[first:end, j][f0[first:end, j] > 0]))
-                begin, stop = first * STEP, (end - 1) * STEP
+                begin, stop = low * STEP, (high - 1) * STEP
                 remedy = _propose("octave", j, begin, stop, direction=direction)
                 places.append(
                     Doubt(
@@ -174,6 +176,17 @@ def _compare(
             )
         )  # fmt: skip
     return places
+
+
+def _reach_edges(track: NDArray[Any], first: int, end: int) -> tuple[int, int]:
+    """Extend a stretch to where the track rests or leaps, if that is near; else leave it."""
+    cents = 1200 * np.log2(np.maximum(track, 1e-3).astype(np.float64))
+    edges = np.append(np.abs(np.diff(cents)) > LEAP, True)  # after the frame; rests are leaps, too
+    before = np.flatnonzero(edges[:first]) + 1
+    low = int(before[-1]) if len(before) else 0
+    high = end - 1 + int(np.argmax(edges[end - 1 :])) + 1
+    reach = round(EDGE / STEP)
+    return (low if first - low <= reach else first, high if high - end <= reach else end)
 
 
 def _propose_singer(

@@ -73,6 +73,20 @@ def test_a_cancelled_child_is_gone_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - begin < 2 and not is_alive(pid)
         assert told[-1]["state"] == "cancelled" and not job.running
         assert json.loads((tmp_path / "job.json").read_text())["state"] == "cancelled"
+        # Begun again at once: by another process.
+        ending = Child(None)
+        asked = asyncio.create_task(ending.ask({"nothing": "known"}))
+        while ending.pid is None:
+            await asyncio.sleep(0.01)
+        first = ending.pid
+        dying = asyncio.create_task(ending.end())
+        with pytest.raises(ChildEndedError):
+            await asked
+        with pytest.raises(ChildError, match="fault"):
+            await ending.ask({"nothing": "known"})
+        await dying
+        assert ending.pid != first
+        await ending.end()
 
     asyncio.run(cancel())
 
