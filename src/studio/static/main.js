@@ -33,6 +33,7 @@ let listening = null;
 let heard = ""; // the sound that the player has
 let opening = 0; // counts, so that the last one wins
 let part = "setup";
+let awaiting = null; // the job that finds pitches
 
 /* Which project. */
 
@@ -88,8 +89,17 @@ function catchUp() {
   });
 }
 
+/** Pitches that were waited for are shown, unless something else is being done. */
+function showFound({job, frames}) {
+  const now = job?.state === "done" && job.steps.includes("f0") && frames ? job.id : null;
+  const waited = awaiting && now === awaiting;
+  awaiting = job?.state === "running" && job.steps.includes("f0") ? job.id : null;
+  if (waited && part === "setup" && !document.activeElement.matches("input, select")) showPart("pitch", false);
+}
+
 async function refresh() {
   const {project} = session;
+  showFound(project);
   document.title = `${project.title} – umss studio`;
   $("#title").textContent = project.title;
   setup.show(session);

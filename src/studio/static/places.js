@@ -28,7 +28,8 @@ export class Places {
     clearTimeout(this._timer);
     const {session} = this.editor;
     if (!session?.tracks.length) return this._list([]);
-    const wanted = `${session.project.id} ${session.revision} ${JSON.stringify(session.project.locks)}`;
+    const {id, locks, pictures} = session.project;
+    const wanted = `${id} ${session.revision} ${pictures?.version} ${JSON.stringify(locks)}`;
     if (wanted === this._known) return undefined;
     this._timer = setTimeout(() => watch(() => this._fetch(session, wanted)), LATER);
     return undefined;
