@@ -129,6 +129,16 @@ class Opened:
         seconds = float(self.project.recording.get("seconds") or 60.0)
         return self.job.start(wanted, options, seconds, self._build, self._apply)
 
+    def rename_files(self) -> None:
+        """Give the files of a separation the singers' present names, if that is possible now."""
+        former = self.view.find_former()
+        names = list(self.project.state.names)
+        if former is None or self.job.running or self.project.missing:
+            return
+        known = former.notes["names"]
+        if known != names and len(known) == len(names):
+            self.start(["rename"], {})
+
     async def _build(self, step: str) -> dict[str, Any]:
         """What the child must know for a step."""
         await asyncio.to_thread(self.project.save_tracks)

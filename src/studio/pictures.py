@@ -42,18 +42,18 @@ def draw_spectrograms(
     below = np.floor(bins).astype(int)
     weight = (bins - below)[:, None]
     n_frames = -(-len(samples) // HOP)
-    pieces, loudest = [], 1e-9
+    pieces, loudest = [], -180.0
     for first in range(0, n_frames, COLUMNS):
         spectra = _transform(samples, first, min(COLUMNS, n_frames - first))
         power = spectra[below] * (1 - weight) + spectra[below + 1] * weight
         # Partials get softer upwards: 6 dB per octave are given back, so that they are seen.
         power = power * (rows / LOWEST)[:, None]
-        loudest = max(loudest, float(power.max()))
-        pieces.append(power.astype(np.float32))
+        decibels = 20 * np.log10(np.maximum(power, 1e-9))
+        loudest = max(loudest, float(decibels.max()))
+        pieces.append(decibels.astype(np.float16))  # hours of it are held
         report(first / n_frames)
-    for k, power in enumerate(pieces):
-        decibels = 20 * np.log10(np.maximum(power / loudest, 1e-9))
-        _write(folder / f"{k:04d}.png", 1 + decibels / _RANGE_DB)
+    for k, piece in enumerate(pieces):
+        _write(folder / f"{k:04d}.png", 1 + (piece.astype(np.float32) - loudest) / _RANGE_DB)
     _describe(folder, ROWS, LOWEST, HIGHEST)
 
 

@@ -33,6 +33,7 @@ from .cache import Cache
 from .journal import Entry, Journal
 from .operation_error import OperationError
 from .project_file import FILE, name_time, read_project
+from .renaming import rename_edits
 from .settings import check_names, check_settings, check_title
 from .state import State, describe_next, list_all, make, replay, take_meta
 
@@ -74,7 +75,8 @@ class Project:
             self._held.close()
             raise
         self.cache = Cache(folder / "cache", self.frames)
-        self._unsaved = True
+        # The journal is the truth: what a killed server did not write yet is written now.
+        self._unsaved = not _is_newer(self.tracks_path, self.journal.path)
         self.save_tracks()
 
     def close(self) -> None:
@@ -261,7 +263,12 @@ class Project:
                 after["settings"] = check_settings(content["settings"])
             if not after:
                 raise UmssError("there is nothing to change: give title, names or settings")
+            renamed = dict(zip(self.state.names, after.get("names", ()), strict=False))
             self._note(after)
+            edits = rename_edits(self.state.edits, renamed)
+            if edits != self.state.edits:
+                said = {"said": "singers renamed", "before": self.state.edits, "after": edits}
+                self._do("edits", said)
 
     def keep_settings(self, settings: Mapping[str, Any]) -> None:
         """Take over settings that were checked; nothing is written down if they are so already."""
@@ -368,3 +375,10 @@ class Project:
             contours = F0Contours.on_grid(self.state.f0, self.state.names)
             write_f0(self.tracks_path, contours, overwrite=True)
             self._unsaved = False
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    try:
+        return path.stat().st_mtime_ns >= other.stat().st_mtime_ns
+    except OSError:
+        return False

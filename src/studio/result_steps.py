@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -17,12 +16,20 @@ from ..listening.results import describe_recording, make_page
 from ..outputs import find_stems, name_outputs
 from ..practice_file import practice
 from .place import Place, Report, guess_progress, read_examination
+from .renaming import link_or_copy, rename_separation
 
 _DATASET_NOTES = """\
 Recordings with corrected F0 (mixtures/): umss train data=mixtures data.root=.../mixtures
 Separated singers (folder/):              umss evaluate data=folder data.root=.../folder
 Names of voices other than soprano, alto, tenor, bass need data.parts=[...], from the highest down.
 """
+
+
+def rename(place: Place, report: Report) -> dict[str, Any]:
+    """Give the files of a separation the singers' present names."""
+    report(0.0, "renaming")
+    rename_separation(place.folder / "separated", place.stem, place.names)
+    return {}
 
 
 def edit(place: Place, report: Report) -> dict[str, Any]:
@@ -86,7 +93,7 @@ def write_dataset(place: Place, report: Report) -> dict[str, Any]:
     mixtures = folder / "mixtures"
     mixtures.mkdir(parents=True)
     name = f"{place.stem}{place.recording.suffix.lower()}"
-    _link(place.recording, mixtures / name)
+    link_or_copy(place.recording, mixtures / name)
     shutil.copyfile(place.tracks, mixtures / f"{place.stem}_f0.csv")
     table = f"file,n_singers\n{name},{len(place.names)}\n"
     (mixtures / "singers.csv").write_text(table, encoding="utf-8")
@@ -96,7 +103,7 @@ def write_dataset(place: Place, report: Report) -> dict[str, Any]:
         song.mkdir(parents=True)
         stems = name_outputs(place.folder / "separated", place.stem, place.names)
         for singer in place.names:
-            _link(stems[singer], song / stems[singer].name.removeprefix(f"{place.stem}_"))
+            link_or_copy(stems[singer], song / stems[singer].name.removeprefix(f"{place.stem}_"))
     (folder / "README.txt").write_text(_DATASET_NOTES, encoding="utf-8")
     return {}
 
@@ -150,11 +157,3 @@ def _need_parameters(place: Place) -> Path:
 
 def _stamp(path: Path) -> int:
     return path.stat().st_mtime_ns
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under another name, or a copy where the system has no such links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -106,6 +106,8 @@ async def change_project(request: Request) -> Response:
     content = await read_json(request)
     await asyncio.to_thread(there.project.set_meta, content.get("revision"), content)
     there.save_soon()
+    if "names" in content:
+        there.rename_files()
     await there.tell_project()
     return JSONResponse(there.describe())
 

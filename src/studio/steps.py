@@ -26,7 +26,14 @@ from ..listening.sound import choose_gain, choose_rate, encode_flac, measure, re
 from .cache import PIECE_SECONDS
 from .pictures import draw_saliences, draw_spectrograms
 from .place import Place, Report, guess_progress, read_examination
-from .result_steps import edit, pack, rehearse, write_dataset, write_listening_page
+from .result_steps import (
+    edit,
+    pack,
+    rehearse,
+    rename,
+    write_dataset,
+    write_listening_page,
+)
 from .separating import separate_project
 from .stale import Settings
 
@@ -44,6 +51,7 @@ def open_recording(place: Place, report: Report) -> dict[str, Any]:
     samples = load_mono(place.recording, RATE, mix=found.mix)
     with replace_when_complete(folder / "mono.npy") as temporary:
         np.save(temporary, samples, allow_pickle=False)
+    samples = np.load(folder / "mono.npy", mmap_mode="r", allow_pickle=False)
     report(0.4, "drawing the recording")
     shutil.rmtree(folder / "spectrogram", ignore_errors=True)
     draw_spectrograms(
@@ -172,6 +180,7 @@ STEPS: dict[str, Callable[[Place, Report], dict[str, Any]]] = {
     "f0": find_pitches,
     "salience": compute_salience,
     "separate": separate,
+    "rename": rename,
     "edit": edit,
     "practice": rehearse,
     "page": write_listening_page,

@@ -121,9 +121,14 @@ def test_titles_names_and_settings(song: TestClient) -> None:
         revision = song.get(AT).json()["revision"]
         return song.request("PATCH", AT, json={"revision": revision, **content})
 
+    correct(song)
+    revision = song.get(AT).json()["revision"]
+    edits = {"low": {"timbre": "high"}}
+    song.put(f"{AT}/edits", json={"revision": revision, "edits": edits})
     state = patch(title="Evening", names=["alto", "bass"], settings={"method": "comb"}).json()
     assert (state["title"], state["singers"]) == ("Evening", ["alto", "bass"])
     assert state["settings"]["method"] == "comb"
+    assert state["edits"] == {"bass": {"timbre": "alto"}}
     assert song.get("/api/projects").json()["projects"][0]["title"] == "Evening"
     for content in (
         {"title": ""}, {"names": ["one"]}, {"names": ["same", "same"]}, {"names": ["a,b", "c"]},

@@ -14,6 +14,7 @@ from src.baselines.masks import CombSeparator
 from src.f0.contours import F0Contours
 from src.resynthesis import read_parameters
 from src.separate_file import separate_file
+from src.studio.renaming import rename_separation
 from src.studio.separating import separate_project
 from src.studio.stale import Settings, describe_stale, find_changed_windows, find_former
 from tests.studio.singing import sing_file
@@ -112,6 +113,21 @@ def test_other_settings_or_names_separate_everything(recording: Path, tmp_path: 
     assert sorted(p.name for p in (tmp_path / "out").glob("*.wav")) == [
         "song_bass.wav", "song_residual.wav", "song_soprano.wav",
     ]  # fmt: skip
+
+
+def test_singers_get_other_names_without_being_separated(recording: Path, tmp_path: Path) -> None:
+    contours = make_contours()
+    run(recording, contours, tmp_path / "out")
+    before = read(tmp_path / "out")
+    assert rename_separation(tmp_path / "out", "song", ("low", "bass"))
+    after = read(tmp_path / "out")
+    assert after.keys() == {"song_low", "song_bass", "song_residual"}
+    assert np.array_equal(after["song_low"], before["song_high"])
+    assert np.array_equal(after["song_bass"], before["song_low"])
+    renamed = F0Contours.on_grid(contours.f0, ("low", "bass"))
+    assert run(recording, renamed, tmp_path / "out") == 0
+    assert not rename_separation(tmp_path / "out", "song", ("low", "bass"))
+    assert not rename_separation(tmp_path / "out", "song", ("one",))
 
 
 def test_what_is_stale_is_told_in_seconds() -> None:
