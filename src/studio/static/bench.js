@@ -16,6 +16,7 @@ export class Bench {
       ...list.map((verb) => this._buildVerb(verb)))));
     this._buildView();
     editor.addEventListener("change", () => this.update());
+    $("#other").addEventListener("change", () => editor.root.focus({preventScroll: true}));
   }
 
   _buildVerb([id, label, keys, text]) {

@@ -47,13 +47,15 @@ async function showStart() {
 }
 
 function closeProject() {
+  if (edits.unsent) watch(() => edits.send());
   session?.close();
   listening?.close();
   session = listening = null;
   heard = "";
   editor.setSession(null);
   editor.setListening(null);
-  for (const id of ["project", "home", "rename"]) $(`#${id}`).hidden = true;
+  for (const id of ["project", "player", "home", "rename"]) $(`#${id}`).hidden = true;
+  for (const id of ["tracks", "mixes"]) $(`#${id}`).replaceChildren();
 }
 
 async function openProject(id) {

@@ -81,6 +81,10 @@ export class Setup {
       content.settings.names = null; // names of another number of singers are no longer theirs
     }
     await this.session.patch(content);
+    const {names} = content.settings;
+    if (names && singers.length && names.length !== singers.length) {
+      say(`${names.length} names for ${singers.length} singers: they count when the pitches are found anew.`);
+    }
     for (const id of sent) this.touched.delete(id);
     this.show(this.session);
   }
@@ -114,9 +118,12 @@ export class Setup {
       const [file] = event.target.files;
       if (!file) return;
       say(`${file.name} is read …`);
-      await this.session.put(rest, file);
-      event.target.value = "";
-      say(text(file.name));
+      try {
+        await this.session.put(rest, file);
+        say(text(file.name));
+      } finally {
+        event.target.value = ""; // the same file may be chosen again
+      }
     }));
     take("score", "/score", (name) => `${name} will lead the pitches when they are found.`);
     take("import", "/tracks", (name) => `The pitches of ${name} are taken.`);
