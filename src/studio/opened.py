@@ -20,7 +20,7 @@ from ..f0.contours import read_f0
 from ..f0.retune import retune
 from .jobs import Job
 from .library import Library
-from .operations import Tune
+from .operations import Tune, list_locks
 from .processes import Child
 from .project import Change, Project
 from .stale import NOTES
@@ -149,7 +149,9 @@ class Opened:
             if step == "f0":
                 options["file"] = project.name_next_tracks()
             score = project.score_path
+            held = project.find_held()
             return {
+                "held": [] if held is None else list_locks(held),
                 "folder": str(project.folder),
                 "stem": project.stem,
                 "recording": str(project.recording_path),

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -37,6 +37,7 @@ class Place:
         settings: of the project.
         edits: of the project.
         options: of this step.
+        held: frames that separating must keep, as `src.studio.operations.list_locks` has them.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Place:
     settings: dict[str, Any]
     edits: dict[str, Any]
     options: dict[str, Any]
+    held: list[list[list[int]]] = field(default_factory=list)
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> Place:

@@ -141,6 +141,15 @@ class Project:
             f0, _ = self._get_tracks()
             return F0Contours.on_grid(f0, self.state.names)
 
+    def find_held(self) -> NDArray[np.bool_] | None:
+        """Find what separating must keep, [N, J]: what is locked or was corrected."""
+        with self.lock:
+            state = self.state
+            if state.f0 is None or state.locks is None:
+                return None
+            held: NDArray[np.bool_] = state.locks | (state.f0 != state.base)
+            return held
+
     def means(self, tune: operations.Tune | None) -> operations.Means:
         """What corrections may look at."""
         return operations.Means(self.state.names, self.cache.load_ridges(), tune)

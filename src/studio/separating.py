@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio import Examination, open_audio
+from ..audio import Examination, count_resampled, open_audio
 from ..chunks import (
     Parameters,
     SeparatedWindow,
@@ -34,7 +34,9 @@ from ..staging import Stage, stage
 from ..windows import Audio, Window, cut_windows, silence_between, silence_outside
 from ..writing.stems import StemWriters
 from ..writing.writer import Format
-from .stale import NOTES, Former, Settings, find_changed_windows, find_former
+from .held import HeldOpinions, cut_held, hold
+from .operations import list_locks
+from .stale import NOTES, Former, Settings, find_changed_windows, find_former, find_let_go
 from .wav_places import WavPlaces
 
 _WINDOWS = "windows"
@@ -52,6 +54,7 @@ def separate_project(
     folder: Path,
     digest: str,
     *,
+    held: NDArray[np.bool_] | None = None,
     whole: bool = False,
     report: Report = lambda share, said: None,
 ) -> int:
@@ -66,6 +69,7 @@ def separate_project(
         settings: what else decides the result.
         folder: where the files are, and go.
         digest: SHA-256 of the recording.
+        held: [N, J], true where the method must keep the tracks; None = nowhere.
         whole: everything anew.
         report: told how far it is, 0 to 1, and what is done.
 
@@ -88,10 +92,16 @@ def separate_project(
         former = None
     wanted = np.ones(grid.count(seconds), np.bool_)
     if former is not None:
-        wanted = find_changed_windows(former.contours, contours, grid, seconds)
+        also = find_let_go(former, held)
+        wanted = find_changed_windows(former.contours, contours, grid, seconds, also)
     check_space(folder, 4 * found.frames * found.channels * (contours.n_singers + 1))
     with stage(folder, stem) as place, name_failed_file(folder / stem):
         work = _Work(recording, found, contours, separator, settings, former, place, paths)
+        opinions = hold(separator)
+        if opinions is not None:
+            now = np.zeros(contours.f0.shape, np.bool_) if held is None else held
+            notes["held"] = list_locks(now)
+            work.held = (opinions, now)
         work.begin(stem)
         work.run(wanted, report)
         work.finish(notes)
@@ -132,6 +142,7 @@ class _Work:
         self.parameters: dict[int, Parameters] = {}
         self.windows: list[Path] = []
         self.files: dict[str, WavPlaces] = {}
+        self.held: tuple[HeldOpinions, NDArray[np.bool_]] | None = None
 
     def begin(self, stem: str) -> None:
         """Put files in place that have everything but the windows to come."""
@@ -193,6 +204,14 @@ class _Work:
         report(1.0, "writing the stems")
 
     def _separate(self, window: Window) -> SeparatedWindow:
+        if self.held is not None:
+            opinions, held = self.held
+            frames = self.separator.rate / self.separator.hop
+            n_samples = count_resampled(
+                window.audio.shape[-1], self.found.rate, self.separator.rate
+            )
+            count = -(-n_samples // self.separator.hop)
+            opinions.held = cut_held(held, round(window.start * frames), count)
         return next(
             separate_windows(
                 [window],

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..chunks import find_sung
 from ..f0.contours import F0Contours, read_f0
 from ..windows import STEP, Grid, silence_between
+from .operations import read_locks
 
 NOTES = "separation.json"  # beside the stems
 _GAIN_STEP = 0.004  # seconds; a change of what is silenced is far longer
@@ -69,7 +70,11 @@ def find_former(folder: Path, stem: str) -> Former | None:
 
 
 def find_changed_windows(
-    old: F0Contours, new: F0Contours, grid: Grid, seconds: float
+    old: F0Contours,
+    new: F0Contours,
+    grid: Grid,
+    seconds: float,
+    also: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Find the windows whose F0, or what is silent in them, has changed: [K].
 
@@ -77,10 +82,12 @@ def find_changed_windows(
         old, new: tracks on the 16-ms grid, of as many singers.
         grid: where windows lie.
         seconds: of the recording.
+        also: [N], other frames in which something has changed.
     """
     count = grid.count(seconds)
     changed = np.zeros(count, np.bool_)
-    rows = np.flatnonzero((old.f0 != new.f0).any(axis=1))
+    differs = (old.f0 != new.f0).any(axis=1)
+    rows = np.flatnonzero(differs if also is None else differs | also)
     if not len(rows):
         return changed
     at = new.times[rows]
@@ -127,8 +134,27 @@ def _count_changes(old: F0Contours, new: F0Contours) -> int:
     return int((differs[1:] & ~differs[:-1]).sum())
 
 
+def find_let_go(former: Former, held: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Find where something else is held than in a former separation, [N]; None = it kept nothing.
+
+    Args:
+        former: the former separation.
+        held: [N, J], true where tracks must be kept now; None = nowhere.
+    """
+    known = former.notes.get("held")
+    if known is None:
+        return None
+    now = np.zeros(former.contours.f0.shape, np.bool_) if held is None else held
+    found: NDArray[np.bool_] = (read_locks(known, len(now)) != now).any(axis=1)
+    return found
+
+
 def describe_stale(
-    former: Former | None, contours: F0Contours | None, notes: Mapping[str, Any], seconds: float
+    former: Former | None,
+    contours: F0Contours | None,
+    notes: Mapping[str, Any],
+    seconds: float,
+    held: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any] | None:
     """What separating would do again, for the page; None = nothing is separated."""
     if former is None or contours is None:
@@ -139,7 +165,8 @@ def describe_stale(
     whole = whole or former.contours.f0.shape != contours.f0.shape
     changed = np.ones(count, np.bool_)
     if not whole:
-        changed = find_changed_windows(former.contours, contours, grid, seconds)
+        also = find_let_go(former, held)
+        changed = find_changed_windows(former.contours, contours, grid, seconds, also)
     return {
         "method": former.notes["method"],
         "stale": merge_spans(changed, grid, seconds),

@@ -31,6 +31,7 @@ class State:
 
     Attributes:
         f0: [N, J] Hz on the 16-ms grid; None = there are no tracks yet.
+        base: the same before they were corrected.
         locks: [N, J], true where frames must stay.
         tracks: the name of the tracks on which corrections were made; None = none.
         names: J singers.
@@ -40,6 +41,7 @@ class State:
     """
 
     f0: Tracks | None = None
+    base: Tracks | None = None
     locks: NDArray[np.bool_] | None = None
     tracks: str | None = None
     names: tuple[str, ...] = ()
@@ -86,7 +88,7 @@ def make(state: State, entry: Entry, read: ReadTracks, *, back: bool = False) ->
     elif entry["kind"] == "tracks":
         content = entry[side]
         state.tracks, state.names = content["tracks"], tuple(content["names"])
-        state.f0 = read(content["tracks"])
+        state.f0 = state.base = read(content["tracks"])
         state.locks = read_locks(content["locks"], len(state.f0))
     else:
         assert state.f0 is not None

@@ -24,6 +24,7 @@ from ..listening.content import Recording, Track
 from ..listening.pictures import find_peaks
 from ..listening.sound import choose_gain, choose_rate, encode_flac, measure, read_pieces
 from .cache import PIECE_SECONDS
+from .operations import read_locks
 from .pictures import draw_saliences, draw_spectrograms
 from .place import Place, Report, guess_progress, read_examination
 from .result_steps import (
@@ -169,6 +170,7 @@ def separate(place: Place, report: Report) -> dict[str, Any]:
         Settings(wanted["method"], wanted["seed"]),
         place.folder / "separated",
         place.digest or "",
+        held=read_locks(place.held, len(contours.f0)) if place.held else None,
         whole=bool(wanted.get("whole", False)),
         report=report,
     )

@@ -93,7 +93,9 @@ class View:
         if former is not None and state.f0 is not None and seconds:
             settings = Settings(state.settings["method"], state.settings["seed"])
             notes = settings.note(state.names, project.recording.get("sha256") or "")
-            separated = describe_stale(former, project.get_contours(), notes, seconds)
+            separated = describe_stale(
+                former, project.get_contours(), notes, seconds, project.find_held()
+            )
             if separated is not None:
                 made = _tell_time(project.folder / "separated" / NOTES)
                 results["separated"] = {**separated, "made": made}
