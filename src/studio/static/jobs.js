@@ -3,8 +3,8 @@
 import {attempt, say} from "./messages.js";
 
 const STEPS = {
-  open: "Opening the recording", salience: "Listening for pitches", f0: "Finding pitches", separate: "Separating", edit: "Writing edited stems",
-  practice: "Making practice tracks", page: "Making a page", dataset: "Making a data set", zip: "Packing",
+  open: "Opening the recording", salience: "Listening for pitches", f0: "Finding pitches",
+  separate: "Separating", edit: "Writing edited stems", practice: "Making practice tracks", page: "Making a page", dataset: "Making a data set", zip: "Packing", rename: "Renaming singers",
 };
 
 const formatLeft = (seconds) => {
@@ -81,8 +81,9 @@ export class Jobs {
     }
     const n = separated.changes ?? stale.length;
     const seconds = stale.reduce((sum, [from, to]) => sum + to - from, 0);
+    const what = n ? `${n} ${n === 1 ? "change" : "changes"} not yet separated` : "What was locked is not yet followed";
     $("#pending-text").textContent = separated.whole ? "Method or names have changed: all is separated anew."
-      : `${n} ${n === 1 ? "change" : "changes"} not yet separated (${Math.round(seconds)} s are computed again).`;
+      : `${what} (${Math.round(seconds)} s are computed again).`;
     $("#separate").textContent = "Separate again";
   }
 }
