@@ -17,6 +17,7 @@ from .library import NoProjectError
 from .opened import MissingRecordingError, Opened, Studio
 from .processes import ChildEndedError
 from .project import StaleError
+from .project_file import hide_folders
 from .sound import NoSoundError
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ async def get_opened(request: Request) -> Opened:
 async def answer_error(request: Request, error: Exception) -> Response:
     """Answer what a user can mend."""
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 400)
-    content: dict[str, object] = {"error": str(error)}
+    message = hide_folders(str(error), get_studio(request).library.root)
+    content: dict[str, object] = {"error": message}
     if isinstance(error, StaleError):
         content["project"] = (await get_opened(request)).describe()
     return JSONResponse(content, status)

@@ -8,7 +8,6 @@ header, which pages of others can neither know nor send without being asked firs
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -97,8 +96,3 @@ class Guard:
 def make_token() -> str:
     """A token of a run."""
     return secrets.token_urlsafe(32)
-
-
-def list_policies() -> Iterable[str]:
-    """What the policy allows, one directive each."""
-    return POLICY.split("; ")

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..errors import UmssError
 from ..files import write_json
-from .processes import Child, ChildEndedError, ChildError
-from .project_file import name_time
+from .processes import Child
+from .project_file import hide_folders, name_time
 
 # Seconds that a step takes about: at least, and per second of recording.
 EXPECTED = {
@@ -163,10 +163,8 @@ class Job:
                 done = await child.ask(request, follow)
                 await apply(step, done)
             self._end("done", None)
-        except (ChildError, ChildEndedError) as error:
-            self._end("failed", str(error))
         except UmssError as error:
-            self._end("failed", str(error))
+            self._end("failed", hide_folders(str(error), self._path.parents[1]))
         except asyncio.CancelledError:
             raise
         except Exception as error:

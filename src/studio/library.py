@@ -77,6 +77,10 @@ class Library:
         folder.mkdir(parents=True)
         return folder
 
+    def discard(self, folder: Path) -> None:
+        """Remove what `make` made, because nothing came of it."""
+        shutil.rmtree(folder, ignore_errors=True)
+
     def finish(self, folder: Path, name: str, recording: Mapping[str, Any]) -> None:
         """Write down what a new project is; before, it is none.
 
@@ -123,4 +127,4 @@ class Library:
         """
         folder = self.find(identifier)
         (folder / FILE).unlink()
-        shutil.rmtree(folder, ignore_errors=True)
+        self.discard(folder)

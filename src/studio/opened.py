@@ -252,7 +252,12 @@ class Studio:
             there = self.opened[identifier] = Opened(project, self.memory)
         if (project.folder / "separated" / NOTES).is_file():
             self._wake()
-        if not project.cache.opened and there.job.content is None and not project.missing:
+        last = there.job.content
+        if (
+            not project.cache.opened
+            and not project.missing
+            and (last is None or last["state"] == "done")
+        ):
             there.start(["open"], {})
         return there
 

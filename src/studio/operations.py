@@ -43,7 +43,6 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "lock": ("locked", ()),
     "unlock": ("unlocked", ()),
 }
-_WITHOUT_STRETCH = ("cut", "draw")
 _OF_ALL = ("tune", "lock", "unlock")
 _TUNED = ("candidate", "extend", "join", "draw", "retrack")
 
@@ -183,7 +182,7 @@ class _Given:
         self.points: list[tuple[float, float]] = []
         self.snaps = self.read_switch("snap", True)
         if self.kind == "draw":
-            self.points = self._read_points("points", operation.get("points"))
+            self.points = read_points("points", operation.get("points"))
             self._begin, self._end = self.points[0][0], self.points[-1][0]
             self.part = slice(0, 0)
         elif self.kind == "cut":
@@ -236,9 +235,6 @@ class _Given:
         if isinstance(value, bool) or value not in (1, -1):
             raise OperationError("direction must be 1 (up) or -1 (down)")
         return int(value)
-
-    def _read_points(self, key: str, value: Any) -> list[tuple[float, float]]:
-        return read_points(key, value)
 
     def read_hint(self) -> NDArray[np.float64] | None:
         """The hint of tracking again, [n] Hz, 0 = no opinion; None = there is none."""

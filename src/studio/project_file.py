@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,13 @@ def read_project(folder: Path) -> dict[str, Any]:
         raise ProjectError(f"{path}: written by another version of umss studio, or damaged")
     found: dict[str, Any] = content
     return found
+
+
+def hide_folders(message: str, root: Path) -> str:
+    """Leave out of a message where files of projects lie: people know them by their names.
+
+    Args:
+        message: names files by their paths.
+        root: folder of the projects.
+    """
+    return re.sub(re.escape(f"{root}/") + r"(?:[^/\s:]+/)*", "", message)

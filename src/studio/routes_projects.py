@@ -82,16 +82,10 @@ async def make_project(request: Request) -> Response:
         about = {"path": f"recording/{name}", "bytes": size, "copied": True, "sha256": digest}
         studio.library.finish(folder, name, about)
     except BaseException:
-        await asyncio.to_thread(_discard, folder)
+        await asyncio.to_thread(studio.library.discard, folder)
         raise
     there = await studio.open(folder.name)
     return JSONResponse(there.describe(), 201)
-
-
-def _discard(folder: Any) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def show_project(request: Request) -> Response:

@@ -27,7 +27,6 @@ LEAP = 700.0  # cents between two frames, which nobody sings
 EXCHANGE = 120.0  # cents that two lines may differ where they are exchanged ...
 EXCHANGE_GAIN = 250.0  # ... and that the exchange must save
 LONGEST_EXCHANGE = 20.0  # seconds
-LOCKED = "locked"
 MOST = 200
 
 Tracks = NDArray[np.float32]

@@ -175,7 +175,7 @@ def test_a_recording_from_the_first_to_the_last_step(tmp_path: Path) -> None:
     with make_client(tmp_path / "projects") as client:
         made = client.post("/api/projects", content=b"text", headers={"x-umss-name": "a.wav"})
         job = wait(client, f"/api/projects/{made.json()['id']}")
-        assert job["state"] == "failed" and "not readable as audio" in job["error"]
+        assert job["state"] == "failed" and job["error"].startswith("a.wav: not readable")
         data, name = path.read_bytes()[:1_900_000], {"x-umss-name": "duet.wav"}
         state = client.post("/api/projects", content=data, headers=name).json()
         at = f"/api/projects/{state['id']}"
@@ -210,7 +210,7 @@ def test_a_recording_from_the_first_to_the_last_step(tmp_path: Path) -> None:
         broken = client.put(
             f"{at}/score", content=b"no score", headers=sent | {"x-umss-name": "a.mid"}
         )
-        assert broken.status_code == 400 and "a.mid" in broken.json()["error"]
+        assert broken.status_code == 400 and broken.json()["error"].startswith("a.mid")
         midi = client.get(f"{at}/downloads/f0-midi")
         assert midi.status_code == 200 and len(midi.content) > 100
 
