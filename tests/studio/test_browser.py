@@ -110,9 +110,8 @@ def test_errors_are_found_and_mended_by_keys(page: Any) -> None:
 
 
 def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
-    box = page.locator("#editor").bounding_box()
-
     def where(singer: int, seconds: float) -> tuple[float, float]:
+        box = page.locator("#editor").bounding_box()
         x, y = page.evaluate(
             f"""() => {{
               const {{shown, view, root, session}} = studio.editor;
@@ -158,7 +157,32 @@ def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     page.keyboard.press("Enter")
     assert page.inner_text("#chosen").startswith("bass")
     page.keyboard.press("/")
-    wait_for(page, "studio.session.revision > 0 && studio.session.tracks[3][62] === 0")
+    wait_for_revision(page, revision + 3)
+    assert read_tracks(page)[62, 3] == 0
+    # A box that is dragged is tracked again: what was cut is whole.
+    page.get_by_role("button", name="Box", exact=True).click()
+    (x, y), end = where(3, 0.5), where(3, 1.5)[0]
+    page.mouse.move(x, y - 25)
+    page.mouse.down()
+    page.mouse.move(end, y + 25, steps=4)
+    page.mouse.up()
+    assert page.get_by_role("dialog", name="Track bass again in a box").is_visible()
+    page.get_by_label("Near").fill("nonsense")
+    page.get_by_role("button", name="Track again").last.click()
+    assert page.get_by_role("dialog").is_visible()
+    page.get_by_label("Near").fill("C3")
+    page.get_by_role("button", name="Track again").last.click()
+    wait_for_revision(page, revision + 4)
+    assert measure_cents(read_tracks(page)[40:90, 3], make_quartet()[40:90, 3]) < 30
+    page.keyboard.press("Control+Enter")
+    wait_for(page, "studio.editor.candidates !== null")
+    page.keyboard.press("Escape")
+    page.mouse.move(x, y)
+    seconds = page.evaluate("studio.editor.shown.end - studio.editor.shown.start")
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -240)
+    page.keyboard.up("Control")
+    wait_for(page, f"studio.editor.shown.end - studio.editor.shown.start < {0.6 * seconds}")
 
 
 @pytest.mark.slow
