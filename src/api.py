@@ -115,6 +115,7 @@ def separate(
         overlap_seconds=config.overlap_seconds,
         chunk_seconds=config.chunk_seconds,
         seed=config.seed,
+        full_band=config.full_band,
     )
     convert = torch.from_numpy if isinstance(audio, Tensor) else _same
     return SeparatedRecording(
@@ -182,6 +183,7 @@ def separate_array(
     overlap_seconds: float = 1.0,
     chunk_seconds: float = 9.0,
     seed: int = 0,
+    full_band: bool = True,
 ) -> SeparatedRecording:
     """Separate samples in memory with a separator and F0 that are there already.
 
@@ -193,6 +195,7 @@ def separate_array(
         separator: e.g. `UmssSeparator("best.ckpt")` or `CombSeparator()`.
         window_seconds, overlap_seconds, chunk_seconds: see `src.chunks.separate_chunks`.
         seed: seed of the method's noise.
+        full_band: share out what is above the separator's band too (`src.dsp.high_band`).
 
     Raises:
         UmssError: empty, wrongly shaped or not finite input, or F0 that does not fit.
@@ -224,6 +227,7 @@ def separate_array(
             mix=measure_mix(channels, rate),
             covered=covered,
             synthesise=sings,
+            full_band=full_band,
         )
     )
     stems = np.concatenate([p.stems for p in pieces], axis=-1)

@@ -60,7 +60,7 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
     for argument in rest:
         if not only_files and argument == "--":
             only_files = True
-        elif not only_files and _is_flag(argument) and not Path(argument).is_file():
+        elif not only_files and is_flag(argument) and not Path(argument).is_file():
             flags.append(argument)
             if argument.split("=")[0] == "--experimental-rerun":
                 raise UmssError(
@@ -69,7 +69,7 @@ def prepare_arguments(arguments: Sequence[str], kinds: Kinds) -> list[str]:
                 )
             if argument in _WITH_VALUE:
                 flags += [value for value in [next(rest, None)] if value is not None]
-        elif not only_files and _is_setting(argument, kinds):
+        elif not only_files and is_setting(argument, kinds):
             prepared.append(_translate(argument, kinds, sweep=sweep))
         elif argument.startswith("~") and argument[1:].split("@")[0].replace("/", ".") in kinds:
             prepared.append(argument)  # removes a setting
@@ -95,11 +95,17 @@ def _find_file_setting(kinds: Kinds) -> str | None:
     return next((name for name in ("input", "parameters") if name in kinds), None)
 
 
-def _is_flag(argument: str) -> bool:
+def quote(text: str) -> str:
+    """A text as Hydra takes it as it stands, references to other settings not followed."""
+    return _quote(text.replace("${", "\\${"))
+
+
+def is_flag(argument: str) -> bool:
+    """Whether it is a flag of Hydra."""
     return argument.split("=")[0] in _FLAGS
 
 
-def _is_setting(argument: str, kinds: Kinds) -> bool:
+def is_setting(argument: str, kinds: Kinds) -> bool:
     """Whether it is NAME=VALUE, not a file whose name holds an equals sign."""
     match = _KEY.fullmatch(argument)
     if match is None:
@@ -109,7 +115,7 @@ def _is_setting(argument: str, kinds: Kinds) -> bool:
     return (
         known
         or bool(match[1])
-        or not (_find_file_setting(kinds) is not None and Path(argument).is_file())
+        or not (_find_file_setting(kinds) is not None and Path(argument).exists())
     )
 
 

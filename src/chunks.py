@@ -7,7 +7,8 @@ windows go through the separator as one batch. Stems therefore depend on the win
 rounding, not on the chunks.
 
 Masks come from the mono mix at the separator's rate and are applied to every channel, so that stems
-keep the input's channels and sample rate.
+keep the input's channels and sample rate. What a recording has above the separator's band is shared
+out by `src.dsp.high_band`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from .audio import resample
+from .dsp.high_band import share_high_band
 from .errors import UmssError
 from .f0.contours import F0Contours
 from .hearing import Mix
@@ -90,6 +92,7 @@ def separate_chunks(
     mix: Mix | None = None,
     covered: tuple[float, float] = (0.0, math.inf),
     synthesise: bool = False,
+    full_band: bool = True,
 ) -> Iterator[Piece]:
     """Separate a stream of samples.
 
@@ -108,6 +111,7 @@ def separate_chunks(
             are silent and the residual has everything, as where nobody has sung for a second and
             nobody will for another (`find_sung`).
         synthesise: also give what the models of the voices sing.
+        full_band: share out what is above the separator's band too; else it stays in the residual.
 
     Yields:
         One piece per window, together as long as the stream.
@@ -121,7 +125,9 @@ def separate_chunks(
     stretches = find_sung(contours)
     position = 0
     for batch in _group_windows(cut_windows(read, rate, grid), grid.per_chunk):
-        results = separate_windows(batch, rate, contours, separator, seed, mix or Mix())
+        results = separate_windows(
+            batch, rate, contours, separator, seed, mix or Mix(), full_band=full_band
+        )
         for window, found in zip(batch, results, strict=True):
             samples = window.choose_kept(grid, rate)
             frames = window.choose_kept(grid, separator.rate / separator.hop)
@@ -230,6 +236,8 @@ def separate_windows(
     separator: Separator,
     seed: int,
     mix: Mix,
+    *,
+    full_band: bool,
 ) -> Iterator[SeparatedWindow]:
     """Separate B equally long windows as one batch."""
     for window in windows:
@@ -252,7 +260,22 @@ def separate_windows(
         channels=heard,
     )
     for b, window in enumerate(windows):
-        restored = resample(result.sources[b].numpy(), separator.rate, rate)
+        stems = fit_length(
+            resample(result.sources[b].numpy(), separator.rate, rate), window.audio.shape[-1]
+        )
+        if full_band and rate > separator.rate:
+            # The fit knows F0s better than the tracks, which partials above the band need.
+            tuned = result.parameters.get("tuned_f0")
+            sung = torch.from_numpy(f0[b]) if tuned is None else tuned[b].squeeze(-1)
+            low = fit_length(resample(channels[b], separator.rate, rate), stems.shape[-1])
+            stems += share_high_band(
+                torch.from_numpy(window.audio - low),
+                result.sources[b],
+                sung,
+                rate=rate,
+                stem_rate=separator.rate,
+                hop=separator.hop,
+            ).numpy()
         # The cross-fade writes into the result, which must not be the separator's own memory.
         parameters = {
             name: (value[b] if value.ndim == 4 else value[b].unsqueeze(1)).numpy()
@@ -262,7 +285,7 @@ def separate_windows(
         if confidence is not None:
             parameters["identity_confidence"] = confidence.T[:, :, None]
         yield SeparatedWindow(
-            fit_length(restored, window.audio.shape[-1]),
+            stems,
             parameters,
             f0[b],
             frozenset(name for name, value in result.parameters.items() if value.ndim == 4),

@@ -94,10 +94,12 @@ def usage() -> str:
         [
             "umss: separates the singers of a vocal ensemble from one recording",
             "",
-            "usage: umss COMMAND [NAME=VALUE ...]",
+            "usage: umss separate [OPTIONS] RECORDING...",
+            "       umss COMMAND [NAME=VALUE ...]",
             "",
             *rows,
             "",
+            "  umss separate choir.mp3",
             "  umss separate input=choir.wav n_singers=4",
             "",
             "umss COMMAND --help lists every setting of a command, --version names the version.",
@@ -123,6 +125,16 @@ def main(arguments: Sequence[str] | None = None) -> Any:
             f"error: {given[0]!r} is not a command of umss; "
             f"choose from {', '.join(COMMANDS)}, or see umss --help"
         )
+    if name == "separate":
+        from .command.options import is_command_for_musicians
+        from .command.options import main as separate
+
+        try:
+            wanted = is_command_for_musicians(given[1:])
+        except UmssError as error:
+            sys.exit(f"error: {error}")
+        if wanted:
+            return separate(given[1:])
     return launch(name, given[1:])
 
 
@@ -157,7 +169,7 @@ def launch(name: str, overrides: Sequence[str] | None = None) -> Any:
     task.__module__ = f"{PACKAGE}.{command.module}"
     given = whole[1:] if overrides is None else list(overrides)
     check_launcher(given)
-    _accept_all_names()
+    accept_all_names()
     leave_on_signals()
     jobs = None
     try:
@@ -211,7 +223,7 @@ def _set_variable(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
-def _accept_all_names() -> None:
+def accept_all_names() -> None:
     """Let names of files be printed whatever bytes they have."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

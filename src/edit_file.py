@@ -24,12 +24,14 @@ from .f0.contours import write_f0
 from .files import check_existing, check_folder, check_space, name_failed_file
 from .formats.write import remove_empty_folders
 from .listening.files import name_page, tidy_folder
-from .outputs import MIX, find_stems, name_outputs, write_parameters
+from .outputs import MIX, find_place, find_stems, name_outputs, write_parameters
 from .resynthesis import ParametersError, VoiceFile, build_voices, has_voices, read_parameters
 from .separated_files import find_former
 from .staging import stage
 from .wav_writing import WavWriter, write_wav_atomic
+from .writing.stems import encode_stems
 from .writing.tags import Tags, read_tags
+from .writing.writer import Format
 
 Signal = NDArray[np.float32]
 BLOCK = 1 << 18  # samples that are added to the mix at a time
@@ -46,11 +48,13 @@ def edit_file(
     residual: bool = True,
     overwrite: bool = False,
     progress: bool = True,
+    format: str = "wav32f",
+    bitrate: int = 320,
 ) -> dict[str, Path]:
     """Edit singers of a separation; the stems lie beside the file of parameters.
 
     All files of the separation are written anew: edited and new voices, the others as they are, to
-    the byte, and NAME_mix.wav, everything together.
+    the byte where they are float files and remain so, and NAME_mix.wav, everything together.
 
     Args:
         parameters: NAME_parameters.npz, as `umss separate` or an earlier edit wrote it.
@@ -60,6 +64,9 @@ def edit_file(
         residual: the mix has the residual too.
         overwrite: replace existing files.
         progress: show a progress bar.
+        format: of the sound: "wav32f", "wav24", "wav16", "flac" or "mp3". Where a format cannot
+            hold what is above full scale, all files are lowered together, with a warning.
+        bitrate: kbit/s of MP3.
 
     Returns:
         The files by singer, "residual", "parameters", "f0" and "mix".
@@ -70,24 +77,34 @@ def edit_file(
         OutputExistsError: an output exists and `overwrite` is false.
         WriteError: the files cannot be written.
     """
+    form = Format(format, bitrate)
     arrays, voices = _read(parameters)
     names = tuple(str(name) for name in arrays["names"])
-    stem = parameters.stem.removesuffix("_parameters")
-    given = find_stems(parameters.parent, stem, names)
+    beside = find_place(parameters, arrays)
+    stem, filename = beside.track, beside.filename
+    given = find_stems(beside, names)
     stems = [given[name] for name in (*names, "residual")]
     found = check_stems(parameters, stems, arrays["f0"].shape[1])
+    form.check(found.rate, found.channels, parameters)
 
     def load(name: str) -> Signal:
         return load_audio(given[name])[0]
 
     plan = build_plan(names, arrays, voices, edits, load, found.rate, rendering)
-    paths = name_outputs(folder, stem, plan.names, with_f0=True, with_mix=True)
+    paths = name_outputs(
+        folder, stem, plan.names,
+        with_f0=True, with_mix=True, ending=form.ending, filename=filename,
+    )  # fmt: skip
     check_existing(paths.values(), overwrite=overwrite)
     check_space(folder, 4 * found.frames * found.channels * (len(plan.names) + 2))
-    former = find_former(folder, stem, paths.values())
+    former = find_former(folder, stem, paths.values(), filename=filename)
     tags = read_tags(given[names[0]]).leave_out_voice(names[0])
     with stage(folder, stem) as place, name_failed_file(folder / stem):
-        temporary = {name: place.place(path) for name, path in paths.items()}
+        final = {name: place.place(path) for name, path in paths.items()}
+        temporary = dict(final)
+        sounds = (*plan.names, "residual", MIX)
+        if form.clips:  # what they must be lowered by shows at the end
+            temporary |= {name: final[name].with_suffix(".float.wav") for name in sounds}
         for name in (*names, "residual"):
             if name not in plan.edits:
                 _copy(given[name], temporary[name], found)
@@ -101,6 +118,11 @@ def edit_file(
             write_wav_atomic(temporary[name], edited, found.rate, texts=texts)
         parts = [temporary[name] for name in (*plan.names, *(["residual"] if residual else []))]
         _write_mix(temporary[MIX], parts, found.frames, _name_voice(tags, MIX, stem))
+        if form.clips:
+            peak = max(_find_peak(temporary[name]) for name in sounds)
+            named = {name: tags.name_voice(name, stem) for name in sounds}
+            floats = {name: temporary[name] for name in sounds}
+            encode_stems(floats, final, peak, form, found.frames, named, stem)
         write_f0(temporary["f0"], plan.contours)
         write_parameters(
             temporary["parameters"],
@@ -108,10 +130,11 @@ def edit_file(
             plan.parameters,
             frames_per_second=float(arrays["frames_per_second"]),
             description=str(arrays["description"]),
+            filename=filename,
         )
         place.publish(paths.values(), remove=former)
-    remove_empty_folders(folder, stem)
-    tidy_folder(name_page(folder, stem))
+    remove_empty_folders(folder, stem, filename)
+    tidy_folder(name_page(folder, stem, filename))
     return paths
 
 
@@ -161,7 +184,7 @@ def check_stems(parameters: Path, paths: Sequence[Path], n_frames: int) -> Exami
 
 def _copy(source: Path, target: Path, found: Examination) -> None:
     """Copy a stem; one that is no WAV file is decoded."""
-    if source.suffix == target.suffix:
+    if source.suffix == target.suffix == ".wav":
         shutil.copyfile(source, target)
         return
     with open_audio(source) as audio:
@@ -197,6 +220,12 @@ def _add(sources: Sequence[AudioFile]) -> Iterator[Signal]:
         yield total
 
 
+def _find_peak(path: Path) -> float:
+    """The largest magnitude of a file."""
+    with open_audio(path) as audio:
+        return max((float(np.abs(block).max()) for block in audio.blocks()), default=0.0)
+
+
 def main(cfg: DictConfig) -> None:
     check_folder(Path(cfg.output))
     edits = OmegaConf.to_container(cfg.edits, resolve=True) if cfg.edits else {}
@@ -208,6 +237,8 @@ def main(cfg: DictConfig) -> None:
         rendering=cfg.rendering,
         residual=cfg.residual,
         overwrite=cfg.overwrite,
+        format=cfg.format,
+        bitrate=cfg.bitrate,
     )
     for written in paths.values():
         log.info("wrote %s", written)

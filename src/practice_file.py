@@ -16,7 +16,7 @@ from .audio import open_audio
 from .edit_file import check_stems
 from .f0.contours import F0Contours
 from .files import check_folder
-from .outputs import find_stems
+from .outputs import find_place, find_stems
 from .rehearsal.mixing import ArrayReader, Mixing, Reader
 from .rehearsal.settings import Settings, Stems
 from .rehearsal.tracks import write_practice
@@ -131,8 +131,8 @@ def _find_stems(parameters: Path, residual: bool) -> Stems:
             f"{parameters}: its F0 tracks are missing, or do not fit its names; separate the "
             "recording again"
         )
-    stem = parameters.stem.removesuffix("_parameters")
-    given = find_stems(parameters.parent, stem, names)
+    beside = find_place(parameters, arrays)
+    given = find_stems(beside, names)
     paths = [given[name] for name in (*names, "residual")]
     found = check_stems(parameters, paths, tracks.shape[1])
     used = paths if residual else paths[:-1]
@@ -144,7 +144,8 @@ def _find_stems(parameters: Path, residual: bool) -> Stems:
     contours = F0Contours.on_grid(np.ascontiguousarray(tracks.T, dtype=np.float32), names)
     return _join_channels(
         Stems(
-            stem, names, found.rate, found.channels, found.frames, contours, open_files, tags
+            beside.track, names, found.rate, found.channels, found.frames, contours, open_files,
+            tags,
         )
     )  # fmt: skip
 

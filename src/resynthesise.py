@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .files import check_existing, check_space, name_failed_file
-from .outputs import name_synthesised
+from .outputs import find_place, name_synthesised
 from .resynthesis import add_sum, read_voices, synthesise
 from .staging import stage
 from .wav_writing import WavWriter
@@ -52,8 +52,8 @@ def resynthesise_file(path: Path, folder: Path, *, overwrite: bool = False) -> d
         WriteError: the files cannot be written.
     """
     found = read_voices(path)
-    stem = path.stem.removesuffix("_parameters")
-    paths = name_synthesised(folder, stem, found.names)
+    _, stem, filename = find_place(path, found.arrays)
+    paths = name_synthesised(folder, stem, found.names, filename=filename)
     check_existing(paths.values(), overwrite=overwrite)
     check_space(folder, 4 * found.n_samples * (len(found.names) + 1))
     with stage(folder, f"{stem}_synthesised") as place, name_failed_file(folder / stem):

@@ -1,4 +1,4 @@
-"""`python -m src.separate input=choir.wav n_singers=4`: see `src.separate_file`."""
+"""`python -m src.separate choir.wav`, the same as `umss separate choir.wav`: see `src.command`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from .cli import launch
+from .cli import main
 
 
 class _Callable(ModuleType):
@@ -25,6 +25,6 @@ def __getattr__(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    launch("separate")
+    main(["separate", *sys.argv[1:]])
 else:
     sys.modules[__name__].__class__ = _Callable

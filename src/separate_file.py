@@ -12,21 +12,18 @@ from rich.markup import escape
 from rich.progress import track
 
 from .audio import Examination, examine_audio, open_audio
+from .chosen_stems import Chosen
 from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
 from .f0.estimate import (
     F0Estimate,
     F0Estimator,
-    choose_singer_names,
     estimate_file,
-    expect_parts,
-    settle_number,
 )
-from .f0.score.reading import SCORE_SUFFIXES, read_score
-from .files import check_existing, check_folder, check_space, name_failed_file
+from .filenames import FILENAME
+from .files import check_existing, check_space, name_failed_file
 from .formats.write import (
-    check_formats,
     label_f0_files,
     name_f0_files,
     remove_empty_folders,
@@ -37,6 +34,7 @@ from .listening.page import build_page
 from .outputs import name_outputs, name_synthesised
 from .resynthesis import check_voices, describe
 from .separated_files import describe_page, find_former, write_pieces
+from .separation_plan import Singers, check, has_tracks, name_results
 from .separator import Separator
 from .staging import stage
 from .writing.writer import Format
@@ -65,6 +63,10 @@ def separate_file(
     warnings: Sequence[str] = (),
     f0_formats: Sequence[str] = (),
     form: Format | None = None,
+    filename: str = FILENAME,
+    only: Sequence[str] | None = None,
+    two_stems: str | None = None,
+    full_band: bool = True,
 ) -> dict[str, Path]:
     """Separate a file chunk by chunk into one file per singer, the residual and the parameters.
 
@@ -91,10 +93,15 @@ def separate_file(
         f0_formats: other formats of the F0 tracks and their notes (`src.formats.write`).
         form: of the sound. Where it cannot hold what is above full scale, all files are lowered
             together, with a warning.
+        filename: how files are named (`src.filenames`).
+        only: singers whose files are written, without the residual; None = all, and the residual.
+        two_stems: a singer who is written beside the sum of everything else, without SINGER.
+        full_band: see `src.chunks.separate_chunks`.
 
     Returns:
-        The files by singer name, "residual", "parameters" and "f0", by NAME_synthesised and
-        "synthesised" the synthesised ones, by FORMAT or FORMAT/NAME those of the F0, and "page".
+        The files by what they hold: singers, "residual", "parameters" and "f0", by
+        NAME_synthesised and "synthesised" the synthesised ones, by FORMAT or FORMAT/NAME those of
+        the F0, and "page".
 
     Raises:
         AudioError: the input is missing, unreadable or empty.
@@ -104,25 +111,34 @@ def separate_file(
         UmssError: other unusable input.
     """
     form = form or Format()
-    ending = form.ending
-    paths = name_outputs(folder, path.stem, contours.names, with_f0=with_f0, ending=ending)
+    ending, track_name = form.ending, path.stem
+    chosen = Chosen.of(contours.names, only, two_stems)
+    paths = name_outputs(
+        folder, track_name, contours.names, with_f0=with_f0, ending=ending, filename=filename
+    )
+    paths = chosen.name_paths(paths, folder, track_name, ending, filename)
     if synthesised:
         check_voices(separator)
-        sung = name_synthesised(folder, path.stem, contours.names, ending=ending)
+        sung = name_synthesised(
+            folder, track_name, contours.names, ending=ending, filename=filename
+        )
         paths["synthesised"] = sung.pop("synthesised")
         paths |= {f"{name}_synthesised": target for name, target in sung.items()}
     others = [kind for kind in f0_formats if not (with_f0 and kind == "csv")]
-    tracks = name_f0_files(folder, path.stem, contours.names, others)
+    tracks = name_f0_files(folder, track_name, contours.names, others, filename)
     paths |= label_f0_files(tracks)
     if page:
-        paths["page"] = name_page(folder, path.stem)
+        paths["page"] = name_page(folder, track_name, filename)
     check_existing(paths.values(), overwrite=overwrite)
+    if any(target.exists() and target.samefile(path) for target in paths.values()):
+        raise UmssError(f"{path}: a stem would replace the recording; choose another output")
     found = examine_audio(path) if examination is None else examination
     form.check(found.rate, found.channels, path)
     seconds = found.frames / found.rate
     _compare_lengths(path, seconds, contours)
-    n_files = (contours.n_singers + 1) * (found.channels + synthesised)
-    n_heard = (contours.n_singers + 2) * min(found.channels, 2) if page else 0
+    n_sung = (contours.n_singers + 1) * synthesised
+    n_files = len(chosen.labels) * found.channels + n_sung
+    n_heard = (len(chosen.labels) + 1) * min(found.channels, 2) if page else 0
     width = 4 if form.name == "wav32f" else 8  # other formats are made of float files
     check_space(folder, found.frames * (width * n_files + 3 * n_heard))
     covered = find_covered(contours, seconds)
@@ -143,6 +159,7 @@ def separate_file(
             mix=found.mix,
             covered=covered,
             synthesise=synthesised,
+            full_band=full_band,
         )
         if progress:
             total = grid.count(seconds)
@@ -150,19 +167,20 @@ def separate_file(
         temporary = {name: place.place(target) for name, target in paths.items()}
         with name_failed_file(folder / path.stem):
             factor = write_pieces(
-                pieces, temporary, contours, found, separator, description, confidence, path, form
-            )
+                pieces, temporary, contours, found, separator, description, confidence, path, form,
+                chosen, filename,
+            )  # fmt: skip
             if with_f0:
                 write_f0(temporary["f0"], contours)
-            write_formats(tracks, contours, path.stem, place=place.place)
+            write_formats(tracks, contours, track_name, place=place.place)
             files = [*paths.values()]
             if page:
-                shown = describe_page(path, found, temporary, contours, warnings, factor)
+                shown = describe_page(path, found, temporary, contours, warnings, factor, chosen)
                 files += build_page(paths["page"], shown, place.place)[1:]
-            former = find_former(folder, path.stem, files, keep)
+            former = find_former(folder, track_name, files, keep, filename)
             place.publish(files, remove=former)
-    remove_empty_folders(folder, path.stem)
-    tidy_folder(name_page(folder, path.stem))
+    remove_empty_folders(folder, track_name, filename)
+    tidy_folder(name_page(folder, track_name, filename))
     return paths
 
 
@@ -204,44 +222,29 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Estimate, Examination]:
         OutputExistsError: an output exists and `cfg.overwrite` is false.
     """
     path = Path(cfg.input)
-    names = None if cfg.names is None else list(cfg.names)
-    parts = None if cfg.score_parts is None else list(cfg.score_parts)
-    settle_number(cfg.n_singers, names)
-    wanted = expect_parts(cfg.n_singers)
-    score = None if cfg.f0 is None else read_score(cfg.f0, wanted, parts)
-    number = settle_number(cfg.n_singers, names, score)
-    labels = () if number is None else choose_singer_names(number, names, score)
+    singers = Singers.of(cfg)
     # Estimation is slow, so problems that would stop the separation are reported first.
-    ending = Format(cfg.format, cfg.bitrate).ending
-    paths = name_outputs(Path(cfg.output), path.stem, labels, with_f0=True, ending=ending)
-    if cfg.page:
-        paths["page"] = name_page(Path(cfg.output), path.stem)
-    tracks = name_f0_files(Path(cfg.output), path.stem, labels, cfg.f0_formats or ())
-    check_existing([*paths.values(), *tracks.values()], overwrite=cfg.overwrite)
+    check_existing(name_results(cfg, singers.labels).values(), overwrite=cfg.overwrite)
     examination = examine_audio(path)
     estimator: F0Estimator = instantiate(cfg.multif0)
-    who = "the singers" if number is None else f"{number} singers"
+    who = f"{len(singers.labels)} singers" if singers.labels else "the singers"
     log.info("estimating the F0 of %s", who)
     estimate = estimate_file(
         path,
         estimator,
         cfg.n_singers,
-        names,
-        score=score,
+        singers.names,
+        score=singers.score,
         alignment=cfg.score_alignment,
         mix=examination.mix,
     )
     for message in estimate.list_messages():
-        log.warning(message)
+        log.log(logging.WARNING if message.startswith("warning") else logging.INFO, message)
     return estimate, examination
 
 
-def main(cfg: DictConfig) -> None:
-    counted = cfg.n_singers == "auto"
-    if not counted and not 1 <= cfg.n_singers <= 32:
-        raise UmssError(f"n_singers={cfg.n_singers}: give a number from 1 to 32, or auto")
-    Grid.of(cfg.window_seconds, cfg.overlap_seconds, cfg.chunk_seconds)  # before the slow part
-    check_folder(Path(cfg.output))
+def main(cfg: DictConfig) -> dict[str, Path]:
+    check(cfg)
     separator: Separator = instantiate(cfg.separator)
     if separator.needs_sources:
         raise UmssError(
@@ -250,12 +253,11 @@ def main(cfg: DictConfig) -> None:
         )
     if cfg.synthesised:
         check_voices(separator)
-    check_formats(cfg.f0_formats or ())
-    form = Format(cfg.format, cfg.bitrate)
-    given = cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
+    given = has_tracks(cfg)
     examination, confidence, warnings = None, None, []
     if given:
-        contours = read_contours(Path(cfg.f0), None if counted else cfg.n_singers)
+        number = None if cfg.n_singers == "auto" else cfg.n_singers
+        contours = read_contours(Path(cfg.f0), number)
     else:
         estimate, examination = estimate_contours(cfg)
         contours, confidence = estimate.contours, estimate.confidence
@@ -270,6 +272,7 @@ def main(cfg: DictConfig) -> None:
         chunk_seconds=cfg.chunk_seconds,
         seed=cfg.seed,
         overwrite=cfg.overwrite,
+        progress=cfg.progress,
         with_f0=not given,
         examination=examination,
         keep=() if cfg.f0 is None else (Path(cfg.f0),),
@@ -278,7 +281,12 @@ def main(cfg: DictConfig) -> None:
         page=cfg.page,
         warnings=warnings,
         f0_formats=list(cfg.f0_formats or ()),
-        form=form,
+        form=Format(cfg.format, cfg.bitrate),
+        filename=cfg.filename,
+        only=None if cfg.only is None else list(cfg.only),
+        two_stems=cfg.two_stems,
+        full_band=cfg.full_band,
     )
     for written in paths.values():
         log.info("wrote %s", written)
+    return paths

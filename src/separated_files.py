@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audio import Examination
+from .chosen_stems import RESIDUAL, Chosen
 from .chunks import Piece
 from .f0.contours import F0Contours
+from .filenames import FILENAME
 from .formats.write import find_f0_files
 from .listening.content import Page
 from .listening.results import describe_recording, make_page
@@ -34,12 +36,14 @@ def write_pieces(
     confidence: float | None,
     recording: Path,
     form: Format,
+    chosen: Chosen,
+    filename: str = FILENAME,
 ) -> float:
     """Write the pieces of all singers, the residual, the parameters and synthesised voices.
 
     Args:
         pieces: of the recording, in the order of time.
-        paths: by singer, "residual", "parameters", and those of synthesised voices, if any.
+        paths: by label of the chosen files, "parameters", and those of synthesised voices, if any.
         contours: the F0 tracks.
         found: in the recording.
         separator: the method.
@@ -47,11 +51,13 @@ def write_pieces(
         confidence: of the number of singers, where it was counted.
         recording: whose tags the files get.
         form: of the sound.
+        chosen: which files are written.
+        filename: how files are named.
 
     Returns:
         The factor by which all sound was lowered so that the format holds it; 1 = as it is.
     """
-    labels = {name: found.channels for name in (*contours.names, "residual")}
+    labels = {label: found.channels for label in chosen.labels}
     if "synthesised" in paths:
         labels |= {f"{name}_synthesised": 1 for name in contours.names} | {"synthesised": 1}
     outputs = StemWriters(paths, labels, found.rate, found.frames, form, recording)
@@ -59,7 +65,7 @@ def write_pieces(
     try:
         for piece in pieces:
             voices = [] if piece.synthesised is None else add_sum(piece.synthesised)
-            outputs.write([*piece.stems, piece.residual, *voices])
+            outputs.write([*chosen.pick(piece), *voices])
             spool.append({**piece.parameters, "f0": piece.f0, **piece.beside})
         factor = outputs.close()
     finally:
@@ -71,6 +77,7 @@ def write_pieces(
         frames_per_second=separator.rate / separator.hop,
         description=description,
         confidence=confidence,
+        filename=filename,
     )
     return factor
 
@@ -113,23 +120,26 @@ def describe_page(
     contours: F0Contours,
     warnings: Sequence[str],
     factor: float = 1.0,
+    chosen: Chosen | None = None,
 ) -> Page:
     """The page to listen to of the files that were written.
 
     Args:
         path: the recording.
         found: in it.
-        files: by singer, and "residual".
+        files: by singer, and "residual"; or those that were chosen.
         contours: the F0 tracks.
         warnings: about them.
         factor: by which the files were lowered; the recording is heard lowered alike.
+        chosen: which files were written; None = all.
     """
+    labels = (chosen or Chosen.of(contours.names)).labels
     recording = describe_recording(
         path.stem,
         found.rate,
         path,
-        {name: files[name] for name in contours.names},
-        files["residual"],
+        {label: files[label] for label in labels if label != RESIDUAL},
+        files.get(RESIDUAL),
         contours,
         seconds=found.frames / found.rate,
         warnings=warnings,
@@ -139,7 +149,11 @@ def describe_page(
 
 
 def find_former(
-    folder: Path, stem: str, files: Iterable[Path], keep: Iterable[Path] = ()
+    folder: Path,
+    stem: str,
+    files: Iterable[Path],
+    keep: Iterable[Path] = (),
+    filename: str = FILENAME,
 ) -> list[Path]:
     """Find the files of an earlier separation that the new one does not replace.
 
@@ -147,10 +161,11 @@ def find_former(
         folder, stem: where the recording's files go, and what their names begin with.
         files: of the new separation.
         keep: files that stay, and folders whose files stay.
+        filename: how files are named.
     """
-    former = find_outputs(folder, stem)
+    former = find_outputs(folder, stem, filename)
     if former:
-        former |= find_f0_files(folder, stem)
+        former |= find_f0_files(folder, stem, filename)
     kept = [path for path in keep if path.exists()]
     removed = sorted(
         path

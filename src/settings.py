@@ -53,6 +53,8 @@ DECLARED = {
     "partition": Kind.TEXT,
     "max_time": Kind.TEXT,
     "names": Kind.TEXTS,
+    "only": Kind.TEXTS,
+    "two_stems": Kind.TEXT,
     "tables": Kind.TEXTS,
     "threads": Kind.WHOLE,
     "max_mixtures": Kind.WHOLE,

@@ -33,7 +33,7 @@ def run(*overrides: str) -> Done:
 @pytest.mark.parametrize(
     ("separator", "n_singers", "mean", "median"),
     [
-        ("oracle", 4, 10.19, 10.50),
+        pytest.param("oracle", 4, 10.19, 10.50, marks=pytest.mark.slow),
         ("comb", 4, 5.05, 6.05),
         pytest.param("mixture", 2, None, None, marks=pytest.mark.slow),
     ],
@@ -223,7 +223,7 @@ def without_speed(summary: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in summary.items() if key != "speed"}
 
 
-@pytest.mark.parametrize("method", ["comb", "umss"])
+@pytest.mark.parametrize("method", ["comb", pytest.param("umss", marks=pytest.mark.slow)])
 def test_several_processes_write_the_table_of_one(tmp_path: Path, method: str) -> None:
     """Learning-free with BSS Eval; a network with noise of its own and errors in its F0.
 

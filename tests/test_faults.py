@@ -99,7 +99,7 @@ def check(results: list[Any], *, one_sentence: bool) -> None:
             assert not seen, entry
 
 
-QUICK = {"separate again": [3, 13, 16], "prepare": [1, 9]}
+QUICK = {"separate again": [3, 16], "prepare": [9]}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_disk_that_is_full_at_some_write(
 
 @pytest.mark.parametrize("command", ["separate", pytest.param("evaluate", marks=pytest.mark.slow)])
 def test_a_limit_on_the_size_of_files(root: Path, command: str) -> None:
-    results = suffer(root, command, "size", [2_000, 30_000, 150_000])
+    results = suffer(root, command, "size", [2_000, 150_000])
     check(results, one_sentence=True)
     assert results[0]["status"] == 1
 
@@ -138,7 +138,7 @@ def test_a_command_told_to_stop_leaves_nothing(root: Path, signal: str) -> None:
 @pytest.mark.parametrize(
     ("command", "n"),
     [
-        ("separate", 3),
+        ("separate", 2),
         *(pytest.param(name, 30, marks=pytest.mark.slow, id=f"{name}-30") for name in COMMANDS),
     ],
 )

@@ -78,7 +78,7 @@ def test_the_wheel_works_beside_a_package_called_src(installed: Path, tmp_path: 
     )
     assert str(installed) in run("-c", code)
     run("-m", "umss", "separate", "input=choir.wav", "n_singers=2", "separator=comb")
-    assert (tmp_path / "outputs" / "separated" / "choir_singer1.wav").is_file()
+    assert (tmp_path / "separated" / "choir_singer1.wav").is_file()
     mine = tmp_path / "mine" / "experiment"
     mine.mkdir(parents=True)
     (mine / "quick.yaml").write_text("# @package _global_\nname: quick\nseed: 7\n")

@@ -203,7 +203,7 @@ def test_chunks_and_commands_agree() -> None:
 
     config = OmegaConf.load(FOLDER / "separate.yaml")
     for function in (separate_chunks, separate_array):
-        for key in ("window_seconds", "overlap_seconds", "chunk_seconds", "seed"):
+        for key in ("window_seconds", "overlap_seconds", "chunk_seconds", "seed", "full_band"):
             assert defaults_of(function)[key] == config[key]
     choices = {
         name: choice

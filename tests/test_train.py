@@ -104,6 +104,7 @@ def test_trained_weights_can_be_the_beginning(choir: Path, tmp_path: Path) -> No
         run(choir, tmp_path / "third", "init=none.ckpt")
 
 
+@pytest.mark.slow
 def test_killed_and_continued_equals_never_stopped(choir: Path, tmp_path: Path) -> None:
     # A schedule that moves every other epoch: its state must survive, too.
     changes = (
@@ -283,7 +284,7 @@ def test_dry_run_and_mistakes_on_the_command_line(choir: Path, tmp_path: Path) -
     assert "Traceback" not in wrong.stderr
 
 
-@pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)])
 def test_several_processes_learn_what_one_learns(choir: Path, tmp_path: Path, n: int) -> None:
     """The same global batch; the second step of an epoch has other excerpts than the first."""
     one, several = tmp_path / "one", tmp_path / "several"

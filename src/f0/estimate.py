@@ -18,12 +18,12 @@ from .contours import F0Contours
 from .count import count_singers
 from .doubts import find_doubts
 from .identity import SingerIdentity
+from .names import MAX_ESTIMATED as MAX_SINGERS
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 from .score.alignment import Alignment, fill_unisons, place_score
 from .unsure import warn_of_doubtful_singers
 
-MAX_SINGERS = 16
 SILENCE_PEAK = 10 ** (-70 / 20)  # of full scale
 SHORTEST = RATE // 2  # samples; shorter recordings are padded with silence
 

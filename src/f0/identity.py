@@ -5,8 +5,8 @@ Here each singer is a Gaussian of the spectral envelope, learned from the record
 covariance is shared and the influence of pitch on timbre removed, so that what tells singers apart
 is a linear discriminant. Expectation maximisation alternates between that and the probabilities of
 all permutations of singers in time (forward-backward); a permutation changes only at a price, which
-is low where tracks meet. With two singers it begins many times, from the tracker's tracks and from
-random exchanges, and the likeliest result is taken.
+is low where tracks meet. It begins several times, from the tracker's tracks and from random
+exchanges, and the likeliest result is taken.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class SingerIdentity:
         freedom: degrees of freedom of the evidence (Student's t); less: outliers count less.
         mean_prior: stretches that the mean of all voices is worth for each singer.
         covariance_prior: stretches that a covariance without correlations is worth.
-        starts: how often it begins with two singers, the first time from the given tracks; more
-            singers begin with these alone, since their height tells most of them apart.
+        starts: how often it begins with two singers, the first time from the given tracks. More
+            singers begin a quarter as often, since their height tells most of them apart.
         unisons: a singer who is silent in his track may sing another's (`src.f0.unisons`).
 
     Raises:
@@ -140,7 +140,7 @@ class SingerIdentity:
         exchange = weigh_exchanges(f0, pairs, self.exchange)
         generator = np.random.default_rng(0)
         best = -np.inf
-        for start in range(self.starts if n_tracks == 2 else 1):
+        for start in range(self.starts if n_tracks == 2 else -(-self.starts // 4)):
             singer = np.tile(np.arange(n_tracks), (n_frames, 1))
             if start:
                 _shuffle(singer, pairs, exchange < self.exchange + CHEAP, generator)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+MAX_ESTIMATED = 16  # singers whose F0 is estimated
+
 # Control characters, lone surrogates and separators of lines or paragraphs.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]+")
 

@@ -88,25 +88,47 @@ def measure_timbre(audio: NDArray[np.float32], f0: NDArray[np.float32]) -> Timbr
         part = slice(first, min(first + BLOCK, n_frames))
         power[part], clear[part] = _listen(audio, tracks[part], first, orders)
     sung = tracks > 0
-    hertz = tracks[:, :, None] * orders
     loudest = float((power * (clear > 0.5)).max(initial=0.0))
     level = np.log(np.maximum(power, FLOOR**2 * loudest) + 1e-30) / 2
-    basis = _build_cosines(hertz)
-    stiffness = STIFFNESS * np.arange(COSINES) ** 2.0
-    stiffness[0] = 1e-3
-    heard = clear[:, :, :, None] * basis
-    left = np.einsum("njhd,njhe->njde", heard, basis)
-    right = np.einsum("njhd,njh->njd", heard, level)
-    # The mean envelope of the recording, every track with a level of its own.
-    total = left[sung].sum(axis=0) + np.diag(stiffness)
-    mean = np.linalg.solve(total, right[sung].sum(axis=0)) if sung.any() else np.zeros(COSINES)
-    mean[0] = 0.0
-    right -= left @ mean
-    cosines = np.linalg.solve(left + np.diag(stiffness), right[..., None])[..., 0] + mean
-    cosines[~sung] = 0.0
+    cosines = _fit_cosines(tracks, level, clear, orders)
     pitch = np.where(sung, 12 * np.log2(np.maximum(tracks, 1.0) / 440.0), 0.0)
     weight = np.where(sung, np.minimum(1.0, clear.sum(axis=2) / 6.0), 0.0)
     return Timbre(cosines, pitch, weight, _measure_beating(level, clear, pitch))
+
+
+def _fit_cosines(
+    tracks: NDArray[np.float64],
+    level: NDArray[np.float64],
+    clear: NDArray[np.float64],
+    orders: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Fit the envelopes [N, J, COSINES] to the log amplitudes of partials [N, J, H]."""
+    stiffness = STIFFNESS * np.arange(COSINES) ** 2.0
+    stiffness[0] = 1e-3
+    prior = np.diag(stiffness)
+
+    def relate(part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        basis = _build_cosines(tracks[part, :, None] * orders)
+        heard = clear[part, :, :, None] * basis
+        return heard.swapaxes(2, 3) @ basis, (heard * level[part, :, :, None]).sum(axis=2)
+
+    # The mean envelope of the recording, every track with a level of its own.
+    parts = [slice(i, i + BLOCK) for i in range(0, len(tracks), BLOCK)]
+    sung = tracks > 0
+    total, target = prior.copy(), np.zeros(COSINES)
+    for part in parts:
+        left, right = relate(part)
+        total += left[sung[part]].sum(axis=0)
+        target += right[sung[part]].sum(axis=0)
+    mean = np.linalg.solve(total, target)
+    mean[0] = 0.0
+    cosines = np.zeros((*tracks.shape, COSINES))
+    for part in parts:
+        left, right = relate(part)
+        right -= left @ mean
+        cosines[part] = np.linalg.solve(left + prior, right[..., None])[..., 0] + mean
+    cosines[~sung] = 0.0
+    return cosines
 
 
 def _listen(

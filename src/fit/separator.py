@@ -29,6 +29,7 @@ from .scene import (
     spread_lines,
 )
 from .spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
+from .together import share_what_both_sing
 from .tuning import TuningSettings, tune_tracks
 
 # Frozen: what every separator begins with can be shared.
@@ -230,7 +231,9 @@ class FitSeparator(Separator):
             shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
             over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
             separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
-        if self.places is not None and channels.shape[1] > 1:
+        if channels.shape[1] == 1:
+            separated = share_what_both_sing(separated, f0, hop=self.hop)
+        elif self.places is not None:
             pairs_of_mixtures = zip(channels, separated, strict=True)
             separated = torch.stack(
                 [separate_by_place(*pair, self.places) for pair in pairs_of_mixtures]

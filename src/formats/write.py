@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,21 +22,23 @@ from ..dsp.tracks import HOP, RATE
 from ..editing.pitch import hertz_to_pitch
 from ..errors import UmssError
 from ..f0.contours import ContourError, F0Contours, write_f0
+from ..filenames import FILENAME, name_file
 from ..files import check_existing, name_failed_file
 from ..outputs import make_slug
 from ..staging import stage
 from .jams import write_jams
 from .midi import Bend, SungPart, check_bend, write_midi
 from .musicxml import write_musicxml
+from .names import FORMATS as FORMATS
 from .notes import find_beats, find_sung_notes
 from .tracks import write_crepe, write_multipitch, write_tony
 
-FORMATS = ("csv", "tony", "crepe", "multipitch", "midi", "musicxml", "jams")
+# What files are called in the place of a voice, and their endings.
 _OF_ALL = {
-    "csv": "_f0.csv", "multipitch": "_multipitch.txt", "midi": "_notes.mid",
-    "musicxml": "_notes.musicxml", "jams": "_f0.jams",
+    "csv": ("f0", "csv"), "multipitch": ("multipitch", "txt"), "midi": ("notes", "mid"),
+    "musicxml": ("notes", "musicxml"), "jams": ("f0", "jams"),
 }  # fmt: skip
-_OF_EACH = {"tony": ".csv", "crepe": ".csv", "midi": ".mid"}
+_OF_EACH = {"tony": "csv", "crepe": "csv", "midi": "mid"}
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -50,7 +53,11 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def name_f0_files(
-    folder: Path, stem: str, names: Sequence[str], formats: Sequence[str]
+    folder: Path,
+    stem: str,
+    names: Sequence[str],
+    formats: Sequence[str],
+    filename: str = FILENAME,
 ) -> dict[tuple[str, str], Path]:
     """Files by format and singer, "" for those of all.
 
@@ -67,10 +74,11 @@ def name_f0_files(
     paths: dict[tuple[str, str], Path] = {}
     for kind in dict.fromkeys(formats):
         if kind in _OF_ALL:
-            paths[kind, ""] = folder / f"{stem}{_OF_ALL[kind]}"
+            paths[kind, ""] = name_file(folder, stem, *_OF_ALL[kind], filename)
         if kind in _OF_EACH:
             for name, slug in zip(names, slugs, strict=True):
-                paths[kind, name] = folder / f"{stem}_{kind}" / f"{slug}{_OF_EACH[kind]}"
+                voice = f"{kind}/{slug}"
+                paths[kind, name] = name_file(folder, stem, voice, _OF_EACH[kind], filename)
     return paths
 
 
@@ -79,19 +87,25 @@ def label_f0_files(paths: dict[tuple[str, str], Path]) -> dict[str, Path]:
     return {f"{kind}/{name}" if name else kind: path for (kind, name), path in paths.items()}
 
 
-def find_f0_files(folder: Path, stem: str) -> set[Path]:
+def find_f0_files(folder: Path, stem: str, filename: str = FILENAME) -> set[Path]:
     """Find the files of earlier F0 of a recording, in every format but the CSV file of all."""
-    found = [folder / f"{stem}{end}" for kind, end in _OF_ALL.items() if kind != "csv"]
-    for kind, end in _OF_EACH.items():
-        found += (folder / f"{stem}_{kind}").glob(f"*{end}")
+    found = [
+        name_file(folder, stem, *names, filename)
+        for kind, names in _OF_ALL.items()
+        if kind != "csv"
+    ]
+    track, pattern = glob.escape(stem), glob.escape(filename)
+    for kind, ending in _OF_EACH.items():
+        wanted = name_file(Path(), track, f"{kind}/*", ending, pattern)
+        found += folder.glob(str(wanted))
     return {path for path in found if path.is_file()}
 
 
-def remove_empty_folders(folder: Path, stem: str) -> None:
+def remove_empty_folders(folder: Path, stem: str, filename: str = FILENAME) -> None:
     """Remove the folders of formats from which all files have gone."""
-    for kind in _OF_EACH:
+    for kind, ending in _OF_EACH.items():
         with suppress(OSError):  # not there, or not empty
-            (folder / f"{stem}_{kind}").rmdir()
+            name_file(folder, stem, f"{kind}/x", ending, filename).parent.rmdir()
 
 
 def write_formats(

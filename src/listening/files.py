@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from ..filenames import FILENAME, name_file
+
 EVALUATION = "listen.html"  # in the folder of an evaluation
 
 
-def name_page(folder: Path, stem: str) -> Path:
+def name_page(folder: Path, stem: str, filename: str = FILENAME) -> Path:
     """Where the page of a separated recording goes."""
-    return folder / f"{stem}_listen.html"
+    return name_file(folder, stem, "listen", "html", filename)
 
 
 def name_folder(path: Path) -> Path:

@@ -13,6 +13,7 @@ from ..f0.contours import read_f0
 from ..files import replace_when_complete, write_json
 from ..listening.page import write_page
 from ..listening.results import describe_recording, make_page
+from ..outputs import Place as Separated
 from ..outputs import find_stems, name_outputs
 from ..practice_file import practice
 from .place import Place, Report, guess_progress, read_examination
@@ -68,7 +69,7 @@ def write_listening_page(place: Place, report: Report) -> dict[str, Any]:
     """Write a page to listen to."""
     report(0.0, "writing the page")
     found = read_examination(place)
-    stems = find_stems(place.folder / "separated", place.stem, place.names)
+    stems = find_stems(Separated(place.folder / "separated", place.stem), place.names)
     _need_parameters(place)
     recording = describe_recording(
         place.title,

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..errors import UmssError
-from ..f0.estimate import MAX_SINGERS
-from ..formats.write import FORMATS
+from ..f0.names import MAX_ESTIMATED as MAX_SINGERS
+from ..formats.names import FORMATS
 from ..writing.writer import ENDINGS
 from .answers import get_opened, get_studio
 from .bodies import MOST_JSON, read_json, read_name, save_body
@@ -160,6 +160,7 @@ async def start_job(request: Request) -> Response:
     if not isinstance(steps, list) or not steps or any(step not in STEPS for step in steps):
         raise UmssError(f"steps: choose from {', '.join(STEPS)}")
     options = check_options(content.get("options") or {})
+    check_order(there, steps)
     kept = {key: options[key] for key in _OPTIONS if key in options}
     if not there.job.running:
         # What a job is told counts from now on.
@@ -167,6 +168,22 @@ async def start_job(request: Request) -> Response:
     job = there.start(steps, options)
     await there.tell_project()
     return JSONResponse({"job": job, "revision": there.project.journal.revision}, 202)
+
+
+def check_order(there: Opened, steps: list[str]) -> None:
+    """Refuse steps whose foundation is missing, before a process is started for them.
+
+    Raises:
+        UmssError: says what comes first.
+    """
+    has_tracks = there.project.state.f0 is not None or "f0" in steps
+    if not has_tracks and {"separate", "dataset"} & {*steps}:
+        raise UmssError("find the pitches first: there is nothing to separate by")
+    is_separated = there.view.find_former() is not None or "separate" in steps
+    if not is_separated and {"edit", "practice", "page"} & {*steps}:
+        raise UmssError("separate the recording first")
+    if "edit" in steps and not there.project.state.edits:
+        raise UmssError("there are no edits: change something first")
 
 
 def check_options(given: Any) -> dict[str, Any]:

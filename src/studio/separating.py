@@ -220,6 +220,7 @@ class _Work:
                 self.separator,
                 self.settings.seed,
                 self.found.mix,
+                full_band=True,
             )
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..configuration import list_choices
 from ..errors import UmssError
-from ..f0.estimate import MAX_SINGERS, choose_singer_names
+from ..f0.names import MAX_ESTIMATED as MAX_SINGERS
 from .state import SETTINGS
 
 ALIGNMENTS = ("dtw", "stretch", "none")
@@ -44,7 +44,10 @@ def check_names(value: Any, count: int) -> list[str]:
         printable = isinstance(name, str) and name.isprintable() and "," not in name
         if not printable or not name.strip() or len(name) > MOST_NAME:
             raise UmssError(f"a name is a text of 1 to {MOST_NAME} characters without commas")
-    return list(choose_singer_names(count, [name.strip() for name in value]))
+    names = [name.strip() for name in value]
+    if len(set(names)) < count:
+        raise UmssError("two singers have one name; give each another")
+    return names
 
 
 def check_settings(value: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..formats.write import FORMATS
+from ..formats.names import FORMATS
 from .operations import STEP
 from .project import Project
 from .sound import describe_sound, list_heard

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..audio import open_audio
 from ..wav_writing import WavWriter
-from .tags import read_tags
+from .tags import Tags, read_tags
 from .writer import Format, write_audio
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,41 @@ def find_factor(peak: float, form: Format, name: str) -> float:
         20 * math.log10(peak),
     )
     return 1.0 / peak
+
+
+def encode_stems(
+    sources: Mapping[str, Path],
+    targets: Mapping[str, Path],
+    peak: float,
+    form: Format,
+    n_samples: int,
+    tags: Mapping[str, Tags],
+    name: str,
+) -> float:
+    """Make files of a format out of float files, which are removed.
+
+    Args:
+        sources: float files by label.
+        targets: files to write by label.
+        peak: the largest magnitude in all of them.
+        form: of the files to write.
+        n_samples: samples per channel.
+        tags: by label.
+        name: of the recording, for messages.
+
+    Returns:
+        The factor by which all were lowered (`find_factor`).
+    """
+    factor = np.float32(find_factor(peak, form, name))
+    for number, (label, source) in enumerate(sources.items()):
+        with open_audio(source) as audio:
+            blocks = (block if factor == 1 else factor * block for block in audio.blocks())
+            write_audio(
+                targets[label], blocks, form, audio.rate, audio.channels, n_samples, tags[label],
+                number,
+            )  # fmt: skip
+        source.unlink()
+    return float(factor)
 
 
 class StemWriters:
@@ -64,7 +99,7 @@ class StemWriters:
         recording: Path,
     ) -> None:
         self._paths = {label: paths[label] for label in channels}
-        self._rate, self._n_samples, self._form = rate, n_samples, form
+        self._n_samples, self._form = n_samples, form
         self._recording = recording
         self._direct = form.name == "wav32f"
         known = read_tags(recording)
@@ -96,17 +131,15 @@ class StemWriters:
             writer.close()
         if self._direct:
             return 1.0
-        peak = max(writer.peak for writer in self._writers.values())
-        factor = np.float32(find_factor(peak, self._form, self._recording.name))
-        for number, (label, writer) in enumerate(self._writers.items()):
-            with open_audio(writer.path) as audio:
-                blocks = (block if factor == 1 else factor * block for block in audio.blocks())
-                write_audio(
-                    self._paths[label], blocks, self._form, self._rate, audio.channels,
-                    self._n_samples, self._tags[label], number,
-                )  # fmt: skip
-            writer.path.unlink()
-        return float(factor)
+        return encode_stems(
+            {label: writer.path for label, writer in self._writers.items()},
+            self._paths,
+            max(writer.peak for writer in self._writers.values()),
+            self._form,
+            self._n_samples,
+            self._tags,
+            self._recording.name,
+        )
 
     def abandon(self) -> None:
         """Close the files, whatever state they are in."""

@@ -14,7 +14,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from src.arguments import prepare_arguments
+from src.command.options import is_command_for_musicians, separate
+from src.command.separation import compose as compose_options
+from src.command.settings import Options
 from src.configuration import FOLDER
+from src.separation_plan import check as check_settings_of_options
 from src.settings import find_kinds
 from tests.docs.documents import EXEMPT, PAGES, ROOT, blocks, commands, commands_of
 from tests.tiny_training import compose_config
@@ -61,6 +65,9 @@ def check(command: str) -> None:
     else:
         assert words[0] == "umss", f"not a known command: {command}; or add it to EXEMPT"
         name, rest = SUBCOMMANDS[words[1]], words[2:]
+    if name == "separate" and is_command_for_musicians(rest):
+        check_options(rest)
+        return
     folders = [rest[k + 1] for k, w in enumerate(rest) if w == "--config-dir"]
     in_repository = ["conf"] if Path("conf").is_dir() else []  # files of the page for this folder
     rest = prepare_arguments(rest, find_kinds(FOLDER, name))
@@ -73,6 +80,16 @@ def check(command: str) -> None:
         parsed = OverridesParser.create().parse_overrides(overrides)
         assert not any(o.is_sweep_override() for o in parsed), "a sweep needs -m"
     compose(name, tuple(overrides))
+
+
+def check_options(arguments: list[str]) -> None:
+    """Compose the configuration that options of `umss separate` ask for."""
+    if not arguments or "--help" in arguments:
+        return
+    with separate.make_context("umss separate", list(arguments)) as context:
+        options = Options(**{k: v for k, v in context.params.items() if k != "recordings"})
+        options.check(len(context.params["recordings"]))
+    check_settings_of_options(compose_options([*options.list_settings(), "input=x"]))
 
 
 def write_files(page: Path, folder: Path) -> None:
@@ -114,8 +131,15 @@ def test_commands_are_read_as_a_shell_reads_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["umss separate inptu=a.wav", "umss separate separator=cmob", "umss sing a=b"]
+    "command",
+    [
+        "umss separate inptu=a.wav",
+        "umss separate separator=cmob",
+        "umss sing a=b",
+        "umss separate --sing 4 a.wav",
+        "umss separate --method cmob a.wav",
+    ],
 )
 def test_wrong_commands_are_found(command: str) -> None:
-    with pytest.raises(Exception, match=r"inptu|cmob|sing"):
+    with pytest.raises(Exception, match=r"inptu|cmob|--sing|sing"):
         check(command)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from src.command.options import separate
 from tests.docs.documents import DOCS, PAGES, ROOT, inline_code
 from tests.processes import run_python
 
@@ -183,3 +184,11 @@ def test_functions_stay_functions_whatever_is_imported() -> None:
         "assert all(callable(getattr(umss, n)) for n in ('separate', 'estimate_f0', 'load_model'))"
     )
     run_python("-c", code, check=True)
+
+
+def test_the_page_of_the_command_has_every_option() -> None:
+    text = (DOCS / "command.md").read_text(encoding="utf-8")
+    names = [name for option in separate.params for name in option.opts if name.startswith("-")]
+    assert len(names) > 20
+    missing = [name for name in names if not re.search(rf"`{name}[ `,]", text)]
+    assert not missing

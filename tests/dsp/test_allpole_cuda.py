@@ -41,6 +41,7 @@ def test_interpreted_kernels_match_the_cpu() -> None:
     check_interpreted(INTERPRETED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kernel", ["_constant_forward", "_constant_backward", "_varying_forward", "_varying_adjoint"]
 )

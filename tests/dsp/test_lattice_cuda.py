@@ -32,6 +32,7 @@ def test_interpreted_kernels_match_the_cpu() -> None:
     check_interpreted(INTERPRETED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["_lattice_forward", "_lattice_backward"])
 def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, tmp_path: Path) -> None:
     check_compiles("src.dsp.lattice_cuda", kernel, tmp_path)

@@ -79,6 +79,7 @@ def test_loss_is_the_same_whatever_was_drawn_before() -> None:
     assert not torch.equal(first, other_noise)
 
 
+@pytest.mark.slow
 def test_loss_is_the_same_in_another_process() -> None:
     code = (
         "import torch; torch.manual_seed(0)\n"

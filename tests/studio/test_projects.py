@@ -244,11 +244,23 @@ def test_a_recording_that_is_gone(song: TestClient, root: Path) -> None:
     "body",
     [{"steps": []}, {"steps": ["explode"]}, {"steps": "f0"}, {"steps": ["f0"], "options": [1]},
      {"steps": ["f0"], "options": {"n_singers": 99}}, {"steps": ["f0"], "options": {"file": "x"}},
-     {"steps": ["zip"], "options": {"zip": "all"}}],
+     {"steps": ["zip"], "options": {"zip": "all"}}, {"steps": ["edit"]}, {"steps": ["page"]}],
 )  # fmt: skip
 def test_jobs_that_cannot_be(song: TestClient, body: dict[str, Any]) -> None:
     answer = song.post(f"{AT}/jobs", json={"revision": 1, **body})
     assert answer.status_code == 400 and song.get(AT).json()["job"] is None
+
+
+def test_what_comes_first_is_said(song: TestClient) -> None:
+    change = song.post(f"{AT}/undo", json={"revision": 1}).json()
+    assert change["reload"] and song.get(AT).json()["singers"] == []
+    body = {"revision": change["revision"], "steps": ["separate"]}
+    answer = song.post(f"{AT}/jobs", json=body)
+    assert answer.status_code == 400 and "pitches first" in answer.json()["error"]
+    for path in ("tracks", "doubts"):
+        assert song.get(f"{AT}/{path}").status_code == 400
+    song.post(f"{AT}/redo", json={"revision": change["revision"]})
+    assert (read_tracks(song)[0] == 330).all()
 
 
 def test_a_removed_project_is_gone(song: TestClient, root: Path) -> None:

@@ -20,6 +20,7 @@ from .voice import BLOCK, CONTROL_RATE, SYNTH_RATE, build_pulse_table, design_up
 
 SONGS: tuple[str, ...] = tuple(piece.name for piece in PIECES)
 
+RATES = (8000, 16000, 32000, SYNTH_RATE)  # Hz
 HOP = 256
 TAIL = 0.8  # seconds after the last note
 PEAK = 0.7  # of the mixture
@@ -101,7 +102,7 @@ def sing_part(
     conductor : the tempo
     singer : who sings
     seconds : length of the result
-    rate : 8000, 16000 or 32000 Hz
+    rate : 8000, 16000, 32000 or 64000 Hz
     rngs : of the performance, of the noise in the voice, of the room
 
     Returns
@@ -156,7 +157,7 @@ def generate_song(
     ----------
     name : one of `SONGS`
     seed : draws singers, timing, intonation, noise and room
-    rate : 8000, 16000 or 32000 Hz
+    rate : 8000, 16000, 32000 or 64000 Hz
     max_seconds : sing only the beginning (for tests); the singers and the notes stay the same,
         random details and the level may differ from those of the whole song
     vary : sing in another key (up to 5 semitones away), in another tempo (up to a quarter slower
@@ -178,8 +179,8 @@ def generate_song(
         unsupported rate.
     """
     piece = find_piece(name)
-    if rate not in (8000, 16000, 32000):
-        raise UmssError(f"rate must be 8000, 16000 or 32000 Hz, not {rate}")
+    if rate not in RATES:
+        raise UmssError(f"rate must be one of {', '.join(map(str, RATES))} Hz, not {rate}")
     parts = read_score(piece.source)
     held = find_phrase_ends(parts)
     length = max(part[-1].end for part in parts)

@@ -18,7 +18,7 @@ from typing import Any
 from ...audio import examine_audio, load_mono
 from ...f0.contours import MAX_SINGERS, F0Contours, read_contours
 from ...f0.score.reading import SCORE_SUFFIXES, ScoreError, read_score
-from ...outputs import find_outputs
+from ...outputs import find_all_outputs
 from .base import RATE, DataError, FileReader, Song, Stem, StemAudio
 from .listing import AUDIO_SUFFIXES, list_audio_files, list_folders_below, stamp_files
 from .singers_table import name_recording, read_singers
@@ -201,9 +201,7 @@ def _find_recordings(folder: Path) -> list[Path]:
 
 
 def _find_separated(folder: Path) -> set[Path]:
-    mark = "_parameters.npz"
-    files = folder.glob(f"*{mark}")
-    return {path for file in files for path in find_outputs(folder, file.name.removesuffix(mark))}
+    return {path for file in folder.glob("*parameters*.npz") for path in find_all_outputs(file)}
 
 
 def _name_recordings(paths: Iterable[Path], folder: Path) -> dict[str, Path]:

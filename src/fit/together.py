@@ -1,0 +1,65 @@
+"""Singers in unison: nothing in one channel tells who sings which part of a pitch that both sing.
+
+Two voices under one track fit the mixture equally well however they divide it, so that each gets a
+part by chance. Where two singers sing the same pitch most of the time, their stems get equal parts
+of what both sing instead, which is the best guess and never worse than the mixture of the two.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SAME = 10.0  # cents between tracks that are one pitch
+MOSTLY = 0.5  # of the time in which both sing; with less, what they sing apart tells them apart
+SMOOTH = 3  # frames over which parts change
+
+
+def share_what_both_sing(stems: Tensor, f0: Tensor, *, hop: int) -> Tensor:
+    """Divide the sum of stems equally between singers in unison.
+
+    Args:
+        stems: [B, J, C, T].
+        f0: [B, J, N] Hz, 0 = silent.
+        hop: samples from one F0 frame to the next.
+
+    Returns:
+        [B, J, C, T] with the same sum over J; `stems` itself where nobody sings in unison.
+    """
+    together = find_unisons(f0)
+    if not bool(together.any()):
+        return stems
+    n_singers = f0.shape[1]
+    one = torch.eye(n_singers, device=f0.device)[None, :, :, None]
+    joined = (together.to(stems) + one.to(stems)).flatten(1, 2)
+    # Three who sing with each other only in part are divided by pairs.
+    padded = torch.nn.functional.pad(joined, (SMOOTH // 2, SMOOTH // 2), mode="replicate")
+    joined = torch.nn.functional.avg_pool1d(padded, SMOOTH, stride=1)
+    joined = joined.unflatten(1, (n_singers, n_singers))
+    parts = joined / joined.sum(dim=1, keepdim=True)
+    shared = torch.zeros_like(stems)
+    size = (f0.shape[-1] - 1) * hop + 1
+    n_samples = stems.shape[-1]
+    for giver in range(n_singers):
+        lines = torch.nn.functional.interpolate(
+            parts[:, :, giver], size=size, mode="linear", align_corners=True
+        )
+        held = torch.nn.functional.pad(lines, (0, max(0, n_samples - size)), mode="replicate")
+        shared += held[:, :, None, :n_samples] * stems[:, giver : giver + 1]
+    return shared
+
+
+def find_unisons(f0: Tensor) -> Tensor:
+    """Find when pairs of singers that mostly sing in unison do: bool [B, J, J, N], symmetric.
+
+    Args:
+        f0: [B, J, N] Hz, 0 = silent.
+    """
+    sung = f0 > 0
+    cents = 1200.0 * f0.clamp(min=1.0).log2()
+    both = sung[:, :, None] & sung[:, None]
+    same = both & ((cents[:, :, None] - cents[:, None]).abs() < SAME)
+    n_singers = f0.shape[1]
+    same &= ~torch.eye(n_singers, dtype=torch.bool, device=f0.device)[None, :, :, None]
+    mostly = same.sum(dim=-1) > MOSTLY * both.sum(dim=-1)
+    return same & mostly[..., None]

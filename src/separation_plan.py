@@ -1,0 +1,109 @@
+"""What a separation will do, as far as its settings say: checked and told before the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from .chosen_stems import Chosen, suggest_names
+from .chunks import Grid
+from .errors import UmssError
+from .f0.contours import F0Contours, read_contours
+from .f0.estimate import choose_singer_names, expect_parts, settle_number
+from .f0.score.reading import SCORE_SUFFIXES, read_score
+from .filenames import check_filename
+from .files import check_folder
+from .formats.write import check_formats, label_f0_files, name_f0_files
+from .listening.files import name_page
+from .outputs import name_outputs, name_synthesised
+from .writing.writer import Format
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse settings that cannot be met, before anything is loaded.
+
+    Raises:
+        UmssError: names the setting.
+    """
+    if cfg.n_singers != "auto" and not 1 <= cfg.n_singers <= 32:
+        raise UmssError(f"n_singers={cfg.n_singers}: give a number from 1 to 32, or auto")
+    Grid.of(cfg.window_seconds, cfg.overlap_seconds, cfg.chunk_seconds)
+    check_folder(Path(cfg.output))
+    check_formats(cfg.f0_formats or ())
+    Format(cfg.format, cfg.bitrate)
+    check_filename(cfg.filename)
+    if cfg.only is not None and not cfg.only:
+        raise UmssError("only=[]: name the singers whose files are written, or leave it out")
+    if cfg.only is not None and cfg.two_stems is not None:
+        raise UmssError(f"only={list(cfg.only)} and two_stems={cfg.two_stems}: give one of the two")
+    if cfg.names is not None:
+        Chosen.of(list(cfg.names), cfg.only, cfg.two_stems)
+
+
+def has_tracks(cfg: DictConfig) -> bool:
+    """Whether `cfg.f0` is a table of F0; otherwise F0 is estimated, perhaps by a score."""
+    return cfg.f0 is not None and Path(cfg.f0).suffix.lower() not in SCORE_SUFFIXES
+
+
+@dataclass(frozen=True, eq=False)
+class Singers:
+    """The singers whose F0 is estimated, as far as they are known.
+
+    Attributes:
+        names: as given, or as the files asked for suggest; None = by the score, or counted.
+        score: as tracks, if there is one.
+        labels: what they will be called; empty where they must be counted first.
+    """
+
+    names: list[str] | None
+    score: F0Contours | None
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Singers:
+        """The singers by the settings of a separation, and by its score.
+
+        Raises:
+            UmssError: settings or a score that cannot be used.
+        """
+        names = None if cfg.names is None else list(cfg.names)
+        if cfg.f0 is None:
+            wanted = [*(cfg.only or ()), *([] if cfg.two_stems is None else [cfg.two_stems])]
+            names = suggest_names(wanted, cfg.n_singers, names)
+        parts = None if cfg.score_parts is None else list(cfg.score_parts)
+        settle_number(cfg.n_singers, names)
+        score = None if cfg.f0 is None else read_score(cfg.f0, expect_parts(cfg.n_singers), parts)
+        number = settle_number(cfg.n_singers, names, score)
+        labels = () if number is None else choose_singer_names(number, names, score)
+        return cls(names, score, labels)
+
+
+def name_results(cfg: DictConfig, labels: tuple[str, ...]) -> dict[str, Path]:
+    """Name the files that a separation will write, those of singers where `labels` has them."""
+    folder, track, filename = Path(cfg.output), Path(cfg.input).stem, cfg.filename
+    ending = Format(cfg.format, cfg.bitrate).ending
+    paths = name_outputs(
+        folder, track, labels, with_f0=not has_tracks(cfg), ending=ending, filename=filename
+    )
+    if labels:
+        chosen = Chosen.of(labels, cfg.only, cfg.two_stems)
+        paths = chosen.name_paths(paths, folder, track, ending, filename)
+    elif cfg.only is not None or cfg.two_stems is not None:
+        del paths["residual"]
+    if cfg.synthesised:
+        sung = name_synthesised(folder, track, labels, ending=ending, filename=filename)
+        paths |= {f"{name}_synthesised": path for name, path in sung.items()}
+    if cfg.page:
+        paths["page"] = name_page(folder, track, filename)
+    tracks = name_f0_files(folder, track, labels, cfg.f0_formats or (), filename)
+    return paths | label_f0_files(tracks)
+
+
+def foresee(cfg: DictConfig) -> dict[str, Path]:
+    """Name the files that a separation will write, as far as the singers are known before it."""
+    if not has_tracks(cfg):
+        return name_results(cfg, Singers.of(cfg).labels)
+    number = None if cfg.n_singers == "auto" else cfg.n_singers
+    return name_results(cfg, read_contours(Path(cfg.f0), number).names)

@@ -1,0 +1,56 @@
+"""Singers in unison get equal parts of what both sing."""
+
+import torch
+from umss.fit.separator import FitSeparator
+from umss.fit.together import find_unisons, share_what_both_sing
+
+HOP = 256
+
+
+def _stems(n_singers: int, n_frames: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(1, n_singers, 1, n_frames * HOP, generator=generator)
+
+
+def test_voices_of_one_pitch_get_halves_of_their_sum_and_others_keep_theirs() -> None:
+    f0 = torch.full((1, 3, 40), 220.0)
+    f0[:, 1] *= 2 ** (5 / 1200)
+    f0[:, 2] = 330.0
+    stems = _stems(3, 40)
+    shared = share_what_both_sing(stems, f0, hop=HOP)
+    half = (stems[:, 0] + stems[:, 1]) / 2
+    torch.testing.assert_close(shared[:, 0], half)
+    torch.testing.assert_close(shared[:, 1], half)
+    torch.testing.assert_close(shared[:, 2], stems[:, 2])
+
+
+def test_only_where_both_sing_and_only_if_they_mostly_do_so_in_unison() -> None:
+    f0 = torch.full((1, 2, 40), 220.0)
+    f0[:, 1, 24:] = 440.0
+    f0[:, 0, :2] = 0.0
+    assert find_unisons(f0)[0, 0, 1].tolist() == [2 <= n < 24 for n in range(40)]
+    f0[:, 1, 18:] = 440.0  # 16 frames of 38
+    assert not find_unisons(f0).any()
+    stems = _stems(2, 40)
+    assert share_what_both_sing(stems, f0, hop=HOP) is stems
+
+
+def test_nothing_is_lost_where_unisons_begin_and_end() -> None:
+    f0 = torch.full((1, 3, 50), 220.0)
+    f0[:, 1, 30:] = 300.0
+    f0[:, 2, :10] = 0.0
+    stems = _stems(3, 51)  # longer than its frames
+    shared = share_what_both_sing(stems, f0, hop=HOP)
+    torch.testing.assert_close(shared.sum(dim=1), stems.sum(dim=1), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(shared[:, 1, :, 45 * HOP :], stems[:, 1, :, 45 * HOP :])
+
+
+def test_a_fit_of_two_equal_tracks_gives_two_equal_stems() -> None:
+    time = torch.arange(16000) / 16000
+    voice = sum(torch.sin(2 * torch.pi * 220 * h * time) / h for h in range(1, 8))
+    mixture = voice[None]
+    f0 = torch.full((1, 2, 63), 220.0)
+    fit = FitSeparator(opinions=None, singers_per_part=1, rooms=False)
+    seed = torch.zeros(1, dtype=torch.int64)
+    found = fit.separate(mixture, f0, seed, None, mixture[:, None])
+    torch.testing.assert_close(found.sources[:, 0], found.sources[:, 1])
