@@ -148,11 +148,10 @@ def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     wait_for_revision(page, revision + 2)
     drawn = read_tracks(page)[first : last + 1, 0]
     assert measure_cents(drawn, make_quartet()[first : last + 1, 0]) < 30
-    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # no longer draws
+    page.keyboard.press("Escape")  # chooses nothing
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("4")
-    page.keyboard.press("Escape")
     page.keyboard.press("4")
     page.keyboard.press("Enter")
     assert page.inner_text("#chosen").startswith("bass")
