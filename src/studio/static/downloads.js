@@ -26,8 +26,11 @@ export class Downloads {
     this.session = session;
     this._makers ??= await this._buildMakers();
     for (const {button, needs} of this._makers) {
-      button.disabled = session.running || !session.project.results[needs];
-      button.title = session.project.results[needs] ? "" : "Separate the recording first";
+      const {results, frames} = session.project;
+      const missing = needs === "separated" && !results.separated ? "Separate the recording first"
+        : !frames ? "Find the pitches first" : "";
+      button.disabled = session.running || Boolean(missing);
+      button.title = missing;
     }
     const {downloads} = await askJson(session.at("/downloads"));
     if (session !== this.session) return;
@@ -85,9 +88,9 @@ export class Downloads {
     add("Page to listen to", [make("p", {className: "soft", textContent: "One HTML file for others; it needs no studio."})],
       "Make the page", "separated", () => this.session.start(["page"]));
     add("Data set", [make("p", {className: "soft", textContent: "The corrected recording, as data=mixtures and data=folder read it."})],
-      "Make the data set", "separated", () => this.session.start(["dataset"]));
+      "Make the data set", "frames", () => this.session.start(["dataset"]));
     add("One ZIP file", Object.entries(PACKED).map(([value, label]) =>
-      tick("packed", value, label, ["stems", "f0"].includes(value))), "Pack", "separated", (box) => {
+      tick("packed", value, label, ["stems", "f0"].includes(value))), "Pack", "frames", (box) => {
       const zip = ticked(box, "packed");
       if (!zip.length) throw new Error("Choose what is packed.");
       return this.session.start(["zip"], {zip});

@@ -42,8 +42,7 @@ export class Edits {
     this.session = session;
     const {edits, singers, results} = session.project;
     $("#edit-first").hidden = Boolean(results.separated);
-    for (const id of ["preview", "preview-before", "make-edited"]) $(`#${id}`).disabled = !results.separated;
-    $("#make-edited").disabled ||= session.running;
+    for (const id of ["preview", "preview-before"]) $(`#${id}`).disabled = !results.separated;
     const known = JSON.stringify([edits, singers]);
     if (other || (!this.unsent && known !== this._sent)) {
       this.draft = structuredClone(edits);
@@ -97,6 +96,7 @@ export class Edits {
         : edited ? "The edited stems are older than these edits."
           : any ? "Saved; the edited stems are not yet made." : "";
     $("#no-edits").disabled = !any;
+    $("#make-edited").disabled = !any || this.session.running || !this.session.project.results.separated;
   }
 
   _build() {

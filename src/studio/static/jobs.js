@@ -19,6 +19,7 @@ export class Jobs {
     this.session = null;
     this.hidden = null; // the ended job that was read
     this.last = "";
+    this.pending = ["separate"]; // what the button does
     $("#cancel").addEventListener("click", () => attempt(() => this.session.cancel()));
     $("#again").addEventListener("click", () => attempt(() => {
       const {steps, options} = this.session.project.job;
@@ -28,7 +29,7 @@ export class Jobs {
       this.hidden = this.session.project.job.id;
       this.show(this.session);
     });
-    $("#separate").addEventListener("click", () => attempt(() => this.session.start(["separate"])));
+    $("#separate").addEventListener("click", () => attempt(() => this.session.start(this.pending)));
   }
 
   show(session) {
@@ -71,13 +72,22 @@ export class Jobs {
   }
 
   /** "N changes not yet separated". */
-  _showPending({results, frames}) {
+  _showPending({results, frames, sound, singers, settings}) {
     const separated = results.separated;
+    this.pending = ["separate"];
     const stale = separated?.stale || [];
     $("#pending").hidden = !frames || (separated && !stale.length && !separated.whole) || this.session.running;
     if (!separated) {
       $("#pending-text").textContent = "These pitches are not yet separated.";
       $("#separate").textContent = "Separate";
+      return;
+    }
+    const stems = (sound?.tracks ?? []).filter(({role}) => role === "stem").map(({name}) => name);
+    const renamed = stems.length === singers.length && stems.join("\n") !== singers.join("\n");
+    if (separated.whole && renamed && separated.method === settings.method) {
+      this.pending = ["rename"];
+      $("#pending-text").textContent = `The stems are still called ${stems.join(", ")}.`;
+      $("#separate").textContent = "Rename them";
       return;
     }
     const n = separated.changes ?? stale.length;
