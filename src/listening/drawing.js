@@ -35,10 +35,10 @@ function decodeF0(text) {
   return Float32Array.from(cents, (value) => (value ? 16 * 2 ** (value / 1200) : 0));
 }
 
-/** A PNG's grey values, {width, height, values}. */
-async function readGrey(base64) {
+/** The grey values of a PNG, {width, height, values}, by its address. */
+async function readGrey(address) {
   const image = new Image();
-  image.src = `data:image/png;base64,${base64}`;
+  image.src = address;
   await image.decode();
   const canvas = document.createElement("canvas");
   canvas.width = image.naturalWidth;
@@ -119,8 +119,12 @@ function drawTiles({context, width, height}, tiles, {start, end}) {
   }
 }
 
-/** Draws F0 in Hz from `start` to `end` seconds as a line with an edge, gaps where silent. */
-function drawF0({context, width, height}, f0, frame, {start, end}, {lowest, highest}, colour, edge) {
+/**
+ * Draws F0 in Hz from `start` to `end` seconds as a line with an edge, gaps where silent.
+ * @param {Object} style {colour, edge, thick: pixels, dash: lengths of strokes and gaps}
+ */
+function drawF0({context, width, height}, f0, frame, {start, end}, {lowest, highest}, style) {
+  const {colour, edge, thick = 2, dash = []} = style;
   const scale = width / (end - start);
   const octaves = Math.log2(highest / lowest);
   const first = Math.max(0, Math.floor(start / frame) - 1);
@@ -145,11 +149,13 @@ function drawF0({context, width, height}, f0, frame, {start, end}, {lowest, high
   }
   context.lineJoin = context.lineCap = "round";
   context.strokeStyle = edge;
-  context.lineWidth = 4;
+  context.lineWidth = thick + 2;
   context.stroke();
   context.strokeStyle = colour;
-  context.lineWidth = 2;
+  context.lineWidth = thick;
+  context.setLineDash(dash);
   context.stroke();
+  context.setLineDash([]);
 }
 
 /** Draws a ruler of times. */

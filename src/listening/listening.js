@@ -16,55 +16,27 @@ function make(tag, {attributes = {}, ...properties} = {}, ...children) {
 
 const formatDecibels = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value)} dB`;
 
-/* Pieces of sound and pictures: in elements of this page, or in scripts beside it. */
-
-const awaited = new Map(); // name -> {promise, resolve} of a script that is being read
-
-/** Called by the scripts beside the page. */
-function receiveSound(name, piece) {
-  awaited.get(name)?.resolve(piece);
-}
-
-function loadPiece(name, folder) {
-  if (folder === null) return Promise.resolve(JSON.parse($(`[data-sound="${name}"]`).textContent));
-  if (awaited.has(name)) return awaited.get(name).promise;
-  const entry = {};
-  entry.promise = new Promise((resolve, reject) => {
-    entry.resolve = resolve;
-    const script = make("script", {src: `${folder}/sound-${name}.js`});
-    script.onload = script.onerror = () => {
-      script.remove();
-      awaited.delete(name);
-      reject(new Error(`${decodeURIComponent(folder)}/sound-${name}.js is missing: keep it beside the page`));
-    };
-    document.head.append(script);
-  });
-  awaited.set(name, entry);
-  return entry.promise;
-}
-
 /** One recording on the page. */
 class Listening {
-  constructor(recording, number, folder) {
+  /**
+   * @param {Object} recording {rate, length, piece, pieces, columns, peaks, lowest, highest, frame,
+   *   tracks: [{name, role, channels, heard, decibels, f0, peaks}]}
+   * @param {Object} source {sound(index), overviews(), pictures(index)}: promises per track
+   */
+  constructor(recording, source) {
     this.recording = recording;
-    this.number = number;
-    this.folder = folder;
+    this.source = source;
     this.duration = recording.length / recording.rate;
     this.chosen = 0;
-    this.recent = new Map(); // piece -> promise of what its file holds
-    this.player = new Player({
-      ...recording,
-      load: async (index) =>
-        (await this._fetch(index)).sound.map((text) => decodeBase64(text).buffer),
-    });
+    this.places = []; // [start, end] in seconds, to be visited
+    this.player = new Player({...recording, load: (index) => source.sound(index)});
     this.abort = new AbortController(); // ends all listeners
     this.rows = recording.tracks.map((track, t) => this._buildRow(track, t));
     $("#tracks").replaceChildren(...this.rows.map(({row}) => row));
-    this.pictures = new Pictures(recording, this.rows, (index) => this._fetch(index));
-    this._buildRemarks();
+    this.pictures = new Pictures(recording, this.rows, source);
     this._bind();
-    this.player.seek(0).catch((error) => fail(error)); // decodes the beginning
-    this.pictures.readOverviews();
+    this.attempt(this.player.seek(0)); // decodes the beginning
+    this.attempt(this.pictures.readOverviews());
     this.update();
     this._animate();
   }
@@ -73,17 +45,6 @@ class Listening {
     this.abort.abort();
     cancelAnimationFrame(this.frame);
     this.player.close();
-  }
-
-  _fetch(index) {
-    if (!this.recent.has(index)) {
-      this.recent.set(index, loadPiece(`${this.number}-${index}`, this.folder));
-      for (const old of this.recent.keys()) {
-        if (this.recent.size <= 2) break;
-        this.recent.delete(old);
-      }
-    }
-    return this.recent.get(index);
   }
 
   _buildRow(track, t) {
@@ -109,46 +70,21 @@ class Listening {
     const row = make("li", {className: "track"}, head, picture);
     if (colour) row.style.setProperty("--voice", `var(${colour})`);
     return {row, solo, mute, gain, number, pitch, bar, meter, canvas, cursor, range, picture, colour,
-      f0: track.f0 === null ? null : decodeF0(track.f0), peaks: decodeBase64(track.peaks), overview: null};
+      f0: track.f0, peaks: track.peaks, overview: undefined};
   }
 
   /** The colour of a singer, and of the reference with the same name. */
   _voice(track) {
     const stems = this.recording.tracks.filter(({role}) => role === "stem");
-    const index = track.role === "reference"
-      ? stems.findIndex(({name}) => name === track.name) : stems.indexOf(track);
+    const index = track.singer ?? (track.role === "reference"
+      ? stems.findIndex(({name}) => name === track.name) : stems.indexOf(track));
     return index < 0 ? null : `--voice-${index % 6}`;
   }
 
   _describe(track) {
     const level = track.decibels === null ? "silent"
-      : `${String(Math.round(track.decibels)).replace("-", "−")} dB`;
-    return ROLES[track.role] ? `${level} · ${ROLES[track.role]}` : level;
-  }
-
-  _buildRemarks() {
-    const items = this.recording.remarks.map(({text, spans}) => {
-      const item = make("li", {}, `${text}${spans.length ? ": " : "."}`);
-      for (const [start, end] of spans) {
-        const name = end > start ? `${formatTime(start)} – ${formatTime(end)}` : formatTime(start);
-        item.append(make("button", {type: "button", textContent: name, onclick: () => this.visit(start, end),
-          attributes: {"aria-label": `Listen at ${name}`}}));
-      }
-      return item;
-    });
-    $("#remarks ul").replaceChildren(...items);
-    $("#remarks").hidden = !items.length;
-    this.places = this.recording.remarks.flatMap(({spans}) => spans).sort((a, b) => a[0] - b[0]);
-    for (const section of document.querySelectorAll(".scores")) {
-      section.hidden = Number(section.dataset.recording) !== this.number;
-    }
-    const {rate, gain, tracks} = this.recording;
-    const shift = 20 * Math.log10(gain);
-    const louder = Math.abs(shift) < 0.05 ? "as loud as the recording"
-      : `${Math.abs(shift).toFixed(1)} dB ${shift > 0 ? "louder" : "softer"} than the recording`;
-    $("#facts").textContent = `${tracks.length} tracks, ${formatTime(this.duration)} min, ${rate / 1000} kHz, ` +
-      `16 bits; all are played ${louder}. Pictures: ${this.recording.lowest} Hz to ` +
-      `${this.recording.highest / 1000} kHz. Made by umss.`;
+      : track.decibels === undefined ? "" : `${String(Math.round(track.decibels)).replace("-", "−")} dB`;
+    return [level, ROLES[track.role]].filter(Boolean).join(" · ");
   }
 
   /* What keys and buttons do. */

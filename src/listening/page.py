@@ -42,7 +42,7 @@ CENTS_FROM_HZ = 16.0
 # Partials of a choir are softer than its loudest sample.
 LOUDEST_PARTIAL = 0.35
 
-SCRIPTS = ("player.js", "drawing.js", "pictures.js", "listening.js", "wiring.js")
+SCRIPTS = ("player.js", "drawing.js", "pictures.js", "listening.js", "wiring.js", "page.js")
 
 _HERE = Path(__file__).parent
 _SOUND_HERE = "<!-- sound -->"

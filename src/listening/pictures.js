@@ -5,12 +5,14 @@ class Pictures {
   /**
    * @param {Object} recording of the page
    * @param {Array} rows {canvas, f0, peaks, overview, colour} per track
-   * @param {function(number): Promise} fetch what the file of a piece holds
+   * @param {Object} source {overviews(), pictures(index)}: promises of grey values per track, null
+   *   where there are none
    */
-  constructor(recording, rows, fetch) {
+  constructor(recording, rows, source) {
     this.recording = recording;
     this.rows = rows;
-    this.fetch = fetch;
+    this.source = source;
+    this.drawn = null; // called when what is shown has changed
     this.duration = recording.length / recording.rate;
     this.shown = {start: 0, end: this.duration};
     this.waves = false;
@@ -40,9 +42,8 @@ class Pictures {
   }
 
   async readOverviews() {
-    await Promise.all(this.recording.tracks.map(async (track, t) => {
-      this.rows[t].overview = await readGrey(track.overview);
-    }));
+    const overviews = await this.source.overviews();
+    this.rows.forEach((row, t) => (row.overview = overviews[t]));
     this.draw();
   }
 
@@ -56,6 +57,8 @@ class Pictures {
     const first = Math.max(0, recording.tracks.findIndex(({role}) => role === "mixture"));
     drawWave(fitCanvas($("#overview canvas")), this.rows[first].peaks, recording.peaks, whole, colour("--wave"));
     drawRuler(fitCanvas($("#ruler")), shown, colour("--soft"));
+    this.drawn?.();
+    if (!$("#tracks").offsetParent) return; // hidden behind another view
     const close = shown.end - shown.start <= MOST_TILES_SECONDS;
     if (close && !this.waves) this._wantTiles();
     this.rows.forEach((row, t) => {
@@ -64,16 +67,22 @@ class Pictures {
         drawWave(target, row.peaks, recording.peaks, shown, colour(row.colour || "--wave"));
         return;
       }
-      if (row.overview) {
+      const tiles = close ? this._tiles(t, ink) : null;
+      if (tiles) drawTiles(target, tiles, shown);
+      else if (row.overview) {
         row.inked = row.inked?.theme === ink.join() ? row.inked
           : {theme: ink.join(), canvas: inkGrey(row.overview, ink)};
-        const tiles = close ? this._tiles(t, ink) : null;
-        drawTiles(target, tiles || [{canvas: row.inked.canvas, start: 0, seconds: duration}], shown);
+        drawTiles(target, [{canvas: row.inked.canvas, start: 0, seconds: duration}], shown);
+      } else if (row.overview === null) {
+        target.context.globalAlpha = 0.45;
+        drawWave(target, row.peaks, recording.peaks, shown, colour("--wave"));
+        target.context.globalAlpha = 1;
       }
       const singers = recording.tracks[t].role === "mixture"
         ? this.rows.filter((_, k) => recording.tracks[k].role === "stem") : [row];
       for (const {f0, colour: name} of singers) {
-        if (f0) drawF0(target, f0, recording.frame, shown, recording, colour(name || "--accent"), colour("--edge"));
+        const line = {colour: colour(name || "--accent"), edge: colour("--edge")};
+        if (f0) drawF0(target, f0, recording.frame, shown, recording, line);
       }
     });
   }
@@ -106,10 +115,9 @@ class Pictures {
       if (this.tiles.has(index) || this.loading.has(index)) continue;
       this.loading.add(index);
       try {
-        const {picture} = await this.fetch(index);
-        const greys = await Promise.all(picture.map(readGrey));
+        const greys = await this.source.pictures(index);
         this.tiles.set(index, greys.map((grey) =>
-          ({grey, start: index * seconds, seconds: grey.width / this.recording.columns})));
+          grey && {grey, start: index * seconds, seconds: grey.width / this.recording.columns}));
       } catch (error) {
         fail(error);
         return;

@@ -1,5 +1,5 @@
 "use strict";
-/* Keys, themes, paper, and the choice of the recording. */
+/* Keys and themes. */
 
 const KEYS = [
   ["Space", "play or pause"],
@@ -69,60 +69,18 @@ function setTheme(theme) {
   $("#theme").textContent = theme === "dark" ? "Light" : "Dark";
 }
 
-function main() {
-  const content = JSON.parse($("#content").textContent);
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  setTheme(system.matches ? "dark" : "light");
-  let listening = null;
-  const open = (number) => {
-    if (listening) listening.close();
-    $("#failure").hidden = true;
-    listening = new Listening(content.recordings[number], number, content.folder);
-    window.listening = listening;
-  };
-  const show = (theme) => {
-    setTheme(theme);
-    listening.pictures.draw();
-  };
-  const flip = () => show(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-  system.addEventListener("change", () => show(system.matches ? "dark" : "light"));
-  $("#theme").addEventListener("click", flip);
-  $("#keys dl").append(...KEYS.flatMap(([keys, text]) => [
-    make("dt", {}, ...keys.split(" ").flatMap((key) => [key === "…" ? key : make("kbd", {textContent: key}), " "])),
-    make("dd", {textContent: text}),
-  ]));
-  $("#help").addEventListener("click", () => $("#keys").showModal());
-  $("#recording").addEventListener("change", (event) => open(Number(event.target.value)));
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || $("#keys").open) return;
-    const target = event.target.closest("input, select, button, dialog");
-    const own = {range: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]}[target?.type];
-    if (own?.includes(event.key) || (target?.matches("button") && event.key === " ")) return;
-    if (target?.matches("select")) return;
-    if (event.key === "?") $("#keys").showModal();
-    else if (event.key.toLowerCase() === "d") flip();
-    else if (!press(listening, event)) return;
-    event.preventDefault();
-  });
-  // After a click, keys go to the player again: space plays, arrows seek.
-  document.addEventListener("click", (event) => {
-    if (event.detail) event.target.closest("button, input")?.blur();
-  });
-  // Paper is white, and shows everything.
-  let before = null;
-  window.addEventListener("beforeprint", () => {
-    before = {theme: document.documentElement.dataset.theme, shown: listening.pictures.shown};
-    listening.pictures.shown = {start: 0, end: listening.duration};
-    show("light");
-  });
-  window.addEventListener("afterprint", () => {
-    if (before) {
-      listening.pictures.shown = before.shown;
-      show(before.theme);
-    }
-    before = null;
-  });
-  open(0);
-}
+/** Rows of a list of keys: [["A B", "what they do"], ...]. */
+const listKeys = (keys) => keys.flatMap(([names, text]) => [
+  make("dt", {}, ...names.split(" ").flatMap((key) => [key === "…" ? key : make("kbd", {textContent: key}), " "])),
+  make("dd", {textContent: text}),
+]);
 
-main();
+/** Whether a key belongs to the element that has the focus, not to the page. */
+function ownsKey(target, key) {
+  const element = target.closest("input, select, textarea, button, dialog, summary, [role=tab]");
+  if (!element) return false;
+  if (element.matches("button, summary, input[type=checkbox], input[type=radio]")) return [" ", "Enter"].includes(key);
+  if (element.matches("[role=tab]")) return [" ", "Enter", "ArrowLeft", "ArrowRight", "Home", "End"].includes(key);
+  if (element.type === "range") return ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(key);
+  return true;
+}

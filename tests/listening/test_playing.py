@@ -214,7 +214,7 @@ def test_slow_tracks_stay_together_and_keep_their_pitch(listener: Listener) -> N
 def test_pieces_are_forgotten(listener: Listener) -> None:
     held = listener.do(
         """
-        const {sound} = await listening._fetch(0);
+        const {sound} = await listening.source.fetch(0);
         const load = async () => sound.map((text) => decodeBase64(text).buffer);
         const piece = 80000;
         const pieces = new Pieces({rate: 8000, length: 60 * piece, piece, load});

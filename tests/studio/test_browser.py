@@ -1,0 +1,276 @@
+"""The studio in a browser, as people use it: errors are found and mended, by keys and by mouse."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.listening.waiting import wait_for
+from tests.studio.quartet import (
+    OCTAVE,
+    SWAP,
+    make_project,
+    make_quartet,
+    measure_cents,
+    plant_errors,
+    serve,
+)
+
+DESK, TABLET, PHONE = (
+    {"width": 1280, "height": 900},
+    {"width": 820, "height": 1180},
+    {"width": 390, "height": 844},
+)
+PARTS = ("setup", "pitch", "listen", "edit", "files")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def address(made: Path, tmp_path: Path) -> Iterator[str]:
+    shutil.copytree(made, tmp_path / "projects" / "quartet")
+    with serve(tmp_path / "projects") as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """The project in a page that may not complain."""
+    context = browser.new_context(viewport=DESK)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.complaints = complaints
+    page.goto(f"{address}&project=quartet")
+    wait_for(page, "window.studio?.listening && studio.editor.doubts.length > 1")
+    yield page
+    # The browser itself writes down every answer that is an error, also one that is shown.
+    assert not [text for text in complaints if "status of 409" not in text]
+    context.close()
+
+
+def read_tracks(page: Any) -> np.ndarray:
+    """The tracks [N, J] that the server has, Hz."""
+    rows = page.evaluate(
+        """async () => {
+          const headers = {"X-UMSS-Token": sessionStorage.getItem("token")};
+          const response = await fetch("/api/projects/quartet/tracks", {headers});
+          const values = [...new Float32Array(await response.arrayBuffer())];
+          const n = Number(response.headers.get("X-UMSS-Count"));
+          const singers = values.length / n;
+          return Array.from({length: singers}, (_, j) => values.slice(j * n, (j + 1) * n));
+        }"""
+    )
+    return np.array(rows).T
+
+
+def wait_for_revision(page: Any, revision: int) -> None:
+    wait_for(page, f"studio.session.revision === {revision}")
+
+
+def test_errors_are_found_and_mended_by_keys(page: Any) -> None:
+    keys, right = page.keyboard, make_quartet()
+    revision = page.evaluate("studio.session.revision")
+    keys.press("n")
+    assert "Place 1 of" in page.inner_text("#said") and "alto" in page.inner_text("#said")
+    kind = page.evaluate("studio.editor.doubt.kind")
+    mend = {"octave": "Control+Shift+ArrowDown", "exchange": "Shift+3"}
+    keys.press(mend[kind])
+    wait_for_revision(page, revision + 1)
+    wait_for(page, "studio.editor.doubts.length === 1")
+    keys.press("n")
+    assert {kind, page.evaluate("studio.editor.doubt.kind")} == {"octave", "exchange"}
+    assert "Y: " in page.inner_text("#said")
+    keys.press("y")
+    wait_for_revision(page, revision + 2)
+    mended = read_tracks(page)
+    assert measure_cents(mended, right) < 1.0
+    untouched = np.ones(mended.shape, bool)
+    untouched[OCTAVE, 1] = untouched[SWAP, 1] = untouched[SWAP, 2] = False
+    np.testing.assert_array_equal(mended[untouched], right.astype(np.float32)[untouched])
+    shown = page.evaluate("studio.session.tracks.map((track) => [...track])")
+    np.testing.assert_array_equal(np.array(shown).T, mended)
+    wait_for(page, "$('#places').textContent === 'Nothing looks suspicious.'")
+    keys.press("Control+z")
+    keys.press("Control+z")  # at once: changes follow one another
+    wait_for_revision(page, revision + 4)
+    np.testing.assert_array_equal(read_tracks(page), plant_errors(right).astype(np.float32))
+    keys.press("Control+Shift+Z")
+    wait_for_revision(page, revision + 5)
+    assert "Made again" in page.inner_text("#said")
+
+
+def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
+    def where(singer: int, seconds: float) -> tuple[float, float]:
+        box = page.locator("#editor").bounding_box()
+        x, y = page.evaluate(
+            f"""() => {{
+              const {{shown, view, root, session}} = studio.editor;
+              const {{clientWidth: width, clientHeight: height}} = root;
+              const hertz = session.tracks[{singer}][Math.round({seconds} / 0.016)];
+              const share = ({seconds} - shown.start) / (shown.end - shown.start);
+              return [share * width, view.yOf(hertz, height)];
+            }}"""
+        )
+        return box["x"] + x + 1, box["y"] + y + 1
+
+    page.mouse.click(*where(2, 1.0))
+    assert page.inner_text("#chosen").startswith("tenor, 0:00.00 to 0:01.8")
+    page.mouse.move(*where(0, 2.5))
+    page.mouse.down()
+    page.mouse.move(*where(0, 3.0), steps=4)
+    page.mouse.up()
+    assert "soprano" in page.inner_text("#chosen")
+    first, last = page.evaluate("[studio.editor.selection.first, studio.editor.selection.last]")
+    assert (first * 0.016, last * 0.016) == pytest.approx((2.5, 3.0), abs=0.04)
+    revision = page.evaluate("studio.session.revision")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    wait_for_revision(page, revision + 1)
+    assert not read_tracks(page)[first : last + 1, 0].any()
+    # Drawn roughly, it snaps to what sounds.
+    page.get_by_role("button", name="Draw", exact=True).click()
+    x, y = where(0, 2.4)
+    end = where(0, 3.1)[0]
+    page.mouse.move(x, y - 3)
+    page.mouse.down()
+    page.mouse.move((x + end) / 2, y + 3, steps=6)
+    page.mouse.move(end, y - 2, steps=6)
+    page.mouse.up()
+    wait_for_revision(page, revision + 2)
+    drawn = read_tracks(page)[first : last + 1, 0]
+    assert measure_cents(drawn, make_quartet()[first : last + 1, 0]) < 30
+    page.keyboard.press("Escape")  # no longer draws
+    page.keyboard.press("Escape")  # chooses nothing
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#chosen").startswith("bass")
+    page.keyboard.press("/")
+    wait_for_revision(page, revision + 3)
+    assert read_tracks(page)[62, 3] == 0
+    # A box that is dragged is tracked again: what was cut is whole.
+    page.get_by_role("button", name="Box", exact=True).click()
+    (x, y), end = where(3, 0.5), where(3, 1.5)[0]
+    page.mouse.move(x, y - 25)
+    page.mouse.down()
+    page.mouse.move(end, y + 25, steps=4)
+    page.mouse.up()
+    assert page.get_by_role("dialog", name="Track bass again in a box").is_visible()
+    page.get_by_label("Near").fill("nonsense")
+    page.get_by_role("button", name="Track again").last.click()
+    assert page.get_by_role("dialog").is_visible()
+    page.get_by_label("Near").fill("C3")
+    page.get_by_role("button", name="Track again").last.click()
+    wait_for_revision(page, revision + 4)
+    assert measure_cents(read_tracks(page)[40:90, 3], make_quartet()[40:90, 3]) < 30
+    page.keyboard.press("Control+Enter")
+    wait_for(page, "studio.editor.candidates !== null")
+    page.keyboard.press("Escape")
+    page.mouse.move(x, y)
+    seconds = page.evaluate("studio.editor.shown.end - studio.editor.shown.start")
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -240)
+    page.keyboard.up("Control")
+    wait_for(page, f"studio.editor.shown.end - studio.editor.shown.start < {0.6 * seconds}")
+
+
+@pytest.mark.slow
+def test_nobody_is_overwritten_and_nothing_is_lost(browser: Any, page: Any, address: str) -> None:
+    other = page.context.new_page()
+    other.goto(f"{address}&project=quartet")
+    wait_for(other, "window.studio?.listening && studio.editor.doubts.length > 1")
+    revision = page.evaluate("studio.session.revision")
+    page.keyboard.press("n")
+    page.keyboard.press("Shift+L")
+    wait_for_revision(page, revision + 1)
+    wait_for_revision(other, revision + 1)
+    assert "Another window: locked" in other.inner_text("#said")
+    # A window that has missed a change is told so, and shows the state as it is.
+    other.evaluate("studio.session.project.revision -= 1")
+    other.keyboard.press("Enter")
+    other.keyboard.press("Backspace")
+    wait_for(other, "!$('#alarm').hidden")
+    assert "Another window has changed the project" in other.inner_text("#failure")
+    assert other.evaluate("studio.session.project.revision") == revision + 1
+    page.keyboard.press("Control+z")
+    wait_for_revision(other, revision + 2)
+    other.close()
+    # Nobody answers: a sentence, and what was typed stays.
+    page.click("#tab-edit")
+    page.context.set_offline(True)
+    page.locator(".voice input[type=number]").first.fill("2")
+    page.locator(".voice input[type=number]").first.press("Tab")
+    wait_for(page, "$('#failure').textContent.startsWith('The studio does not answer')")
+    assert page.locator(".voice input[type=number]").first.input_value() == "2"
+    page.context.set_offline(False)
+    page.locator(".voice input[type=number]").first.fill("3")
+    wait_for(page, "studio.session.project.edits.soprano?.transpose === 3")
+    page.reload()
+    wait_for(page, "window.studio?.session?.project.edits.soprano?.transpose === 3")
+    page.complaints[:] = [text for text in page.complaints if "ERR_INTERNET" not in text]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_use_it(browser: Any, address: str, theme: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="axe is missing: pip install axe-playwright-python",
+    )
+    size = {"light": PHONE, "dark": TABLET}[theme]
+    context = browser.new_context(viewport=size, color_scheme=theme)
+    page = context.new_page()
+
+    def check(what: str) -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], what
+        found = axe.Axe().run(page).response["violations"]
+        serious = [
+            f"{what}: {v['id']}: {v['nodes'][0]['html']}"
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert not serious
+
+    page.goto(address)
+    page.wait_for_selector("#projects .open")
+    check("start")
+    page.locator("#projects .open").click()
+    wait_for(page, "window.studio?.listening && studio.editor.doubts.length > 1")
+    page.keyboard.press("n")
+    check("pitch")
+    for part in PARTS:
+        page.click(f"#tab-{part}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], part
+    check("files")
+    page.keyboard.press("?")
+    check("keys")
+    context.close()
+
+
+def test_without_the_token_only_keys_are_shown(browser: Any, address: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address.partition("#")[0])
+    wait_for(page, "!document.querySelector('#alarm').hidden")
+    assert page.inner_text("#failure") == (
+        "Open the address that umss studio printed in the terminal."
+    )
+    # They are those of the documentation.
+    keys = page.evaluate(
+        """[...document.querySelectorAll('#key-lists dt')].map((dt) => [
+          dt.textContent.trim().replaceAll(/\\s+/g, ' '), dt.nextElementSibling.textContent])"""
+    )
+    text = (Path(__file__).parents[2] / "docs" / "studio.md").read_text(encoding="utf-8")
+    text = text.replace("\\\\", "\\")
+    assert len(keys) > 40 and not [row for row in keys if f"| {row[0]} | {row[1]} |" not in text]
+    context.close()
