@@ -120,6 +120,7 @@ async def undo(request: Request) -> Response:
     there = await get_opened(request)
     content = await read_json(request)
     change = await asyncio.to_thread(there.project.undo, content.get("revision"))
+    there.rename_files()
     return JSONResponse(await _tell(request, there, change))
 
 
@@ -128,6 +129,7 @@ async def redo(request: Request) -> Response:
     there = await get_opened(request)
     content = await read_json(request)
     change = await asyncio.to_thread(there.project.redo, content.get("revision"))
+    there.rename_files()
     return JSONResponse(await _tell(request, there, change))
 
 

@@ -5,12 +5,12 @@ import {attempt, say} from "./messages.js";
 import {formatBytes} from "./start.js";
 
 const GROUPS = {stems: "Stems", edited: "Edited stems", practice: "Practice tracks", f0: "Pitches (F0)",
-  page: "Page to listen to", dataset: "Data set", zip: "ZIP"};
+  page: "Page to listen to", intonation: "How well you sang", dataset: "Data set", zip: "ZIP"};
 const FORMATS = {csv: "CSV, all singers", tony: "Tony, Sonic Visualiser", crepe: "CREPE", multipitch: "mir_eval",
   midi: "MIDI", musicxml: "MusicXML", jams: "JAMS"};
 const TRACKS = {loud: "my part loud", without: "without me", split: "me left, the others right"};
 const PACKED = {stems: "stems", edited: "edited stems", practice: "practice tracks", page: "page", f0: "pitches",
-  dataset: "data set"};
+  intonation: "how well you sang", dataset: "data set"};
 
 const tick = (name, value, label, checked) => make("label", {className: "tick"},
   make("input", {type: "checkbox", name, value, checked}), ` ${label}`);
@@ -87,6 +87,8 @@ export class Downloads {
     });
     add("Page to listen to", [make("p", {className: "soft", textContent: "One HTML file for others; it needs no studio."})],
       "Make the page", "separated", () => this.session.start(["page"]));
+    add("How well you sang", [make("p", {className: "soft", textContent: "Tuning, drift, vibrato and entries from the corrected pitches: a page and tables."})],
+      "Measure", "separated", () => this.session.start(["intonation"]));
     add("Data set", [make("p", {className: "soft", textContent: "The corrected recording, as data=mixtures and data=folder read it."})],
       "Make the data set", "frames", () => this.session.start(["dataset"]));
     add("One ZIP file", Object.entries(PACKED).map(([value, label]) =>

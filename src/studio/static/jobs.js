@@ -5,7 +5,8 @@ import {attempt, say} from "./messages.js";
 const STEPS = {
   open: "Opening the recording", salience: "Listening for pitches", f0: "Finding pitches",
   separate: "Separating", edit: "Writing edited stems", practice: "Making practice tracks",
-  page: "Making a page", dataset: "Making a data set", zip: "Packing", rename: "Renaming singers",
+  page: "Making a page", intonation: "Measuring the intonation", dataset: "Making a data set", zip: "Packing",
+  rename: "Renaming singers",
 };
 
 const formatLeft = (seconds) => {
