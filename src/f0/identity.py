@@ -5,8 +5,8 @@ Here each singer is a Gaussian of the spectral envelope, learned from the record
 covariance is shared and the influence of pitch on timbre removed, so that what tells singers apart
 is a linear discriminant. Expectation maximisation alternates between that and the probabilities of
 all permutations of singers in time (forward-backward); a permutation changes only at a price, which
-is low where tracks meet. It begins several times, from the tracker's tracks and from random
-exchanges, and the likeliest result is taken.
+is low where tracks meet. With two singers, or more than four, it begins several times, from the
+tracker's tracks and from random exchanges, and the likeliest result is taken.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ class SingerIdentity:
         freedom: degrees of freedom of the evidence (Student's t); less: outliers count less.
         mean_prior: stretches that the mean of all voices is worth for each singer.
         covariance_prior: stretches that a covariance without correlations is worth.
-        starts: how often it begins with two singers, the first time from the given tracks. More
-            singers begin a quarter as often, since their height tells most of them apart.
+        starts: how often it begins with two singers, the first time from the given tracks; a
+            quarter as often with more than four. Three and four begin with these alone, since
+            their height tells most of them apart.
         unisons: a singer who is silent in his track may sing another's (`src.f0.unisons`).
 
     Raises:
@@ -117,9 +118,10 @@ class SingerIdentity:
         if extra is not None:
             timbre = timbre.extend(extra)
         found = Identified(f0.copy(), sure)
+        starts = {2: self.starts, 3: 1, 4: 1}.get(n_tracks, -(-self.starts // 4))
         for first in list_blocks(n_tracks):
             block = slice(first, first + BLOCK)
-            singer, share = self._assign(found.f0[:, block], timbre.choose(block))
+            singer, share = self._assign(found.f0[:, block], timbre.choose(block), starts)
             likely = np.take_along_axis(share, singer[:, :, None], axis=2)[:, :, 0]
             likely = np.minimum(found.confidence[:, block], likely)
             found.f0[:, block] = give_tracks(found.f0[:, block], singer)
@@ -128,7 +130,7 @@ class SingerIdentity:
         return replace(found, f0=share_unisons(found.f0, timbre)) if self.unisons else found
 
     def _assign(
-        self, f0: NDArray[np.float32], timbre: Timbre
+        self, f0: NDArray[np.float32], timbre: Timbre, starts: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Singer of each track [N, J], and the probability [N, J, J] of track a and singer k."""
         n_frames, n_tracks = f0.shape
@@ -140,7 +142,7 @@ class SingerIdentity:
         exchange = weigh_exchanges(f0, pairs, self.exchange)
         generator = np.random.default_rng(0)
         best = -np.inf
-        for start in range(self.starts if n_tracks == 2 else -(-self.starts // 4)):
+        for start in range(starts):
             singer = np.tile(np.arange(n_tracks), (n_frames, 1))
             if start:
                 _shuffle(singer, pairs, exchange < self.exchange + CHEAP, generator)
