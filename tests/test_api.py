@@ -53,7 +53,7 @@ def test_stems_are_those_of_the_command(method: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(stem.T, written, rtol=0, atol=1e-6)
     with np.load(tmp_path / "out" / "choir_parameters.npz") as written:
         assert {*written.files} == {
-            *result.parameters, "names", "frames_per_second", "version", "description",
+            *result.parameters, "names", "frames_per_second", "version", "description", "filename",
         }  # fmt: skip
         for name, value in result.parameters.items():
             np.testing.assert_allclose(value, written[name], rtol=1e-4, atol=1e-4)

@@ -223,6 +223,7 @@ def without_speed(summary: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in summary.items() if key != "speed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["comb", pytest.param("umss", marks=pytest.mark.slow)])
 def test_several_processes_write_the_table_of_one(tmp_path: Path, method: str) -> None:
     """Learning-free with BSS Eval; a network with noise of its own and errors in its F0.
@@ -293,6 +294,7 @@ def test_processes_of_joblib_start_no_others(
     assert evaluated(tmp_path, "workers=1")["speed"]["workers"] == 1
 
 
+@pytest.mark.slow
 def test_an_error_in_a_process_is_one_message_and_leaves_no_table(tmp_path: Path) -> None:
     """Excerpts shorter than a frame are noticed while they are scored, and not before."""
     short = (*settings(tmp_path), "data.excerpt_seconds=0.5", "data.batch_size=4")

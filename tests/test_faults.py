@@ -119,6 +119,7 @@ def test_a_disk_that_is_full_at_some_write(
         assert "No space left on device" in entry["words"][-1] and not entry["changed"], entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["separate", pytest.param("evaluate", marks=pytest.mark.slow)])
 def test_a_limit_on_the_size_of_files(root: Path, command: str) -> None:
     results = suffer(root, command, "size", [2_000, 150_000])
@@ -135,6 +136,7 @@ def test_a_command_told_to_stop_leaves_nothing(root: Path, signal: str) -> None:
         assert entry["status"] == 0 or not entry["new"], entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "n"),
     [

@@ -65,6 +65,7 @@ def test_command_writes_one_file_per_singer(choir: Path, tmp_path: Path) -> None
     assert (out / "choir_bass.wav").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_mistakes_of_the_user_end_in_one_message(choir: Path, tmp_path: Path) -> None:
     f0 = f"f0={choir.with_suffix('.csv')}"
     out = f"output={tmp_path / 'out'}"

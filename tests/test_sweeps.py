@@ -61,6 +61,7 @@ def executable(path: Path, script: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
+@pytest.mark.slow
 def test_slurm_gets_one_job_per_row(tmp_path: Path) -> None:
     """A dry run: stand-ins for SLURM's commands keep the batch script and report a failure."""
     write_choir(tmp_path / "choir")

@@ -265,6 +265,7 @@ def test_interrupted_writing_leaves_the_old_checkpoint(
     assert torch.load(path, weights_only=True) == {"epoch": 1}
 
 
+@pytest.mark.slow
 def test_dry_run_and_mistakes_on_the_command_line(choir: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     run(choir, output, "trainer.max_epochs=1")
