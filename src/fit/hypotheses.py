@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..dsp.reverberation import ReverberationSuppressor
 from ..errors import UmssError
 from ..f0.contours import F0Contours
 from ..f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, choose_singer_names
@@ -26,6 +27,8 @@ from ..f0.retune import retune
 from ..f0.tracker import VoiceTracker
 from .partials import average_around
 
+# Frozen: what every separator begins with can be shared.
+_SUPPRESSOR = ReverberationSuppressor()
 SECOND = Path(__file__).with_name("second_opinion.pt")
 
 
@@ -65,8 +68,10 @@ class F0Opinions:
     ) -> None:
         if estimators is None:
             estimators = {
-                "default": F0Estimator(VoiceSalience(), VoiceTracker()),
-                "second": F0Estimator(SecondVoiceSalience(), VoiceTracker()),
+                "default": F0Estimator(VoiceSalience(), VoiceTracker(), preprocess=_SUPPRESSOR),
+                "second": F0Estimator(
+                    SecondVoiceSalience(), VoiceTracker(), preprocess=_SUPPRESSOR
+                ),
             }
         for name, value in (("estimators", estimators), ("readiness", readiness)):
             if not value:
