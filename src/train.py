@@ -125,7 +125,9 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any]) -> dict[str, A
             remove_remains(output)
             _save_settings(cfg, output)
             trainer.loggers = _build_loggers(cfg, version)
-            _describe_run(cfg, trainer)
+            for logger in trainer.loggers:
+                if isinstance(logger, RunLogger):
+                    logger.describe(describe_run(cfg))
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             last = output / LAST
             result = read_result(read_checkpoint(last)) if last.is_file() else {}
@@ -231,13 +233,6 @@ def _build_loggers(cfg: DictConfig, version: int, *, only_tables: bool = False) 
         if isinstance(logger, MetricsTable):
             logger.open_version(version)
     return loggers
-
-
-def _describe_run(cfg: DictConfig, trainer: pl.Trainer) -> None:
-    """Write into the page of a run what it was started with."""
-    for logger in trainer.loggers:
-        if isinstance(logger, RunLogger):
-            logger.log_hyperparams(describe_run(cfg))
 
 
 def _describe_identity(cfg: DictConfig) -> dict[str, Any]:

@@ -79,9 +79,10 @@ class MediaLogger(pl.Callback):
         due = batch_idx == 0 and trainer.current_epoch % self.every_n_epochs == 0
         if not loggers or not due or trainer.sanity_checking:
             return
-        if self._table is None:
-            self._table = build_table()
-            self._table.load_state_dict(self._state)
+        table = self._table
+        if table is None:
+            table = self._table = build_table()
+            table.load_state_dict(self._state)
         data = trainer.datamodule.val_set  # type: ignore[attr-defined]
         items: list[Item] = [data[k] for k in range(min(self.n_mixtures, len(data)))]
         tracks = []
@@ -92,19 +93,19 @@ class MediaLogger(pl.Callback):
         step = max(0, trainer.global_step - 1)  # where Lightning puts the losses of this epoch
         for entry in loggers:
             run = entry.experiment
-            with tempfile.TemporaryDirectory() as folder, keep_uploads(entry):
+            with tempfile.TemporaryDirectory() as folder, keep_uploads(entry.folder):
                 rows = [
                     [epoch, step, *cells]
                     for item, excerpt in zip(items, tracks, strict=True)
                     for cells in fill_rows(
                         item,
-                        (t for t in excerpt if t.voice != MIXTURE or self._table.is_empty(run)),
+                        (t for t in excerpt if t.voice != MIXTURE or table.is_empty(run)),
                         Path(folder),
                         label=f"epoch {epoch}",
                     )
                 ]
                 scores = average_scores(tracks)
-                self._table.log(run, rows, **scores, **{"trainer/global_step": step})
+                table.log(run, rows, **scores, **{"trainer/global_step": step})
 
 
 def build_table() -> GrowingTable:

@@ -60,7 +60,7 @@ def log_model(
             "separator.checkpoint",
             metadata=metadata,
         )
-        with tempfile.TemporaryDirectory() as folder, keep_uploads(entry):
+        with tempfile.TemporaryDirectory() as folder, keep_uploads(entry.folder):
             path = Path(folder) / BEST.name
             torch.save(weights, path)
             artifact.add_file(str(path))

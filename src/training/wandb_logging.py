@@ -69,10 +69,14 @@ class RunLogger(WandbLogger):
         self.folder = Path(folder)
         self.artifact = artifact
 
+    def describe(self, config: dict[str, Any]) -> None:
+        """Say what the run is started with; its page shows that once it opens."""
+        self._wandb_init["config"] = config
+
 
 @contextmanager
-def keep_uploads(logger: RunLogger) -> Iterator[None]:
-    """Have W&B keep with the run what it has yet to upload, not in the user's home.
+def keep_uploads(folder: Path) -> Iterator[None]:
+    """Have W&B keep in `folder`/wandb what it has yet to upload, not in the user's home.
 
     Until `wandb sync`, that is the only copy of the sounds and pictures of an offline run. W&B
     takes the place from the environment alone; WANDB_DATA_DIR, if set, takes precedence.
@@ -80,7 +84,7 @@ def keep_uploads(logger: RunLogger) -> Iterator[None]:
     if _DATA in os.environ:
         yield
         return
-    os.environ[_DATA] = str((logger.folder / "wandb").resolve())
+    os.environ[_DATA] = str((folder / "wandb").resolve())
     try:
         yield
     finally:
@@ -164,5 +168,6 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
         dir=folder,
         **choose_mode(),
     )
-    run.log(content)
+    with keep_uploads(folder):
+        run.log(content)
     finish_runs()
