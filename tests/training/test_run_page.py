@@ -20,7 +20,7 @@ from PIL import Image
 from src.audio import load_audio
 from src.data.datamodule import MixtureDataModule
 from src.data.items import collate
-from src.models.loading import load_model
+from src.models.loading import load_model, load_weights
 from src.train import train
 from src.training import provenance
 from src.training.excerpts import MIXTURE, RESYNTHESISED, score_voices, separate_excerpt
@@ -63,7 +63,7 @@ def read_rows(run: Path) -> list[list[Any]]:
     return [row for a in read_artifacts(run, TABLE_TYPE) for row in read_table(a)["data"]]
 
 
-def first_batch(choir: Path, **more: Any) -> dict[str, Any]:
+def first_batch(choir: Path) -> dict[str, Any]:
     data = MixtureDataModule(
         "folder",
         4,
@@ -112,15 +112,16 @@ def test_intervals_are_checked() -> None:
 
 def test_page_of_an_interrupted_training(run: Any, choir: Path, tmp_path: Path) -> None:
     output, plain = tmp_path / "logged", tmp_path / "plain"
-    run(output, "trainer.max_epochs=2", "callbacks.media.n_mixtures=2")
-    run(output, "trainer.max_epochs=3", "callbacks.media.n_mixtures=2")
+    changes = ("n_singers=2", "callbacks.media.n_mixtures=2")
+    run(output, "trainer.max_epochs=2", *changes)
+    run(output, "trainer.max_epochs=3", *changes)
     assert wandb.run is None
     first, second = list_runs(output)
 
     # Rows: the mixture once, then everything that changes; the continued run adds its own.
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in (*read_rows(first), *read_rows(second))]
-    expected = [(0, e, v) for e in (0, 1) for v in (MIXTURE, RESYNTHESISED, *VOICES)]
-    expected += [(2, e, v) for e in (0, 1) for v in (RESYNTHESISED, *VOICES)]
+    expected = [(0, e, v) for e in (0, 1) for v in (MIXTURE, RESYNTHESISED, *VOICES[:2])]
+    expected += [(2, e, v) for e in (0, 1) for v in (RESYNTHESISED, *VOICES[:2])]
     assert [(r["epoch"], r["excerpt"], r["voice"]) for r in rows] == expected
     for row in rows:
         assert load_audio(row["audio"])[0].shape[-1] == 16_000
@@ -145,10 +146,10 @@ def test_page_of_an_interrupted_training(run: Any, choir: Path, tmp_path: Path) 
     for folder, epochs in ((first, (0, 1)), (second, (2,))):
         steps = read_history(folder)
         losses = [step["trainer/global_step"] for step in steps if "val/loss" in step]
-        assert losses == [2 * epoch + 1 for epoch in epochs]
+        assert len(losses) == len(epochs)
         (scores,) = (step for step in steps if "val/si_sdr_excerpts/alto" in step)
-        assert scores["trainer/global_step"] == 2 * epochs[0] + 1
-        assert isinstance(scores["val/si_sdr_comb_excerpts/bass"], float)
+        assert scores["trainer/global_step"] == losses[0]
+        assert isinstance(scores["val/si_sdr_comb_excerpts/soprano"], float)
         assert all(s["time/seconds_per_step"] > 0 for s in steps if "time/seconds_per_step" in s)
         assert any("time/seconds_per_step" in step for step in steps)
 
@@ -173,11 +174,12 @@ def test_page_of_an_interrupted_training(run: Any, choir: Path, tmp_path: Path) 
     (entry,) = models[1].manifest.contents
     stored, best = load_model(entry.local_path), load_model(result["best_checkpoint"])
     assert all(torch.equal(a, b) for a, b in zip(stored.parameters(), best.parameters(), strict=1))
+    load_weights(tiny_model(), entry.local_path)
     assert str(tmp_path).encode() not in Path(entry.local_path).read_bytes()
 
     # Looking at a training does not change it, nor its curves in the CSV file.
-    changes = overrides(choir, plain, "trainer.max_epochs=3")
-    train(compose_config("train", changes, plain), plain)
+    unwatched = overrides(choir, plain, "trainer.max_epochs=3", "n_singers=2")
+    train(compose_config("train", unwatched, plain), plain)
     states = [
         torch.load(o / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         for o in (plain, output)
