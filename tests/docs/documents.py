@@ -28,6 +28,7 @@ EXEMPT = {
     "python -m umss.training.workspace --project umss --voices soprano,alto,tenor,bass": (
         "needs a login"
     ),
+    "wandb login": "asks for a key",
     "wandb sync 'outputs/train/us_small-generated-j4-s0/wandb/offline-run-*'": "needs a login",
     "wandb sync 'outputs/paper/train/*/wandb/offline-run-*'": "needs a login",
 }

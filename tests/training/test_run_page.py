@@ -24,6 +24,7 @@ from src.models.loading import load_model, load_weights
 from src.train import train
 from src.training import provenance
 from src.training.excerpts import MIXTURE, RESYNTHESISED, score_voices, separate_excerpt
+from src.training.growing_table import GrowingTable
 from src.training.media import COLUMNS, TABLE, MediaLogger, average_scores
 from src.training.model_artifact import is_model_missing
 from tests.tiny_training import F0, compose_config, overrides, tiny_model, write_choir
@@ -188,6 +189,23 @@ def test_page_of_an_interrupted_training(run: Any, choir: Path, tmp_path: Path) 
     assert (plain / "csv/version_0/metrics.csv").read_bytes() == (
         output / "csv/version_1/metrics.csv"
     ).read_bytes()
+
+
+def test_rows_of_a_killed_process_are_not_doubled(tmp_path: Path) -> None:
+    table = GrowingTable("t", {"epoch": int, "voice": str})
+    with wandb.init(mode="offline", dir=tmp_path) as page:
+        assert table.is_empty(page)
+        table.log(page, [[0, "alto"]])
+        checkpoint = table.state_dict()
+        table.log(page, [[1, "alto"]])  # killed before the next checkpoint
+        continued = GrowingTable("t", {"epoch": int, "voice": str})
+        continued.load_state_dict(checkpoint)
+        assert not continued.is_empty(page)
+        continued.log(page, [[1, None]], loss=2.0)
+    (folder,) = list_runs(tmp_path)
+    first, _, last = read_history(folder)
+    assert last["t/increment_num"] == 1 and last["loss"] == 2.0
+    assert last["t/previous_increments_paths"] == [first["t/artifact_path"]]
 
 
 def test_weights_are_neither_lost_nor_doubled(run: Any, tmp_path: Path) -> None:
