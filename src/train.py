@@ -30,6 +30,8 @@ from .training.checkpoints import (
 )
 from .training.memory import keep_freed_memory
 from .training.metrics_table import MetricsTable
+from .training.model_artifact import is_model_missing, log_model
+from .training.provenance import describe_run
 from .training.quieten import quieten
 from .training.record import RunRecord, complete_metrics
 from .training.run_folder import (
@@ -47,7 +49,7 @@ from .training.run_folder import (
     remove_remains,
 )
 from .training.step_limit import StepLimit
-from .training.wandb_logging import finish_runs
+from .training.wandb_logging import RunLogger, finish_runs
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +112,8 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any]) -> dict[str, A
             _report_lost_best(output, result)
             for table in _build_loggers(cfg, find_last_version(output), only_tables=True):
                 complete_metrics(table, content)
+            if is_model_missing(output):
+                log_model(_build_loggers(cfg, find_last_version(output)), output, result, cfg)
         else:
             if content is not None:
                 log.info("continuing from %s", checkpoint)
@@ -121,9 +125,13 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any]) -> dict[str, A
             remove_remains(output)
             _save_settings(cfg, output)
             trainer.loggers = _build_loggers(cfg, version)
+            for logger in trainer.loggers:
+                if isinstance(logger, RunLogger):
+                    logger.describe(describe_run(cfg))
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             last = output / LAST
             result = read_result(read_checkpoint(last)) if last.is_file() else {}
+            log_model(trainer.loggers, output, result, cfg)
         failed = False
     finally:
         finish_runs(failed=failed)

@@ -161,7 +161,7 @@ def test_every_logger_and_callback_builds(
     cfg = compose_config("train", [f"logger={logger}"], tmp_path)
     loggers = [instantiate(entry) for entry in cfg.logger.values() if entry]
     names = {type(entry).__name__ for entry in loggers}
-    assert names == ({"MetricsTable", "WandbLogger"} if logger == "wandb" else {"MetricsTable"})
+    assert names == ({"MetricsTable", "RunLogger"} if logger == "wandb" else {"MetricsTable"})
     callbacks = [instantiate(entry) for entry in cfg.callbacks.values() if entry]
     early = next(c for c in callbacks if type(c).__name__ == "EarlyStopping")
     assert early.patience == 200

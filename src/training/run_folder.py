@@ -25,14 +25,17 @@ FIRST_EPOCH = Path("checkpoints", ".first_epoch")
 _PRODUCTS = {
     "checkpoints": ("best.ckpt", "last.ckpt", FIRST_EPOCH.name),
     "csv/version_*": ("metrics.csv", "hparams.yaml"),
-    "wandb": ("run_id", "run-*", "offline-run-*", "latest-run", "debug*.log", "wandb-resume.json"),
+    "wandb": (
+        "run_id", "model_logged", "artifacts", "run-*", "offline-run-*", "latest-run",
+        "debug*.log", "wandb-resume.json",
+    ),
     ".": ("config.yaml", "result.json"),
-}
+}  # fmt: skip
 # Temporary files of writers that were killed (see `replace_when_complete`).
 _REMAINS = {
     "checkpoints": (".best.*", ".last.*", f".{FIRST_EPOCH.name}.*"),
     "csv/version_*": (".metrics.*",),
-    "wandb": (".run_id.*",),
+    "wandb": (".run_id.*", ".model_logged.*"),
     ".hydra": (".config.*", ".overrides.*"),
     ".": (".config.*", ".result.*"),
 }

@@ -1,4 +1,4 @@
-"""Weights & Biases (W&B): a logger that never waits for input, and media to log."""
+"""Weights & Biases (W&B): a logger that never waits for input, and reports as runs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import netrc
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor
 
-from ..baselines.masks import CombSeparator
-from ..dsp.stft import apply_masks, soft_masks, stft
 from ..errors import UmssError
 from ..files import write_text
-from ..metrics.frames import SILENCE_ENERGY, cut_one_second_frames, frame_energy, si_sdr
-from ..plots import draw_spectrogram
 
-COLUMNS = ("epoch", "song", "mixture", "excerpt", "voice", "singer", "si_sdr", "si_sdr_comb")
+_DATA = "WANDB_DATA_DIR"
 
 
 def is_logged_in() -> bool:
@@ -63,9 +56,49 @@ def choose_mode() -> dict[str, Any]:
     return {} if mode is not None else {"mode": "online" if is_logged_in() else "offline"}
 
 
+class RunLogger(WandbLogger):
+    """Lightning's logger for W&B.
+
+    Attributes:
+        folder: what the run writes lies in its subfolder "wandb".
+        artifact: whether the best weights become an artifact of the run.
+    """
+
+    def __init__(self, folder: str | Path, *, artifact: bool, **options: Any) -> None:
+        super().__init__(save_dir=folder, **options)
+        self.folder = Path(folder)
+        self.artifact = artifact
+
+    def describe(self, config: dict[str, Any]) -> None:
+        """Say what the run is started with; its page shows that once it opens."""
+        self._wandb_init["config"] = config
+
+
+@contextmanager
+def keep_uploads(folder: Path) -> Iterator[None]:
+    """Have W&B keep in `folder`/wandb what it has yet to upload, not in the user's home.
+
+    Until `wandb sync`, that is the only copy of the sounds and pictures of an offline run. W&B
+    takes the place from the environment alone; WANDB_DATA_DIR, if set, takes precedence.
+    """
+    if _DATA in os.environ:
+        yield
+        return
+    os.environ[_DATA] = str((folder / "wandb").resolve())
+    try:
+        yield
+    finally:
+        del os.environ[_DATA]
+
+
 def build_logger(
-    save_dir: str | Path, *, project: str = "umss", name: str | None = None, **options: Any
-) -> WandbLogger:
+    save_dir: str | Path,
+    *,
+    project: str = "umss",
+    name: str | None = None,
+    artifact: bool = True,
+    **options: Any,
+) -> RunLogger:
     """Build a logger that works offline unless the user is logged in or WANDB_MODE is set.
 
     A run that continues in `save_dir` keeps its W&B identity. Offline runs are written to
@@ -75,6 +108,7 @@ def build_logger(
         save_dir: folder of the run.
         project: W&B project; WANDB_PROJECT takes precedence.
         name: name of the run.
+        artifact: whether the best weights become an artifact of the run (see `log_model`).
         options: more arguments of `wandb.init`, e.g. `group`, `entity`, `tags`.
 
     Raises:
@@ -87,9 +121,10 @@ def build_logger(
         if not file.is_file():
             write_text(file, uuid.uuid4().hex[:8] + "\n")
         identity = file.read_text(encoding="utf-8").strip()
-    return WandbLogger(
+    return RunLogger(
+        save_dir,
+        artifact=artifact,
         name=name,
-        save_dir=save_dir,
         project=os.environ.get("WANDB_PROJECT", project),
         id=identity,
         **options,
@@ -133,132 +168,6 @@ def log_report(folder: Path, *, project: str = "umss", name: str | None = None) 
         dir=folder,
         **choose_mode(),
     )
-    run.log(content)
+    with keep_uploads(folder):
+        run.log(content)
     finish_runs()
-
-
-class MediaLogger(pl.Callback):
-    """Logs pictures, sounds and scores of the first validation excerpts to W&B.
-
-    Logs, every `every_n_epochs` epochs: spectrograms with F0 tracks (mixture, resynthesised
-    mixture, every synthesised source), sounds (the same, and every masked estimate) and a table
-    with the SI-SDR of every masked estimate, beside that of the comb, if there are stems. Without a
-    W&B logger it does nothing. It draws no random numbers, so training is the same with and without
-    it.
-
-    Args:
-        every_n_epochs: interval in epochs; the first epoch is always logged.
-        n_mixtures: number of excerpts of the first validation batch.
-
-    Raises:
-        UmssError: a number below 1.
-    """
-
-    def __init__(self, *, every_n_epochs: int = 25, n_mixtures: int = 1) -> None:
-        if every_n_epochs < 1 or n_mixtures < 1:
-            raise UmssError("callbacks.media: every_n_epochs and n_mixtures must be at least 1")
-        self.every_n_epochs = every_n_epochs
-        self.n_mixtures = n_mixtures
-
-    @rank_zero_only
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        loggers = [entry for entry in trainer.loggers if isinstance(entry, WandbLogger)]
-        due = batch_idx == 0 and trainer.current_epoch % self.every_n_epochs == 0
-        if not loggers or not due or trainer.sanity_checking:
-            return
-        first = {key: value[: self.n_mixtures] for key, value in batch.items()}
-        content = build_media(pl_module, first, trainer.current_epoch)
-        step = max(0, trainer.global_step - 1)  # where Lightning puts the losses of this epoch
-        for entry in loggers:
-            entry.experiment.log({**content, "trainer/global_step": step})
-
-
-@torch.no_grad()
-def build_media(model: torch.nn.Module, batch: dict[str, Any], epoch: int) -> dict[str, Any]:
-    """Build W&B objects for a batch (see `src.data.datamodule`) by name, e.g. "audio/0/mixture".
-
-    Args:
-        model: maps mixture [B, T], F0 [B, J, N] (Hz) and seed [B] to (sources [B, J, T],
-            parameters).
-        batch: a small batch; all of its excerpts are logged.
-        epoch: number of the epoch, for the table.
-    """
-    import wandb  # takes a second, so only on use
-
-    synthesised, _ = model(batch["mixture"], batch["f0"], batch["seed"])
-    synthesised = synthesised.float()
-    mixture = batch["mixture"].float()
-    estimates = apply_masks(mixture, soft_masks(stft(synthesised).abs()))
-    comb = CombSeparator()(mixture.cpu(), batch["f0"].float().cpu(), seed=batch["seed"].cpu())
-    content: dict[str, Any] = {}
-    if "sources" in batch:
-        table = tabulate_scores(batch, estimates, comb.sources, epoch)
-        content["media/separation"] = wandb.Table(columns=list(COLUMNS), data=table)
-    for b, voices in enumerate(batch["parts"]):
-        f0 = batch["f0"][b].float().cpu().numpy()
-        where = f"{batch['song'][b]}, {batch['mixture_name'][b]}, epoch {epoch}"
-        resynthesised = synthesised[b].sum(dim=0)
-        pictures = {
-            "mixture": (mixture[b], f0, voices),
-            "resynthesised": (resynthesised, f0, voices),
-        } | {v: (synthesised[b, j], f0[j : j + 1], (v,)) for j, v in enumerate(voices)}
-        sounds = {
-            "mixture": mixture[b],
-            "resynthesised": resynthesised,
-            **{f"{v}_synthesised": synthesised[b, j] for j, v in enumerate(voices)},
-            **{f"{v}_masked": estimates[b, j] for j, v in enumerate(voices)},
-        }
-        for name, (signal, tracks, names) in pictures.items():
-            content[f"spectrogram/{b}/{name}"] = wandb.Image(
-                _draw_picture(signal, tracks, names, f"{name}: {where}"), file_type="png"
-            )
-        for name, signal in sounds.items():
-            samples = signal.float().cpu().numpy()
-            # W&B writes integers, in which samples above full scale would wrap around.
-            samples = samples / max(1.0, float(np.abs(samples).max()))
-            content[f"audio/{b}/{name}"] = wandb.Audio(samples, sample_rate=16_000, caption=where)
-    return content
-
-
-def tabulate_scores(
-    batch: dict[str, Any], estimates: Tensor, comb: Tensor, epoch: int
-) -> list[list[Any]]:
-    """Tabulate the mean SI-SDR (dB) of audible frames, one row (`COLUMNS`) per mixture and voice.
-
-    Args:
-        batch: a batch with `sources` [B, J, T].
-        estimates, comb: [B, J, T].
-        epoch: first column.
-    """
-    target = batch["sources"].float().cpu()
-    peak = batch["full_mix_peak"].float().cpu().unsqueeze(-1)
-    sounding = frame_energy(target, peak) >= SILENCE_ENERGY
-    frames = cut_one_second_frames(target)
-    scores = [si_sdr(cut_one_second_frames(e.float().cpu()), frames) for e in (estimates, comb)]
-    rows: list[list[Any]] = []
-    for b, voices in enumerate(batch["parts"]):
-        for j, voice in enumerate(voices):
-            kept = sounding[b, j]
-            values = [float(s[b, j][kept].mean()) if kept.any() else None for s in scores]
-            excerpt = int(batch["excerpt"][b])
-            singer = batch["singers"][b][j]
-            name = batch["mixture_name"][b]
-            rows.append([epoch, batch["song"][b], name, excerpt, voice, singer, *values])
-    return rows
-
-
-def _draw_picture(
-    signal: Tensor, tracks: np.ndarray, names: Sequence[str], title: str
-) -> np.ndarray:
-    """Draw a spectrogram as RGB image [height, width, 3]."""
-    figure = draw_spectrogram(signal.cpu().numpy(), 16_000, tracks, names=names, title=title)
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]

@@ -24,6 +24,12 @@ EXEMPT = {
     "pip install .": "needs a network",
     "pip install 'umss[published]'": "needs a network",
     "pre-commit install": "changes the repository's git hooks",
+    "pip install 'umss[workspace]'": "needs a network",
+    "python -m umss.training.workspace --project umss --voices soprano,alto,tenor,bass": (
+        "needs a login"
+    ),
+    "wandb login": "asks for a key",
+    "wandb sync 'outputs/train/us_small-generated-j4-s0/wandb/offline-run-*'": "needs a login",
     "wandb sync 'outputs/paper/train/*/wandb/offline-run-*'": "needs a login",
 }
 
