@@ -23,8 +23,11 @@ FOLDER = next(
 
 
 def list_choices(group: str) -> list[str]:
-    """Names that a group of the configuration offers, e.g. the methods in "separator"."""
-    return sorted(path.stem for path in (FOLDER / group).glob("*.yaml"))
+    """Names that a group of the configuration offers, e.g. the methods in "separator".
+
+    Files whose names begin with "_" are what others have in common.
+    """
+    return sorted(path.stem for path in (FOLDER / group).glob("[!_]*.yaml"))
 
 
 def compose_config(

@@ -46,7 +46,7 @@ class ReverberationSuppressor:
 
     seconds: float = 1.8
     direct: float = 0.0
-    least: float = 0.1
+    least: float = 0.03
     dryness: float = 0.09
     shortest: float = 4.0
 
