@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.progress import track
 
 from .audio import Examination, examine_audio, open_audio
-from .chosen_stems import Chosen
 from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
@@ -23,15 +22,10 @@ from .f0.estimate import (
 )
 from .filenames import FILENAME
 from .files import check_existing, check_space, name_failed_file
-from .formats.write import (
-    label_f0_files,
-    name_f0_files,
-    remove_empty_folders,
-    write_formats,
-)
+from .formats.write import remove_empty_folders, write_formats
 from .listening.files import name_page, tidy_folder
 from .listening.page import build_page
-from .outputs import name_outputs, name_synthesised
+from .named_files import name_files
 from .resynthesis import check_voices, describe
 from .separated_files import describe_page, find_former, write_pieces
 from .separation_plan import Singers, check, has_tracks, name_results
@@ -111,24 +105,14 @@ def separate_file(
         UmssError: other unusable input.
     """
     form = form or Format()
-    ending, track_name = form.ending, path.stem
-    chosen = Chosen.of(contours.names, only, two_stems)
-    paths = name_outputs(
-        folder, track_name, contours.names, with_f0=with_f0, ending=ending, filename=filename
-    )
-    paths = chosen.name_paths(paths, folder, track_name, ending, filename)
+    track_name = path.stem
     if synthesised:
         check_voices(separator)
-        sung = name_synthesised(
-            folder, track_name, contours.names, ending=ending, filename=filename
-        )
-        paths["synthesised"] = sung.pop("synthesised")
-        paths |= {f"{name}_synthesised": target for name, target in sung.items()}
-    others = [kind for kind in f0_formats if not (with_f0 and kind == "csv")]
-    tracks = name_f0_files(folder, track_name, contours.names, others, filename)
-    paths |= label_f0_files(tracks)
-    if page:
-        paths["page"] = name_page(folder, track_name, filename)
+    paths, tracks, chosen = name_files(
+        folder, track_name, contours.names,
+        ending=form.ending, filename=filename, only=only, two_stems=two_stems, with_f0=with_f0,
+        synthesised=synthesised, page=page, f0_formats=f0_formats,
+    )  # fmt: skip
     check_existing(paths.values(), overwrite=overwrite)
     if any(target.exists() and target.samefile(path) for target in paths.values()):
         raise UmssError(f"{path}: a stem would replace the recording; choose another output")
