@@ -15,7 +15,7 @@ from .dsp.tracks import HOP, RATE
 from .errors import UmssError
 from .f0.contours import F0Contours, write_f0
 from .filenames import FILENAME
-from .files import check_existing, name_failed_file
+from .files import check_existing, check_inputs, name_failed_file
 from .formats.write import remove_empty_folders, write_formats
 from .listening.content import Page
 from .listening.files import name_page, tidy_folder
@@ -50,6 +50,7 @@ class SeparatedRecording:
         confidence: probability that the number of singers is right, 0 to 1, where it was counted
             (`n_singers="auto"`); None where it was given.
         tags: of the file that was separated; `save` writes them with the singer in the title.
+        source: the file that was separated, None for an array; `save` never replaces it.
     """
 
     stems: dict[str, Any]
@@ -64,6 +65,7 @@ class SeparatedRecording:
     edited: tuple[str, ...] = ()
     confidence: float | None = None
     tags: Tags = field(default_factory=Tags)
+    source: Path | None = None
 
     @property
     def mix(self) -> Any:
@@ -110,7 +112,8 @@ class SeparatedRecording:
         Raises:
             FileExistsError: a file exists and `overwrite` is false.
             UmssError: two singers' names lead to the same file name, there is no singer of a name
-                that was asked for, or no such pattern, format or bitrate.
+                that was asked for, or no such pattern, format or bitrate; or a file would replace
+                the recording.
         """
         form = Format(format, bitrate)
         if synthesised and not self.synthesised:
@@ -120,6 +123,8 @@ class SeparatedRecording:
             ending=form.ending, filename=filename, only=only, two_stems=two_stems, with_f0=True,
             with_mix=bool(self.edited), synthesised=synthesised, page=page, f0_formats=f0_formats,
         )  # fmt: skip
+        if self.source is not None:
+            check_inputs(paths.values(), self.source)
         check_existing(paths.values(), overwrite=overwrite)
         form.check(self.rate, len(np.atleast_2d(np.asarray(self.residual))), self.name)
         files = set(paths.values())
@@ -153,7 +158,9 @@ class SeparatedRecording:
             if page:
                 shown = self._describe_page({label: sound[label] for label in chosen.labels})
                 files.update(build_page(paths["page"], shown, place.place))
-            former = find_former(Path(folder), self.name, files, filename=filename)
+            former = find_former(
+                Path(folder), self.name, files, filter(None, [self.source]), filename
+            )
             place.publish(sorted(files), remove=former)
         remove_empty_folders(Path(folder), self.name, filename)
         tidy_folder(name_page(Path(folder), self.name, filename))

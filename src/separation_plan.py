@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,11 @@ def name_results(cfg: DictConfig, labels: tuple[str, ...]) -> dict[str, Path]:
     if not labels and (cfg.only is not None or cfg.two_stems is not None):
         del paths["residual"]
     return paths
+
+
+def list_inputs(cfg: DictConfig, others: Sequence[Path] = ()) -> list[Path]:
+    """What is read beside the recording: its F0 or score, and other recordings."""
+    return [*others, *([] if cfg.f0 is None else [Path(cfg.f0)])]
 
 
 def foresee(cfg: DictConfig) -> dict[str, Path]:

@@ -228,6 +228,16 @@ def test_what_cannot_be_saved_is_said_as_by_the_command(
     assert str(ours.value) in str(theirs.value) and not (tmp_path / "out").exists()
 
 
+def test_saving_never_replaces_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "low.wav"
+    sf.write(path, duet(0.5).T, RATE)
+    before = path.read_bytes()
+    result = umss.separate(path, f0=write_f0_file(tmp_path), method="comb")
+    with pytest.raises(umss.UmssError, match="low.wav: a stem would replace the recording"):
+        result.save(tmp_path, filename="{voice}.{ext}", overwrite=True)
+    assert path.read_bytes() == before
+
+
 def test_one_name_is_no_list(
     pair: tuple[Path, Path, umss.SeparatedRecording], tmp_path: Path
 ) -> None:
