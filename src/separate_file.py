@@ -26,6 +26,7 @@ from .formats.write import remove_empty_folders, write_formats
 from .listening.files import name_page, tidy_folder
 from .listening.page import build_page
 from .named_files import name_files
+from .progress import show_bar
 from .resynthesis import check_voices, describe
 from .separated_files import describe_page, find_former, write_pieces
 from .separation_plan import Singers, check, has_tracks, list_inputs, name_results
@@ -219,15 +220,16 @@ def estimate_contours(cfg: DictConfig, keep: Sequence[Path] = ()) -> tuple[F0Est
     estimator: F0Estimator = instantiate(cfg.multif0)
     who = f"{len(singers.labels)} singers" if singers.labels else "the singers"
     log.info("estimating the F0 of %s", who)
-    estimate = estimate_file(
-        path,
-        estimator,
-        cfg.n_singers,
-        singers.names,
-        score=singers.score,
-        alignment=cfg.score_alignment,
-        mix=examination.mix,
-    )
+    with show_bar(f"estimating F0: {path.name}", wanted=cfg.progress):
+        estimate = estimate_file(
+            path,
+            estimator,
+            cfg.n_singers,
+            singers.names,
+            score=singers.score,
+            alignment=cfg.score_alignment,
+            mix=examination.mix,
+        )
     for message in estimate.list_messages():
         log.log(logging.WARNING if message.startswith("warning") else logging.INFO, message)
     return estimate, examination
