@@ -130,6 +130,7 @@ def separate(
         description=result.description,
         confidence=confidence,
         tags=read_tags(Path(audio)) if isinstance(audio, (str, Path)) else Tags(),
+        source=Path(audio) if isinstance(audio, (str, Path)) else None,
     )
 
 

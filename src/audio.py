@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from .decoding import Decoder, open_decoder
+from .decoding import Decoder, claims_mp3, explain_failure, open_decoder
 from .errors import UmssError
 from .ffmpeg import DecodingError, has_ffmpeg, open_with_ffmpeg
 from .hearing import ChannelMeter, Mix
@@ -93,9 +93,12 @@ class AudioFile:
             if promised is not None and self.position >= promised:
                 self._end()
                 return np.zeros((0, self.channels), dtype=np.float32)
+            begin, end = (x / self.rate for x in (self.position, self.position + wanted))
+            until = "" if promised is None else f" and before {end:.1f} s"
+            reason = f" ({why})" if (why := explain_failure(error)) else ""
             raise AudioError(
-                f"{self.path}: damaged or incomplete: the decoder fails after "
-                f"{self.position / self.rate:.1f} s ({error}); get or export the file again"
+                f"{self.path}: damaged or incomplete: the decoder fails after {begin:.1f} s{until}"
+                f"{reason}; get or export the file again"
             ) from error
         if len(block) < wanted:
             self._end(len(block))
@@ -119,7 +122,7 @@ class AudioFile:
         if promised / self.rate > held:
             self.notes.append(
                 f"its header promises {promised / self.rate:.1f} s, but the file ends after "
-                f"{held:.1f} s: the rest is missing"
+                f"{held:.1f} s: the rest is missing or damaged"
             )
         else:
             self.notes.append(
@@ -172,23 +175,23 @@ def open_audio(path: str | Path) -> AudioFile:
 
 def _open_other(path: Path, error: Exception) -> Decoder:
     """Open what libsndfile does not read."""
+    why, remedy = explain_failure(error), "convert it to WAV, FLAC, OGG or MP3"
+    if isinstance(error, sf.LibsndfileError) and claims_mp3(path):
+        # libsndfile takes it for a file that is not there.
+        why = "damaged, or no MP3 although it says so"
+        remedy = "get or export it again as WAV, FLAC, OGG or MP3"
     if not has_ffmpeg():
         raise AudioError(
-            f"{path}: not readable as audio ({_explain(error)}); convert it to WAV, FLAC, OGG or "
-            "MP3, or install ffmpeg, which reads M4A, videos and more"
+            f"{path}: not readable as audio ({why}); {remedy}, or install ffmpeg, which reads M4A, "
+            "videos and more"
         ) from error
     try:
         return open_with_ffmpeg(path)
     except DecodingError as reason:
         raise AudioError(
-            f"{path}: not readable as audio ({_explain(error)}; by ffmpeg neither: {reason}); "
+            f"{path}: not readable as audio ({why}; by ffmpeg neither: {reason}); "
             "get or export the file again"
         ) from error
-
-
-def _explain(error: Exception) -> str:
-    """libsndfile's words without the path that it writes before them."""
-    return str(getattr(error, "error_string", "") or error).rstrip(". ")
 
 
 def load_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:

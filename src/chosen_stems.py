@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .chunks import Piece
 from .errors import UmssError
 from .filenames import FILENAME, name_file
 from .outputs import make_slug, name_rest
@@ -37,10 +36,9 @@ class Chosen:
         """Find the singers by their names, or by how these stand in the names of files.
 
         Raises:
-            UmssError: there is no such singer, or both were asked for.
+            UmssError: there is no such singer, or `check_choice` refuses it.
         """
-        if only and two_stems is not None:
-            raise UmssError(f"only={list(only)} and two_stems={two_stems}: give one of the two")
+        check_choice(only, two_stems)
         found = [_find(name, names, "only") for name in only or ()]
         alone = None if two_stems is None else _find(two_stems, names, "two_stems")
         return cls(tuple(names), tuple(name for name in names if name in found), alone)
@@ -71,14 +69,34 @@ class Chosen:
             kept[rest] = name_file(folder, track, make_slug(rest), ending, filename)
         return kept
 
-    def pick(self, piece: Piece) -> list[Audio]:
-        """The signals [C, n] of a piece, one per label."""
+    def pick(self, stems: Sequence[Audio], residual: Audio, whole: Audio) -> list[Audio]:
+        """The signals [C, n] of the files, one per label.
+
+        Args:
+            stems: [C, n] of each singer.
+            residual: [C, n].
+            whole: [C, n], what all of them sum to.
+        """
         if self.alone is not None:
-            stem = piece.stems[self.names.index(self.alone)]
-            return [stem, piece.audio - stem]
+            stem = stems[self.names.index(self.alone)]
+            return [stem, whole - stem]
         if self.only:
-            return [piece.stems[self.names.index(name)] for name in self.only]
-        return [*piece.stems, piece.residual]
+            return [stems[self.names.index(name)] for name in self.only]
+        return [*stems, residual]
+
+
+def check_choice(only: Sequence[str] | None, two_stems: str | None) -> None:
+    """Refuse a choice of files that can be met by no singers.
+
+    Raises:
+        UmssError: names the setting.
+    """
+    if only is not None and not only:
+        raise UmssError("only=[]: name the singers whose files are written, or leave it out")
+    if isinstance(only, str):
+        raise UmssError(f"only={only}: give a list of singers, e.g. only=[{only}]")
+    if only is not None and two_stems is not None:
+        raise UmssError(f"only={list(only)} and two_stems={two_stems}: give one of the two")
 
 
 def _find(wanted: str, names: Sequence[str], setting: str) -> str:

@@ -131,18 +131,25 @@ def _open_mp3(path: Path, source: sf.SoundFile) -> Decoder:
     tag = _find_mp3_tag(path)
     if tag is not None and tag.fits:
         return Decoder(source, source.frames)
-    notes = []
-    if tag is not None:
-        notes.append(
-            f"the file goes on behind the {source.frames / source.samplerate:.1f} s that its "
-            "header promises; it was read to its end"
-        )
     stream = _open_stream(View(path, offset=0 if tag is None else tag.end))
     if stream is None:
-        notes.append("the length in the header is an estimate; the end may be missing")
-        return Decoder(source, source.frames, notes)
+        note = "the length in the header is an estimate; the end may be missing"
+        return Decoder(source, source.frames, [note])
+    promised = None if tag is None else source.frames
     source.close()
-    return Decoder(stream, None, notes)
+    return Decoder(stream, promised)
+
+
+def claims_mp3(path: Path) -> bool:
+    """Whether a file says that it is MP3, by its name or its first bytes."""
+    with path.open("rb") as file:
+        return path.suffix.lower() == ".mp3" or file.read(3) == b"ID3"
+
+
+def explain_failure(error: Exception) -> str:
+    """libsndfile's words without the path that it writes before them; "" where they say nothing."""
+    words = str(getattr(error, "error_string", "") or error).rstrip(". ")
+    return "" if words == "Unspecified internal error" else words
 
 
 @dataclass(frozen=True)

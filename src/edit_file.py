@@ -54,7 +54,7 @@ def edit_file(
     """Edit singers of a separation; the stems lie beside the file of parameters.
 
     All files of the separation are written anew: edited and new voices, the others as they are, to
-    the byte where they are float files and remain so, and NAME_mix.wav, everything together.
+    the byte where format, bitrate and level remain, and NAME_mix.wav, everything together.
 
     Args:
         parameters: NAME_parameters.npz, as `umss separate` or an earlier edit wrote it.
@@ -122,7 +122,9 @@ def edit_file(
             peak = max(_find_peak(temporary[name]) for name in sounds)
             named = {name: tags.name_voice(name, stem) for name in sounds}
             floats = {name: temporary[name] for name in sounds}
-            encode_stems(floats, final, peak, form, found.frames, named, stem)
+            kept = [name for name in (*names, "residual") if name not in plan.edits]
+            encoded = {name: given[name] for name in kept if form.is_that_of(given[name])}
+            encode_stems(floats, final, peak, form, found.frames, named, stem, encoded)
         write_f0(temporary["f0"], plan.contours)
         write_parameters(
             temporary["parameters"],

@@ -102,6 +102,42 @@ def check_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
         )
 
 
+def check_inputs(paths: Iterable[Path], recording: Path, others: Iterable[Path] = ()) -> None:
+    """Refuse to replace files that are read, whether the user asked for overwriting or not.
+
+    Args:
+        paths: files that will be written.
+        recording: whose files they are.
+        others: files that are read, too, such as other recordings, F0 and scores; and folders
+            whose files are.
+
+    Raises:
+        UmssError: names the file.
+    """
+    read = {_identify(path): path for path in (*others, recording)} | {_identify(recording): None}
+    read.pop(None, None)
+    for path in paths:
+        found = {_identify(path), _identify(path.parent)} & set(read) if path.exists() else set()
+        for identity in found:
+            if read[identity] is None:
+                raise UmssError(
+                    f"{recording}: a stem would replace the recording; choose another output"
+                )
+            raise UmssError(
+                f"{path}: is read as well, and a file of {recording} would replace it; choose "
+                "another output"
+            )
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """What tells a file from others, whatever its names; None = there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def check_folder(folder: Path) -> None:
     """Refuse a folder for results that is a file, or lies below one, before the work begins.
 

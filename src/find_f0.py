@@ -32,6 +32,7 @@ from .formats.write import (
     write_formats,
 )
 from .plots import draw_salience, save_figure
+from .progress import show_bar
 from .staging import stage
 
 log = logging.getLogger(__name__)
@@ -65,9 +66,10 @@ def estimate(cfg: DictConfig) -> None:
     estimator: F0Estimator = instantiate(cfg.multif0)
     who = "the singers" if number is None else f"{number} singers"
     log.info("estimating the F0 of %s in %s", who, path)
-    estimate = estimate_file(
-        path, estimator, cfg.n_singers, names, score=score, alignment=cfg.score_alignment
-    )
+    with show_bar(f"estimating F0: {path.name}", wanted=cfg.progress):
+        estimate = estimate_file(
+            path, estimator, cfg.n_singers, names, score=score, alignment=cfg.score_alignment
+        )
     for message in estimate.list_messages():
         log.warning(message)
     # Singers who were counted have names, and some formats files, only now.

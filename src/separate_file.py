@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.progress import track
 
 from .audio import Examination, examine_audio, open_audio
-from .chosen_stems import Chosen
 from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
 from .f0.contours import ContourError, F0Contours, read_contours, write_f0
@@ -22,19 +21,15 @@ from .f0.estimate import (
     estimate_file,
 )
 from .filenames import FILENAME
-from .files import check_existing, check_space, name_failed_file
-from .formats.write import (
-    label_f0_files,
-    name_f0_files,
-    remove_empty_folders,
-    write_formats,
-)
+from .files import check_existing, check_inputs, check_space, name_failed_file
+from .formats.write import remove_empty_folders, write_formats
 from .listening.files import name_page, tidy_folder
 from .listening.page import build_page
-from .outputs import name_outputs, name_synthesised
+from .named_files import name_files
+from .progress import show_bar
 from .resynthesis import check_voices, describe
 from .separated_files import describe_page, find_former, write_pieces
-from .separation_plan import Singers, check, has_tracks, name_results
+from .separation_plan import Singers, check, has_tracks, list_inputs, name_results
 from .separator import Separator
 from .staging import stage
 from .writing.writer import Format
@@ -56,7 +51,7 @@ def separate_file(
     progress: bool = True,
     with_f0: bool = False,
     examination: Examination | None = None,
-    keep: Iterable[Path] = (),
+    keep: Sequence[Path] = (),
     synthesised: bool = False,
     confidence: float | None = None,
     page: bool = False,
@@ -85,7 +80,8 @@ def separate_file(
         progress: show a progress bar.
         with_f0: also write the F0 tracks as a CSV file.
         examination: what `src.audio.examine_audio` found; None = it is done here.
-        keep: files that stay even if an earlier separation wrote them, e.g. the F0 file given.
+        keep: files that are neither replaced nor removed, even if an earlier separation wrote
+            them: what else is read, such as the F0 file and other recordings.
         synthesised: also write what the models of the voices sing, and the sum.
         confidence: of the number of singers, where it was counted; goes into the parameters.
         page: also write a page to listen to, NAME_listen.html.
@@ -111,27 +107,16 @@ def separate_file(
         UmssError: other unusable input.
     """
     form = form or Format()
-    ending, track_name = form.ending, path.stem
-    chosen = Chosen.of(contours.names, only, two_stems)
-    paths = name_outputs(
-        folder, track_name, contours.names, with_f0=with_f0, ending=ending, filename=filename
-    )
-    paths = chosen.name_paths(paths, folder, track_name, ending, filename)
+    track_name = path.stem
     if synthesised:
         check_voices(separator)
-        sung = name_synthesised(
-            folder, track_name, contours.names, ending=ending, filename=filename
-        )
-        paths["synthesised"] = sung.pop("synthesised")
-        paths |= {f"{name}_synthesised": target for name, target in sung.items()}
-    others = [kind for kind in f0_formats if not (with_f0 and kind == "csv")]
-    tracks = name_f0_files(folder, track_name, contours.names, others, filename)
-    paths |= label_f0_files(tracks)
-    if page:
-        paths["page"] = name_page(folder, track_name, filename)
+    paths, tracks, chosen = name_files(
+        folder, track_name, contours.names,
+        ending=form.ending, filename=filename, only=only, two_stems=two_stems, with_f0=with_f0,
+        synthesised=synthesised, page=page, f0_formats=f0_formats,
+    )  # fmt: skip
+    check_inputs(paths.values(), path, keep)
     check_existing(paths.values(), overwrite=overwrite)
-    if any(target.exists() and target.samefile(path) for target in paths.values()):
-        raise UmssError(f"{path}: a stem would replace the recording; choose another output")
     found = examine_audio(path) if examination is None else examination
     form.check(found.rate, found.channels, path)
     seconds = found.frames / found.rate
@@ -211,8 +196,12 @@ def _compare_lengths(path: Path, seconds: float, contours: F0Contours) -> None:
         )
 
 
-def estimate_contours(cfg: DictConfig) -> tuple[F0Estimate, Examination]:
+def estimate_contours(cfg: DictConfig, keep: Sequence[Path] = ()) -> tuple[F0Estimate, Examination]:
     """Estimate the F0 tracks of the recording; if `cfg.f0` is a score, it guides the estimation.
+
+    Args:
+        cfg: the settings of a separation.
+        keep: see `separate_file`.
 
     Returns:
         The tracks and what is doubtful about them, and what was found in the file.
@@ -224,27 +213,37 @@ def estimate_contours(cfg: DictConfig) -> tuple[F0Estimate, Examination]:
     path = Path(cfg.input)
     singers = Singers.of(cfg)
     # Estimation is slow, so problems that would stop the separation are reported first.
-    check_existing(name_results(cfg, singers.labels).values(), overwrite=cfg.overwrite)
+    targets = name_results(cfg, singers.labels).values()
+    check_inputs(targets, path, keep)
+    check_existing(targets, overwrite=cfg.overwrite)
     examination = examine_audio(path)
     estimator: F0Estimator = instantiate(cfg.multif0)
     who = f"{len(singers.labels)} singers" if singers.labels else "the singers"
     log.info("estimating the F0 of %s", who)
-    estimate = estimate_file(
-        path,
-        estimator,
-        cfg.n_singers,
-        singers.names,
-        score=singers.score,
-        alignment=cfg.score_alignment,
-        mix=examination.mix,
-    )
+    with show_bar(f"estimating F0: {path.name}", wanted=cfg.progress):
+        estimate = estimate_file(
+            path,
+            estimator,
+            cfg.n_singers,
+            singers.names,
+            score=singers.score,
+            alignment=cfg.score_alignment,
+            mix=examination.mix,
+        )
     for message in estimate.list_messages():
         log.log(logging.WARNING if message.startswith("warning") else logging.INFO, message)
     return estimate, examination
 
 
-def main(cfg: DictConfig) -> dict[str, Path]:
+def main(cfg: DictConfig, others: Sequence[Path] = ()) -> dict[str, Path]:
+    """Separate a recording.
+
+    Args:
+        cfg: the settings.
+        others: recordings that are separated, too; no file of them is replaced.
+    """
     check(cfg)
+    keep = list_inputs(cfg, others)
     separator: Separator = instantiate(cfg.separator)
     if separator.needs_sources:
         raise UmssError(
@@ -259,7 +258,7 @@ def main(cfg: DictConfig) -> dict[str, Path]:
         number = None if cfg.n_singers == "auto" else cfg.n_singers
         contours = read_contours(Path(cfg.f0), number)
     else:
-        estimate, examination = estimate_contours(cfg)
+        estimate, examination = estimate_contours(cfg, keep)
         contours, confidence = estimate.contours, estimate.confidence
         warnings = estimate.warnings
     paths = separate_file(
@@ -275,7 +274,7 @@ def main(cfg: DictConfig) -> dict[str, Path]:
         progress=cfg.progress,
         with_f0=not given,
         examination=examination,
-        keep=() if cfg.f0 is None else (Path(cfg.f0),),
+        keep=keep,
         synthesised=cfg.synthesised,
         confidence=confidence,
         page=cfg.page,

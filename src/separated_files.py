@@ -65,7 +65,8 @@ def write_pieces(
     try:
         for piece in pieces:
             voices = [] if piece.synthesised is None else add_sum(piece.synthesised)
-            outputs.write([*chosen.pick(piece), *voices])
+            stems = chosen.pick([*piece.stems], piece.residual, piece.audio)
+            outputs.write([*stems, *voices])
             spool.append({**piece.parameters, "f0": piece.f0, **piece.beside})
         factor = outputs.close()
     finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from .chosen_stems import Chosen, suggest_names
+from .chosen_stems import Chosen, check_choice, suggest_names
 from .chunks import Grid
 from .errors import UmssError
 from .f0.contours import F0Contours, read_contours
@@ -15,9 +16,8 @@ from .f0.estimate import choose_singer_names, expect_parts, settle_number
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .filenames import check_filename
 from .files import check_folder
-from .formats.write import check_formats, label_f0_files, name_f0_files
-from .listening.files import name_page
-from .outputs import name_outputs, name_synthesised
+from .formats.write import check_formats
+from .named_files import name_files
 from .writing.writer import Format
 
 
@@ -34,10 +34,7 @@ def check(cfg: DictConfig) -> None:
     check_formats(cfg.f0_formats or ())
     Format(cfg.format, cfg.bitrate)
     check_filename(cfg.filename)
-    if cfg.only is not None and not cfg.only:
-        raise UmssError("only=[]: name the singers whose files are written, or leave it out")
-    if cfg.only is not None and cfg.two_stems is not None:
-        raise UmssError(f"only={list(cfg.only)} and two_stems={cfg.two_stems}: give one of the two")
+    check_choice(cfg.only, cfg.two_stems)
     if cfg.names is not None:
         Chosen.of(list(cfg.names), cfg.only, cfg.two_stems)
 
@@ -82,23 +79,27 @@ class Singers:
 
 def name_results(cfg: DictConfig, labels: tuple[str, ...]) -> dict[str, Path]:
     """Name the files that a separation will write, those of singers where `labels` has them."""
-    folder, track, filename = Path(cfg.output), Path(cfg.input).stem, cfg.filename
-    ending = Format(cfg.format, cfg.bitrate).ending
-    paths = name_outputs(
-        folder, track, labels, with_f0=not has_tracks(cfg), ending=ending, filename=filename
-    )
-    if labels:
-        chosen = Chosen.of(labels, cfg.only, cfg.two_stems)
-        paths = chosen.name_paths(paths, folder, track, ending, filename)
-    elif cfg.only is not None or cfg.two_stems is not None:
+    paths = name_files(
+        Path(cfg.output),
+        Path(cfg.input).stem,
+        labels,
+        ending=Format(cfg.format, cfg.bitrate).ending,
+        filename=cfg.filename,
+        only=cfg.only if labels else None,
+        two_stems=cfg.two_stems if labels else None,
+        with_f0=not has_tracks(cfg),
+        synthesised=cfg.synthesised,
+        page=cfg.page,
+        f0_formats=cfg.f0_formats or (),
+    ).paths
+    if not labels and (cfg.only is not None or cfg.two_stems is not None):
         del paths["residual"]
-    if cfg.synthesised:
-        sung = name_synthesised(folder, track, labels, ending=ending, filename=filename)
-        paths |= {f"{name}_synthesised": path for name, path in sung.items()}
-    if cfg.page:
-        paths["page"] = name_page(folder, track, filename)
-    tracks = name_f0_files(folder, track, labels, cfg.f0_formats or (), filename)
-    return paths | label_f0_files(tracks)
+    return paths
+
+
+def list_inputs(cfg: DictConfig, others: Sequence[Path] = ()) -> list[Path]:
+    """What is read beside the recording: its F0 or score, and other recordings."""
+    return [*others, *([] if cfg.f0 is None else [Path(cfg.f0)])]
 
 
 def foresee(cfg: DictConfig) -> dict[str, Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ import umss
 from numpy.typing import NDArray
 
 from src.cli import main as umss_command
+from src.configuration import compose_config
+from src.filenames import FILENAME
 from tests.processes import ROOT, run_python
 
 RATE = 44_100
@@ -132,6 +136,128 @@ def test_saved_files_are_those_of_the_command(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="overwrite=true"):
         result.save(tmp_path / "out")
     result.save(tmp_path / "out", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"only": ["low"], "format": "flac"},
+        {"two_stems": "High", "format": "wav24", "page": True},
+        {"filename": "{track}/{voice}.{ext}", "f0_formats": ["csv", "tony"], "overwrite": True},
+        {"filename": "x {voice} of {track}.{ext}", "two_stems": "low", "format": "mp3"},
+        {"synthesised": True, "only": ["low", "high"]},
+    ],
+)  # fmt: skip
+def test_what_is_saved_is_what_the_command_writes(
+    options: dict[str, Any], pair: tuple[Path, Path, umss.SeparatedRecording], tmp_path: Path
+) -> None:
+    path, f0, result = pair
+    settings = [f"{name}={show(value)}" for name, value in options.items()]
+    method = ["separator=fit"] if "synthesised" in options else ["separator=comb"]
+    arguments = [f"input={path}", f"f0={f0}", "n_singers=2", *method, *settings]
+    umss_command(["separate", *arguments, f"output={tmp_path / 'command'}"])
+    if "synthesised" in options:
+        result = umss.separate(path, f0=f0, method="fit")
+    written = result.save(tmp_path / "api", **options)
+    files = list_files(tmp_path / "api")
+    assert {str(p.relative_to(tmp_path / "api")) for p in written.values()} == files
+    # With an F0 file, the command writes none unless it is asked to.
+    tracks = {str(written["f0"].relative_to(tmp_path / "api"))}
+    assert files - tracks == list_files(tmp_path / "command") - tracks
+    for name in files:
+        if Path(name).suffix in (".wav", ".flac", ".mp3"):
+            ours, theirs = (sf.read(tmp_path / p / name)[0] for p in ("api", "command"))
+            # Encoders of MP3 decide by rounding what they leave out.
+            atol = 0.02 if name.endswith(".mp3") else 1e-5
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
+        elif name.endswith(".npz"):
+            with (
+                np.load(tmp_path / "api" / name) as one,
+                np.load(tmp_path / "command" / name) as two,
+            ):
+                assert one["filename"] == two["filename"] == options.get("filename", FILENAME)
+
+
+def show(value: Any) -> str:
+    """A value as it stands on a command line."""
+    text = "[" + ",".join(value) + "]" if isinstance(value, list) else str(value)
+    return text.lower() if isinstance(value, bool) else text
+
+
+def list_files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def pair(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Path, umss.SeparatedRecording]:
+    """A recording, its F0, and what they are separated into."""
+    folder = tmp_path_factory.mktemp("pair")
+    path, f0 = write_recording(folder), write_f0_file(folder)
+    return path, f0, umss.separate(path, f0=f0, method="comb")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"only": ["tenor"]}, r"only=tenor: there is no singer.*the singers are high, low"),
+        ({"only": []}, r"only=\[\]: name the singers"),
+        ({"only": ["low"], "two_stems": "high"}, "give one of the two"),
+        ({"two_stems": "alto"}, "two_stems=alto: there is no singer"),
+        ({"filename": "{track}.{ext}"}, r"filename=\{track\}.\{ext\}: it must have \{voice\} once"),
+        ({"format": "ogg"}, "format=ogg: choose one of wav16"),
+        ({"format": "mp3", "bitrate": 100}, "bitrate=100: choose one of 64"),
+        ({"f0_formats": ["pdf"]}, "F0 format 'pdf': choose from csv"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_saved_is_said_as_by_the_command(
+    options: dict[str, Any],
+    message: str,
+    pair: tuple[Path, Path, umss.SeparatedRecording],
+    tmp_path: Path,
+) -> None:
+    path, f0, result = pair
+    with pytest.raises(umss.UmssError, match=message) as ours:
+        result.save(tmp_path / "out", **options)
+    settings = [f"{name}={show(value)}" for name, value in options.items()]
+    arguments = [f"input={path}", f"f0={f0}", "n_singers=2", "separator=comb", *settings]
+    with pytest.raises(SystemExit) as theirs:
+        umss_command(["separate", *arguments, f"output={tmp_path / 'out'}"])
+    assert str(ours.value) in str(theirs.value) and not (tmp_path / "out").exists()
+
+
+def test_saving_never_replaces_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "low.wav"
+    sf.write(path, duet(0.5).T, RATE)
+    before = path.read_bytes()
+    result = umss.separate(path, f0=write_f0_file(tmp_path), method="comb")
+    with pytest.raises(umss.UmssError, match="low.wav: a stem would replace the recording"):
+        result.save(tmp_path, filename="{voice}.{ext}", overwrite=True)
+    assert path.read_bytes() == before
+
+
+def test_one_name_is_no_list(
+    pair: tuple[Path, Path, umss.SeparatedRecording], tmp_path: Path
+) -> None:
+    with pytest.raises(
+        umss.UmssError, match=r"only=low: give a list of singers, e.g. only=\[low\]"
+    ):
+        pair[2].save(tmp_path, only="low")
+
+
+def test_every_setting_of_the_command_is_an_argument() -> None:
+    arguments = {*inspect.signature(umss.separate).parameters}
+    saved = {*inspect.signature(umss.SeparatedRecording.save).parameters}
+    by_other_names = {"input": "audio", "output": "folder", "separator": "method"}
+    read = {  # by umss.separate, among its options
+        "score_parts", "score_alignment", "full_band", "seed", "window_seconds", "overlap_seconds",
+        "chunk_seconds",
+    }  # fmt: skip
+    settings = {*compose_config("separate")} - {"paths", "progress"}
+    unknown = {by_other_names.get(name, name) for name in settings} - arguments - saved - read
+    assert not unknown, "add them to umss.separate or SeparatedRecording.save"
 
 
 @pytest.mark.parametrize(

@@ -121,11 +121,43 @@ def test_mp3_files_are_read_to_their_end(tmp_path: Path) -> None:
     (tmp_path / "two.mp3").write_bytes(content + content)
     found, notes = read(tmp_path / "two.mp3")
     assert len(found) == pytest.approx(2 * len(NOISE), abs=6000)
-    assert len(notes) == 1 and "goes on behind" in notes[0]
+    assert len(notes) == 1 and "speaks of 2.0 s" in notes[0] and "to its end, 4." in notes[0]
 
     (tmp_path / "half.mp3").write_bytes(content[: len(content) // 2])
     _, notes = read(tmp_path / "half.mp3")
     assert len(notes) == 1 and "promises 2.0 s" in notes[0]
+
+
+def test_damaged_mp3_files_are_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")  # no ffmpeg
+    sf.write(tmp_path / "x.mp3", NOISE, RATE, format="MP3")
+    content = (tmp_path / "x.mp3").read_bytes()
+    garbage = np.random.default_rng(0).integers(0, 256, 40_000, dtype=np.uint8).tobytes()
+    tag = b"ID3\4\0\0\0\0\x0f\x76" + bytes(2038)
+    for name, data in {
+        "cut.mp3": content[:300], "garbage.mp3": garbage, "page.mp3": b"<html>none</html>" * 99,
+        "tag.mp3": tag, "tag": tag + garbage,
+    }.items():  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(AudioError) as error:
+            read(tmp_path / name)
+        assert str(error.value).startswith(
+            f"{tmp_path / name}: not readable as audio (damaged, or no MP3 although it says so); "
+            "get or export it again as WAV"
+        )
+    third = len(content) // 3
+    (tmp_path / "hole.mp3").write_bytes(content[:third] + bytes(third) + content[2 * third :])
+    with pytest.raises(
+        AudioError, match=r"hole\.mp3: damaged or incomplete: .* after 0.. s and before 0.. s; get"
+    ):
+        read(tmp_path / "hole.mp3")
+    # A first frame, and behind it what is none.
+    (tmp_path / "begin.mp3").write_bytes(content[:1400] + garbage)
+    try:
+        _, notes = read(tmp_path / "begin.mp3")
+    except AudioError as error:
+        notes = [str(error)]
+    assert len(notes) == 1 and ("missing or damaged" in notes[0] or "damaged or" in notes[0])
 
 
 def test_flac_files_are_read_to_their_end(tmp_path: Path) -> None:

@@ -132,6 +132,35 @@ def test_stems_in_flac_can_be_edited(contours: F0Contours, tmp_path: Path) -> No
     assert titles == {name: f"Grüße ({name})" for name in titles}
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "level", "copied"),
+    [
+        (Format("mp3", 128), Format("mp3", 128), 0.2, True),
+        (Format("mp3", 128), Format("mp3", 192), 0.2, False),
+        (Format("mp3", 128), Format("mp3", 128), 0.9, False),  # the mix must be lowered
+        (Format("wav16"), Format("wav16"), 0.2, True),
+        (Format("wav24"), Format("wav16"), 0.2, False),
+        (Format("flac"), Format("flac"), 0.2, True),
+    ],
+)
+def test_what_is_not_edited_is_not_encoded_twice(
+    was: Format, becomes: Format, level: float, copied: bool, contours: F0Contours, tmp_path: Path
+) -> None:
+    record(tmp_path / "choir.wav", level)
+    given = separate_file(
+        tmp_path / "choir.wav", contours, CombSeparator(), tmp_path / "out",
+        progress=False, form=was,
+    )  # fmt: skip
+    edits = {"bass": {"gain": 20 * np.log10(3.0)}}
+    edited = edit_file(
+        given["parameters"], edits, tmp_path / "edited",
+        progress=False, format=becomes.name, bitrate=becomes.bitrate,
+    )  # fmt: skip
+    for name in ("Söprano", "residual"):
+        assert (edited[name].read_bytes() == given[name].read_bytes()) is copied
+    assert edited["bass"].read_bytes() != given["bass"].read_bytes()
+
+
 @pytest.mark.parametrize("kind", ["wav16", "flac", "mp3"])
 def test_a_page_plays_the_written_files_beside_the_recording(
     kind: str, contours: F0Contours, tmp_path: Path

@@ -61,7 +61,8 @@ def plan(given: Sequence[str], options: Options) -> list[Job]:
         settings = [f"input={quote(os.fspath(recording.path))}", *common]
         if recording.below:
             settings.append(f"output={quote(os.fspath(Path(cfg.output) / recording.below))}")
-        jobs.append(Job(recording.path, tuple(settings), options.practice, options.dry_run))
+        others = tuple(one.path for one in recordings if one is not recording)
+        jobs.append(Job(recording.path, tuple(settings), options.practice, options.dry_run, others))
     if options.dry_run:
         for job in jobs:
             print_message(show(job.settings))

@@ -32,12 +32,14 @@ class Job:
         settings: NAME=VALUE, text quoted.
         practice: also write practice tracks.
         dry_run: only say what would be done.
+        others: the other recordings of the command line, whose files are never replaced.
     """
 
     path: Path
     settings: tuple[str, ...]
     practice: bool = False
     dry_run: bool = False
+    others: tuple[Path, ...] = ()
 
     def run(self) -> None:
         """Separate the recording.
@@ -47,11 +49,11 @@ class Job:
         """
         cfg = compose(self.settings)
         if self.dry_run:
-            describe(self.path, cfg)
+            describe(self.path, cfg, self.others)
             return
         from ..separate_file import main
 
-        written = main(cfg)
+        written = main(cfg, self.others)
         if self.practice:
             from ..practice_file import main as practise
 
@@ -96,19 +98,25 @@ def compose(settings: Sequence[str]) -> DictConfig:
         raise UmssError(message) from error
 
 
-def describe(path: Path, cfg: DictConfig) -> None:
+def describe(path: Path, cfg: DictConfig, others: Sequence[Path] = ()) -> None:
     """Say which files would be written.
+
+    Args:
+        path: the recording.
+        cfg: its settings.
+        others: recordings that are separated, too.
 
     Raises:
         UmssError: the recording cannot be read, or files are in the way.
     """
     from ..audio import open_audio
-    from ..files import check_existing
-    from ..separation_plan import foresee
+    from ..files import check_existing, check_inputs
+    from ..separation_plan import foresee, list_inputs
 
     with open_audio(path) as audio:
         log.info("%s: %d Hz, %d channels", path, audio.rate, audio.channels)
     targets = foresee(cfg).values()
+    check_inputs(targets, path, list_inputs(cfg, others))
     check_existing(targets, overwrite=cfg.overwrite)
     for target in targets:
         log.info("  would write %s", target)

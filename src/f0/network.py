@@ -16,6 +16,7 @@ from ..archives import ArchiveError, find_bad_values, read_tensors
 from ..devices import choose_device
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError, shorten_reason
+from ..progress import tell
 from .features import HarmonicSpectrogram, bin_frequencies, measure_level
 from .salience import Salience, SalienceModel
 
@@ -171,4 +172,5 @@ class VoiceSalience(SalienceModel):
             features = features.contiguous(memory_format=torch.channels_last)
             salience = torch.sigmoid(self.network(features))[0]
             values[:, start:stop] = salience[:, start - first : stop - first].cpu().numpy()
+            tell(stop / n_frames)
         return Salience(values, frequencies, np.arange(n_frames) * HOP / RATE)

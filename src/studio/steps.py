@@ -23,10 +23,11 @@ from ..files import replace_when_complete, write_json
 from ..listening.content import Recording, Track
 from ..listening.pictures import find_peaks
 from ..listening.sound import choose_gain, choose_rate, encode_flac, measure, read_pieces
+from ..progress import listen
 from .cache import PIECE_SECONDS
 from .operations import read_locks
 from .pictures import draw_saliences, draw_spectrograms
-from .place import Place, Report, guess_progress, read_examination
+from .place import Place, Report, read_examination
 from .result_steps import (
     edit,
     judge,
@@ -109,7 +110,7 @@ def find_pitches(place: Place, report: Report) -> dict[str, Any]:
         score = read_score(place.score, expect_parts(number))
     report(0.0, "finding the pitches")
     estimator = instantiate(config.multif0)
-    with guess_progress(report, "finding the pitches", 2.0 + 0.08 * len(samples) / RATE):
+    with listen(lambda share: report(share, "finding the pitches")):
         estimate = estimator(
             np.array(samples), number, names, score=score, alignment=wanted["score_alignment"]
         )
@@ -135,7 +136,7 @@ def compute_salience(place: Place, report: Report) -> dict[str, Any]:
     report(0.0, "listening for pitches")
     estimator = instantiate(compose_config("separate").multif0)
     padded = np.pad(np.array(samples), (0, max(0, SHORTEST - len(samples))))
-    with guess_progress(report, "listening for pitches", 1.0 + 0.04 * len(samples) / RATE):
+    with listen(lambda share: report(share, "listening for pitches")):
         salience = estimator.model(padded)
     _keep_salience(place, salience, report)
     return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def encode_stems(
     n_samples: int,
     tags: Mapping[str, Tags],
     name: str,
+    encoded: Mapping[str, Path] | None = None,
 ) -> float:
     """Make files of a format out of float files, which are removed.
 
@@ -58,12 +60,19 @@ def encode_stems(
         n_samples: samples per channel.
         tags: by label.
         name: of the recording, for messages.
+        encoded: files that hold the same in this format, by label; they are copied unless all is
+            lowered.
 
     Returns:
         The factor by which all were lowered (`find_factor`).
     """
+    encoded = encoded or {}
     factor = np.float32(find_factor(peak, form, name))
     for number, (label, source) in enumerate(sources.items()):
+        if factor == 1 and label in encoded:
+            shutil.copyfile(encoded[label], targets[label])
+            source.unlink()
+            continue
         with open_audio(source) as audio:
             blocks = (block if factor == 1 else factor * block for block in audio.blocks())
             write_audio(

@@ -50,6 +50,18 @@ class Tags:
         return {name: " ".join(text.split()) for name, text in texts.items() if text.strip()}
 
 
+def read_bitrate(path: Path) -> int | None:
+    """The mean kbit/s of an MP3 file; None where it does not show."""
+    from tinytag import TinyTag
+
+    try:
+        found = TinyTag.get(path).bitrate
+    except Exception as error:  # as in `read_tags`
+        log.debug("%s: bitrate not read: %s", path, error)
+        return None
+    return None if found is None else round(found)
+
+
 def read_tags(path: Path) -> Tags:
     """Read the tags of a WAV, FLAC, OGG, MP3, AIFF or M4A file; none if they cannot be read."""
     from tinytag import TinyTag

@@ -16,9 +16,13 @@ from ..decoding import name_for_soundfile
 from ..errors import UmssError
 from ..files import replace_when_complete
 from ..wav_writing import LARGEST_WAV, clear_time, raise_system_errors
-from .tags import Tags, build_flac_picture, build_id3
+from .tags import Tags, build_flac_picture, build_id3, read_bitrate
 
 ENDINGS = {"wav16": "wav", "wav24": "wav", "wav32f": "wav", "flac": "flac", "mp3": "mp3"}
+_SUBTYPES = {
+    "wav16": "PCM_16", "wav24": "PCM_24", "wav32f": "FLOAT", "flac": "PCM_24",
+    "mp3": "MPEG_LAYER_III",
+}  # fmt: skip
 _BITS = {"wav16": 16, "wav24": 24, "flac": 24}
 _WIDTHS = {"wav16": 2, "wav24": 3, "wav32f": 4}
 # kbit/s of MP3. Below, encoders have no room to state the length, so files begin late.
@@ -62,6 +66,25 @@ class Format:
     def clips(self) -> bool:
         """Whether it cannot hold samples above full scale."""
         return self.name != "wav32f"
+
+    def limit_bitrate(self, rate: int) -> int:
+        """The kbit/s of an MP3 file at a sample rate in Hz."""
+        most = next(found[0] for lowest, found in _RANGES.items() if rate >= lowest)
+        return min(self.bitrate, most)
+
+    def is_that_of(self, path: Path) -> bool:
+        """Whether an audio file has this format, so that to write it anew would only harm it.
+
+        Raises:
+            sf.LibsndfileError: it is no file that libsndfile reads.
+        """
+        if path.suffix != f".{self.ending}":
+            return False
+        with sf.SoundFile(name_for_soundfile(path)) as file:
+            found, rate = file.subtype, file.samplerate
+        if self.name != "mp3" or found != _SUBTYPES["mp3"]:
+            return bool(found == _SUBTYPES[self.name])
+        return read_bitrate(path) == self.limit_bitrate(rate)
 
     def check(self, rate: int, channels: int, what: str | Path) -> None:
         """Refuse a recording that the format cannot hold.
@@ -117,24 +140,20 @@ class AudioWriter:
         self._tags = tags or Tags()
         self._louder = 1.0
         self._generator = np.random.default_rng(seed)
-        kind, subtype, options = form.name.upper(), None, {}
+        kind, options = form.name.upper(), {}
         if form.name == "mp3":
-            most = next(found[0] for lowest, found in _RANGES.items() if rate >= lowest)
-            kilobits = min(form.bitrate, most)
+            kilobits = form.limit_bitrate(rate)
             self._louder = 1.0 / _SOFTER.get(kilobits, 0.95 if kilobits < 256 else 1.0)
             level = _find_level(kilobits, rate)
             options = {"bitrate_mode": "CONSTANT", "compression_level": level}
-            subtype = "MPEG_LAYER_III"
-        elif form.name == "flac":
-            subtype = "PCM_24"
-        else:
+        elif form.name != "flac":
             large = _WIDTHS[form.name] * channels * n_samples + (1 << 16) >= LARGEST_WAV
             kind = "RF64" if large else "WAV"
-            subtype = {"wav16": "PCM_16", "wav24": "PCM_24", "wav32f": "FLOAT"}[form.name]
         with raise_system_errors(path):
             self._file = sf.SoundFile(
-                name_for_soundfile(path), "w", rate, channels, subtype, format=kind, **options
-            )
+                name_for_soundfile(path), "w", rate, channels, _SUBTYPES[form.name],
+                format=kind, **options,
+            )  # fmt: skip
             if form.name != "mp3" and kind != "RF64":  # which holds no tags
                 for name, text in self._tags.list_texts().items():
                     setattr(self._file, name, text)

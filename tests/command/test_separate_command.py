@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinytag import TinyTag
 
 from src.arguments import prepare_arguments
 from src.cli import main as umss
+from src.command.run import plan
 from src.command.separation import compose
 from src.command.settings import Options, show, speak_of_options
 from src.configuration import FOLDER, compose_config
@@ -230,6 +232,47 @@ def test_a_recording_is_never_replaced(place: Path) -> None:
     with pytest.raises(SystemExit, match="a stem would replace the recording"):
         separate("-o", ".", "--overwrite", "--filename", "{voice}.{ext}", "bass.wav")
     np.testing.assert_array_equal(sf.read("bass.wav", dtype="float32")[0], recorded)
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_no_other_recording_is_replaced(more: list[str], place: Path) -> None:
+    record(Path("a.wav"))
+    recorded = record(Path("a_singer1.wav"))
+    with pytest.raises(SystemExit, match="1 of 2 recordings are done") as left:
+        umss(["separate", "--method", "mixture", "-n", "1", "-o", ".", "--overwrite", *more,
+              "a.wav", "a_singer1.wav"])  # fmt: skip
+    assert "a_singer1.wav: is read as well, and a file of a.wav would replace it" in str(left.value)
+    np.testing.assert_array_equal(sf.read("a_singer1.wav", dtype="float32")[0], recorded)
+
+
+def test_several_at_a_time_know_of_each_other(place: Path) -> None:
+    for name in ("a.wav", "a_singer1.wav"):
+        record(Path(name))
+    options = Options(singers="1", out=".", overwrite=True, method="mixture", jobs=2)
+    sent = [pickle.loads(pickle.dumps(job)) for job in plan(["."], options)]
+    reasons = [job.attempt() for job in sent]
+    assert "a_singer1.wav: is read as well" in str(reasons[0]) and reasons[1] is None
+
+
+def test_no_other_recording_is_removed(place: Path) -> None:
+    record(Path("a.wav"))
+    arguments = ["separate", "--method", "mixture", "-n", "1", "-o", ".", "--overwrite"]
+    umss([*arguments, "a.wav"])
+    umss([*arguments, "--names", "alto", "a.wav", "a_singer1.wav"])
+    assert {"a_alto.wav", "a_singer1.wav", "a_singer1_alto.wav"} <= names_in(place)
+
+
+@pytest.mark.parametrize("kind", ["csv", "musicxml"])
+def test_f0_and_scores_are_never_replaced(kind: str, place: Path) -> None:
+    record(Path("a.wav"))
+    umss(["separate", "input=a.wav", "f0=f0.csv", "n_singers=2", "separator=comb", "output=.",
+          "f0_formats=[csv,musicxml]"])  # fmt: skip
+    given = {"csv": "a_f0.csv", "musicxml": "a_notes.musicxml"}[kind]
+    before = Path(given).read_bytes()
+    with pytest.raises(SystemExit, match=f"{given}: is read as well, and a file of a.wav would"):
+        umss(["separate", "input=a.wav", f"f0={given}", "n_singers=2", "separator=comb",
+              "output=.", f"f0_formats=[{kind}]", "overwrite=true"])  # fmt: skip
+    assert Path(given).read_bytes() == before
 
 
 def test_levels_beyond_full_scale_are_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
