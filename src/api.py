@@ -5,6 +5,7 @@ Defaults come from `conf`, as those of the commands do, so that both give the sa
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def separate(
 
     Raises:
         UmssError: empty, wrongly shaped or not finite input, F0 that does not fit, or an unknown
-            option or method.
+            option or method, or one that `SeparatedRecording.save` takes.
 
     Example:
         >>> import numpy as np
@@ -76,6 +77,7 @@ def separate(
         >>> list(result.stems), result.residual.shape
         (['singer1', 'singer2'], (16000,))
     """
+    _refuse_options_of_files(options)
     choices = {"multif0": multif0} | ({"separator": method} if isinstance(method, str) else {})
     settings = {"n_singers": n_singers, "names": None if names is None else list(names), **options}
     config = compose_config("separate", choices=choices, settings=settings)
@@ -172,6 +174,22 @@ def estimate_f0(
     parts = _plain(config.score_parts)
     read = None if score is None else read_score(score, expect_parts(n_singers), parts)
     return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
+
+
+def _refuse_options_of_files(options: dict[str, Any]) -> None:
+    """Refuse what says how files are written, since none are written here.
+
+    Raises:
+        UmssError: there is such an option.
+    """
+    # `synthesised` also makes voices that can be written.
+    of_files = inspect.signature(SeparatedRecording.save).parameters.keys() - {"synthesised"}
+    wrong = [name for name in options if name in of_files]
+    if wrong:
+        raise UmssError(
+            f"{wrong[0]}= says how files are written; give it to the result: "
+            f"result.save(folder, {wrong[0]}={options[wrong[0]]!r})"
+        )
 
 
 def separate_array(

@@ -105,6 +105,13 @@ def test_every_option_of_the_command_is_an_argument() -> None:
         umss.separate(audio, RATE, f0=f0, method="comb", separator={"maks": "power"})
 
 
+@pytest.mark.parametrize("option", [{"only": ["singer1"]}, {"format": "mp3"}, {"overwrite": True}])
+def test_options_of_files_belong_to_save(option: dict[str, object]) -> None:
+    (name,) = option
+    with pytest.raises(umss.UmssError, match=rf"result\.save\(folder, {name}="):
+        umss.separate(duet(), RATE, method="comb", **option)
+
+
 class Halves(umss.Separator):
     """A method of one's own: equal shares for all."""
 
