@@ -88,7 +88,7 @@ def _read_stretch(content: dict[str, Any], most: float) -> tuple[float, float]:
 
 
 async def preview_f0(request: Request) -> Response:
-    """Tracks as tones."""
+    """Tracks as tones: as they are, as an operation would make them, or a line of points."""
     there = await get_opened(request)
     content = await read_json(request)
     begin, end = _read_stretch(content, MOST_TONES)
@@ -105,13 +105,17 @@ async def preview_f0(request: Request) -> Response:
             f0 = np.where((at >= times[0]) & (at <= times[-1]), line, 0.0)[:, None]
             tones = sound.sing(f0, STEP, rate, n)
         else:
-            contours = there.project.get_contours()
-            part = find_frames(begin, end, len(contours.f0))
+            operation = content.get("operation")
+            if operation is None:
+                f0 = there.project.get_contours().f0
+            else:
+                f0 = there.project.try_correction(operation, there.make_tune()).f0
+            part = find_frames(begin, end, len(f0))
             if part is None:
                 raise UmssError("this stretch is outside the recording")
-            singers = _choose_singers(content.get("singers"), contours.n_singers)
+            singers = _choose_singers(content.get("singers"), f0.shape[1])
             late = round((part.start * STEP - begin) * rate)
-            heard = sound.sing(contours.f0[part][:, singers], STEP, rate, n - late)
+            heard = sound.sing(f0[part][:, singers], STEP, rate, n - late)
             tones = np.pad(heard, (late, 0))
         return encode_flac(sound.fade(tones[None], rate), rate, 1.0)
 

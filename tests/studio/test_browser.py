@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from tests.listening.waiting import wait_for
 from tests.studio.quartet import (
@@ -109,19 +111,107 @@ def test_errors_are_found_and_mended_by_keys(page: Any) -> None:
     assert "Made again" in page.inner_text("#said")
 
 
+def find_point(page: Any, singer: int, seconds: float) -> tuple[float, float]:
+    """Where a track is on the screen."""
+    box = page.locator("#editor").bounding_box()
+    x, y = page.evaluate(
+        f"""() => {{
+          const {{shown, view, root, session}} = studio.editor;
+          const {{clientWidth: width, clientHeight: height}} = root;
+          const hertz = session.tracks[{singer}][Math.round({seconds} / 0.016)];
+          const share = ({seconds} - shown.start) / (shown.end - shown.start);
+          return [share * width, view.yOf(hertz, height)];
+        }}"""
+    )
+    return box["x"] + x + 1, box["y"] + y + 1
+
+
+def draw_roughly(page: Any, singer: int, begin: float, end: float) -> None:
+    """Draw along a track, a bit beside it; a line that sounds is waited for."""
+    (x, y), right = find_point(page, singer, begin), find_point(page, singer, end)[0]
+    page.mouse.move(x, y - 3)
+    page.mouse.down()
+    page.mouse.move((x + right) / 2, y + 3, steps=6)
+    page.mouse.move(right, y - 2, steps=6)
+    page.mouse.up()
+    wait_for(page, "studio.editor.draft?.line")
+
+
+def find_tone(response: Any) -> tuple[float, float]:
+    """The loudest frequency of a sound that was sent, Hz, and its length in seconds."""
+    samples, rate = sf.read(io.BytesIO(response.body()))
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 18))
+    return float(spectrum.argmax() * rate / (1 << 18)), len(samples) / rate
+
+
+def test_a_drawn_line_is_heard_before_it_is_sent(page: Any) -> None:
+    revision, before = page.evaluate("studio.session.revision"), read_tracks(page)
+    page.keyboard.press("1")
+    page.keyboard.press("p")
+
+    # What is heard is what the line snapped to, and nothing is changed by it.
+    def is_sung(response: Any) -> bool:
+        return response.url.endswith("/preview/f0")
+
+    page.evaluate("studio.editor.session.tracks[0].fill(587.3, 150, 200)")  # a place to aim at
+    with page.expect_response(is_sung) as sung:
+        draw_roughly(page, 0, 2.5, 3.0)
+    line = page.evaluate("({...studio.editor.draft, f0: [...studio.editor.draft.line.f0]})")
+    hertz, seconds = find_tone(sung.value)
+    assert hertz == pytest.approx(np.median(line["f0"]), rel=0.005)
+    assert seconds == pytest.approx(line["to"] - line["from"], abs=0.01)
+    bar = page.get_by_role("group", name="The drawn line")
+    assert bar.is_visible() and "A line for soprano" in bar.inner_text()
+    assert "Enter takes it, Escape drops it" in page.inner_text("#said")
+    page.keyboard.press("Escape")
+    assert not bar.is_visible() and page.evaluate("studio.editor.draft") is None
+    np.testing.assert_array_equal(read_tracks(page), before)
+    # Again by keys, by the button, and taken back before it was taken.
+    draw_roughly(page, 0, 2.5, 3.0)
+    page.keyboard.press("Shift+H")  # quiet, if it is still heard
+    page.wait_for_timeout(700)
+    for hear_it in (
+        lambda: page.keyboard.press("Shift+H"),
+        lambda: page.get_by_role("button", name="Hear it").click(),
+    ):
+        with page.expect_response(is_sung):
+            hear_it()
+        page.wait_for_timeout(700)
+    page.keyboard.press("Control+z")
+    assert not bar.is_visible() and page.evaluate("studio.session.revision") == revision
+    # It is taken as it was heard, by Enter or by the button.
+    for n, take_it in enumerate(
+        (
+            lambda: page.keyboard.press("Enter"),
+            lambda: page.get_by_role("button", name="Take it").click(),
+        )
+    ):
+        draw_roughly(page, 0, 2.5 + n, 2.9 + n)
+        wait_for(page, "studio.editor.draft.line !== null")
+        line = page.evaluate("({...studio.editor.draft.line, f0: [...studio.editor.draft.line.f0]})")
+        take_it()
+        wait_for_revision(page, revision + 1 + n)
+        wait_for(page, "$('#draft').hidden")
+        found = read_tracks(page)[line["first"] : line["first"] + len(line["f0"]), 0]
+        np.testing.assert_array_equal(found, np.float32(line["f0"]))
+        assert page.inner_text("#chosen").startswith("soprano")
+    # A line that cannot be taken says so, and does not wait.
+    page.keyboard.press("Shift+L")
+    wait_for_revision(page, revision + 3)
+    with page.expect_response(lambda response: response.url.endswith("/preview/operation")):
+        (x, y), right = find_point(page, 0, 3.55), find_point(page, 0, 3.8)[0]
+        page.mouse.move(x, y + 40)
+        page.mouse.down()
+        page.mouse.move(right, y + 40, steps=6)
+        page.mouse.up()
+    wait_for(page, "!$('#alarm').hidden")
+    assert "locked" in page.inner_text("#failure") and not bar.is_visible()
+    page.complaints[:] = [text for text in page.complaints if "status of 4" not in text]
+
+
 def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     def where(singer: int, seconds: float) -> tuple[float, float]:
-        box = page.locator("#editor").bounding_box()
-        x, y = page.evaluate(
-            f"""() => {{
-              const {{shown, view, root, session}} = studio.editor;
-              const {{clientWidth: width, clientHeight: height}} = root;
-              const hertz = session.tracks[{singer}][Math.round({seconds} / 0.016)];
-              const share = ({seconds} - shown.start) / (shown.end - shown.start);
-              return [share * width, view.yOf(hertz, height)];
-            }}"""
-        )
-        return box["x"] + x + 1, box["y"] + y + 1
+        return find_point(page, singer, seconds)
 
     page.mouse.click(*where(2, 1.0))
     assert page.inner_text("#chosen").startswith("tenor, 0:00.00 to 0:01.8")
@@ -145,6 +235,7 @@ def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     page.mouse.move((x + end) / 2, y + 3, steps=6)
     page.mouse.move(end, y - 2, steps=6)
     page.mouse.up()
+    page.keyboard.press("Enter")  # heard, and taken
     wait_for_revision(page, revision + 2)
     drawn = read_tracks(page)[first : last + 1, 0]
     assert measure_cents(drawn, make_quartet()[first : last + 1, 0]) < 30
