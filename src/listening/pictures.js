@@ -18,6 +18,7 @@ class Pictures {
     this.waves = false;
     this.tiles = new Map(); // piece -> per track {grey, start, seconds}; a few at a time
     this.loading = new Set();
+    this.asked = false; // whether overviews were asked for
   }
 
   /** Shows less (factor < 1) or more time around a time. */
@@ -41,7 +42,10 @@ class Pictures {
     if (time < start || time > end) this.show(time - 0.1 * (end - start), end - start);
   }
 
-  async readOverviews() {
+  /** Reads what is shown of long stretches, once it is looked at. */
+  async _wantOverviews() {
+    if (this.asked) return;
+    this.asked = true;
     const overviews = await this.source.overviews();
     this.rows.forEach((row, t) => (row.overview = overviews[t]));
     this.draw();
@@ -60,6 +64,7 @@ class Pictures {
     this.drawn?.();
     if (!$("#tracks").offsetParent) return; // hidden behind another view
     const close = shown.end - shown.start <= MOST_TILES_SECONDS;
+    if (!this.waves) this._wantOverviews().catch(fail);
     if (close && !this.waves) this._wantTiles();
     this.rows.forEach((row, t) => {
       const target = fitCanvas(row.canvas);
@@ -112,6 +117,8 @@ class Pictures {
     for (const index of this.tiles.keys()) if (index < first - 1 || index > last + 1) this.tiles.delete(index);
     const seconds = this.recording.piece / this.recording.rate;
     for (let index = first; index <= last; index++) {
+      const [from, to] = this._shownPieces();
+      if (index < from || index > to) return; // who scrolls on does not wait for what lies behind
       if (this.tiles.has(index) || this.loading.has(index)) continue;
       this.loading.add(index);
       try {

@@ -26,6 +26,7 @@ from .opened import MissingRecordingError, Opened
 from .operations import STEP, find_frames, read_points
 from .sound import NoSoundError
 from .stale import NOTES
+from .stem_pictures import draw_stem
 
 FLAC = "audio/flac"
 MOST_TONES, MOST_PREVIEW = 30.0, 20.0  # seconds
@@ -62,16 +63,24 @@ async def send_recording(request: Request) -> Response:
 
 
 async def send_picture(request: Request) -> Response:
-    """A piece of a picture."""
+    """A piece of a picture: of the recording, its salience, or a stem."""
     there = await get_opened(request)
     kind, k = request.path_params["kind"], request.path_params["k"]
     if kind not in _KINDS:
-        raise NoSoundError("there is no such picture")
+        data = await asyncio.to_thread(draw_stem, there.project, kind, k)
+        return Response(data, media_type="image/png")
     path = there.project.cache.name_piece(kind, k)
     try:
         data = await asyncio.to_thread(path.read_bytes)
     except OSError as error:
         raise NoSoundError("there is no such picture (yet)") from error
+    return Response(data, media_type="image/png")
+
+
+async def send_overview(request: Request) -> Response:
+    """All of a stem in one picture."""
+    there = await get_opened(request)
+    data = await asyncio.to_thread(draw_stem, there.project, request.path_params["kind"], None)
     return Response(data, media_type="image/png")
 
 
@@ -245,6 +254,7 @@ ROUTES = [
     Route(f"{_AT}/peaks/{{track}}", send_peaks),
     Route(f"{_AT}/recording", send_recording),
     Route(f"{_AT}/pictures/{{kind}}/{{k:int}}.png", send_picture),
+    Route(f"{_AT}/pictures/{{kind}}/overview.png", send_overview),
     Route(f"{_AT}/preview/f0", preview_f0, methods=["POST"]),
     Route(f"{_AT}/preview/stem", preview_stem, methods=["POST"]),
     Route(f"{_AT}/preview/edit", preview_edit, methods=["POST"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile as sf
 
 from tests.listening.waiting import wait_for
 from tests.studio.quartet import (
+    NAMES,
     OCTAVE,
     SWAP,
     make_project,
@@ -22,6 +24,7 @@ from tests.studio.quartet import (
     plant_errors,
     serve,
 )
+from tests.studio.singing import sing_file
 
 DESK, TABLET, PHONE = (
     {"width": 1280, "height": 900},
@@ -273,6 +276,56 @@ def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     page.mouse.wheel(0, -240)
     page.keyboard.up("Control")
     wait_for(page, f"studio.editor.shown.end - studio.editor.shown.start < {0.6 * seconds}")
+
+
+def test_pitches_suffice_for_how_well_they_sang(page: Any) -> None:
+    page.click("#tab-files")
+    page.wait_for_selector("#makers fieldset")
+    assert page.get_by_role("button", name="Make the page").is_disabled()
+    assert page.get_by_role("button", name="Measure").is_enabled()
+
+
+@pytest.mark.slow
+def test_how_well_they_sang_is_measured_without_stems(page: Any) -> None:
+    page.click("#tab-files")
+    page.get_by_role("button", name="Measure").click()
+    wait_for(page, "studio.session.project.job?.state === 'done'")
+    wait_for(page, "$('#downloads').textContent.includes('How well you sang')")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="quartet_intonation.html").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "<h1>How well we sang: quartet</h1>" in text and "soprano, alto, tenor, bass" in text
+
+
+def test_stems_are_seen_as_spectrograms_with_their_pitch(page: Any, tmp_path: Path) -> None:
+    folder, right = tmp_path / "projects" / "quartet" / "separated", make_quartet()
+    folder.mkdir()
+    for j, name in enumerate(NAMES):
+        sing_file(folder / f"quartet_{name}.wav", right[:, [j]])
+    sing_file(folder / "quartet_residual.wav", 0 * right)
+    (folder / "separation.json").write_text(json.dumps({"names": NAMES}), encoding="utf-8")
+    page.reload()
+    wait_for(page, "window.studio?.listening?.rows.length === 6")
+    assert page.evaluate("studio.listening.pictures.tiles.size") == 0  # nobody looks at them yet
+    page.click("#tab-listen")
+    wait_for(page, "studio.listening.pictures.tiles.get(0)?.every(Boolean)")
+    page.evaluate("studio.listening.seek(1)")
+    wait_for(page, "$('.track:nth-child(2) .pitch').textContent.startsWith('C5')")
+    # The brightest row of each stem is the pitch that is drawn over it.
+    rows = page.evaluate(
+        """() => {
+          const {tiles} = studio.listening.pictures;
+          const {lowest, highest} = studio.listening.recording;
+          return tiles.get(0).slice(1, 5).map(({grey: {width, height, values}}) => {
+            const column = Array.from({length: height}, (_, y) => values[y * width + 62]);
+            const row = height - 1 - column.indexOf(Math.max(...column));
+            return lowest * (highest / lowest) ** (row / (height - 1));
+          });
+        }"""
+    )
+    np.testing.assert_allclose(1200 * np.log2(np.array(rows) / right[62]), 0, atol=50)
+    page.keyboard.press("v")
+    assert page.evaluate("studio.listening.pictures.waves")
 
 
 @pytest.mark.slow

@@ -151,7 +151,10 @@ def test_tracks_are_heard_and_seen(song: TestClient) -> None:
     assert picture.content[1:4] == b"PNG"
     part = song.get(f"{AT}/recording", headers={"range": "bytes=0-3"})
     assert part.status_code == 206 and part.content == b"RIFF"
-    for path in ("sound/recording/1", "sound/stem-0/0", "pictures/salience/0.png", "peaks/none"):
+    for path in (
+        "sound/recording/1", "sound/stem-0/0", "pictures/salience/0.png", "peaks/none",
+        "pictures/stem-0/0.png", "pictures/none/overview.png",
+    ):  # fmt: skip
         assert song.get(f"{AT}/{path}").status_code == 404
 
 
