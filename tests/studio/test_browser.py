@@ -191,7 +191,9 @@ def test_a_drawn_line_is_heard_before_it_is_sent(page: Any) -> None:
     ):
         draw_roughly(page, 0, 2.5 + n, 2.9 + n)
         wait_for(page, "studio.editor.draft.line !== null")
-        line = page.evaluate("({...studio.editor.draft.line, f0: [...studio.editor.draft.line.f0]})")
+        line = page.evaluate(
+            "({...studio.editor.draft.line, f0: [...studio.editor.draft.line.f0]})"
+        )
         take_it()
         wait_for_revision(page, revision + 1 + n)
         wait_for(page, "$('#draft').hidden")
@@ -311,19 +313,20 @@ def test_stems_are_seen_as_spectrograms_with_their_pitch(page: Any, tmp_path: Pa
     wait_for(page, "studio.listening.pictures.tiles.get(0)?.every(Boolean)")
     page.evaluate("studio.listening.seek(1)")
     wait_for(page, "$('.track:nth-child(2) .pitch').textContent.startsWith('C5')")
-    # The brightest row of each stem is the pitch that is drawn over it.
-    rows = page.evaluate(
+    # Each stem is bright where its pitch is drawn, and dark three semitones below.
+    bright = page.evaluate(
         """() => {
-          const {tiles} = studio.listening.pictures;
+          const {tiles, rows} = studio.listening.pictures;
           const {lowest, highest} = studio.listening.recording;
-          return tiles.get(0).slice(1, 5).map(({grey: {width, height, values}}) => {
-            const column = Array.from({length: height}, (_, y) => values[y * width + 62]);
-            const row = height - 1 - column.indexOf(Math.max(...column));
-            return lowest * (highest / lowest) ** (row / (height - 1));
+          return tiles.get(0).slice(1, 5).map(({grey: {width, height, values}}, k) => {
+            const rowOf = (hertz) => Math.round((height - 1) * Math.log(highest / hertz) / Math.log(highest / lowest));
+            const at = (hertz) => values[rowOf(hertz) * width + 62];
+            const hertz = rows[k + 1].f0[62];
+            return [at(hertz), at(hertz / 2 ** 0.25)];
           });
         }"""
     )
-    np.testing.assert_allclose(1200 * np.log2(np.array(rows) / right[62]), 0, atol=50)
+    assert all(sung > beside + 60 for sung, beside in bright), bright
     page.keyboard.press("v")
     assert page.evaluate("studio.listening.pictures.waves")
 
