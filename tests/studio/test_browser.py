@@ -190,15 +190,13 @@ def test_a_drawn_line_is_heard_before_it_is_sent(page: Any) -> None:
         )
     ):
         draw_roughly(page, 0, 2.5 + n, 2.9 + n)
-        wait_for(page, "studio.editor.draft.line !== null")
-        line = page.evaluate(
-            "({...studio.editor.draft.line, f0: [...studio.editor.draft.line.f0]})"
-        )
+        first = page.evaluate("studio.editor.draft.line.first")
+        line = page.evaluate("[...studio.editor.draft.line.f0]")
         take_it()
         wait_for_revision(page, revision + 1 + n)
         wait_for(page, "$('#draft').hidden")
-        found = read_tracks(page)[line["first"] : line["first"] + len(line["f0"]), 0]
-        np.testing.assert_array_equal(found, np.float32(line["f0"]))
+        found = read_tracks(page)[first : first + len(line), 0]
+        np.testing.assert_array_equal(found, np.float32(line))
         assert page.inner_text("#chosen").startswith("soprano")
     # A line that cannot be taken says so, and does not wait.
     page.keyboard.press("Shift+L")
@@ -319,8 +317,8 @@ def test_stems_are_seen_as_spectrograms_with_their_pitch(page: Any, tmp_path: Pa
           const {tiles, rows} = studio.listening.pictures;
           const {lowest, highest} = studio.listening.recording;
           return tiles.get(0).slice(1, 5).map(({grey: {width, height, values}}, k) => {
-            const rowOf = (hertz) => Math.round((height - 1) * Math.log(highest / hertz) / Math.log(highest / lowest));
-            const at = (hertz) => values[rowOf(hertz) * width + 62];
+            const share = (hertz) => Math.log(highest / hertz) / Math.log(highest / lowest);
+            const at = (hertz) => values[Math.round((height - 1) * share(hertz)) * width + 62];
             const hertz = rows[k + 1].f0[62];
             return [at(hertz), at(hertz / 2 ** 0.25)];
           });
