@@ -393,6 +393,11 @@ def test_everybody_can_use_it(browser: Any, address: str, theme: str) -> None:
     wait_for(page, "window.studio?.listening && studio.editor.doubts.length > 1")
     page.keyboard.press("n")
     check("pitch")
+    page.evaluate("studio.verbs.draft.begin([[2.4, 590], [3, 590]])")
+    wait_for(page, "studio.editor.draft?.line")
+    assert page.get_by_role("button", name="Take it").is_visible()
+    check("a drawn line")
+    page.keyboard.press("Escape")
     for part in PARTS:
         page.click(f"#tab-{part}")
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], part

@@ -163,7 +163,7 @@ function drawDraft({context, width, height, xOf, shown, view, session, editor, c
   if (draft.line) {
     const offset = draft.line.first * session.step;
     drawF0({context, width, height}, draft.line.f0, session.step, {start: shown.start - offset, end: shown.end - offset}, view,
-      {colour: colour("--accent"), edge: colour("--halo"), dash: [7, 4], thick: 4.5});
+      {colour: colour("--accent"), edge: colour("--halo"), dash: [8, 11], thick: 4.5});
     return;
   }
   context.strokeStyle = colour("--accent");
