@@ -6,7 +6,7 @@ class Pictures {
    * @param {Object} recording of the page
    * @param {Array} rows {canvas, f0, peaks, overview, colour} per track
    * @param {Object} source {overviews(), pictures(index)}: promises of grey values per track, null
-   *   where there are none
+   *   where there are none; an overview may be a promise itself
    */
   constructor(recording, rows, source) {
     this.recording = recording;
@@ -47,8 +47,10 @@ class Pictures {
     if (this.asked) return;
     this.asked = true;
     const overviews = await this.source.overviews();
-    this.rows.forEach((row, t) => (row.overview = overviews[t]));
-    this.draw();
+    await Promise.all(this.rows.map(async (row, t) => {
+      row.overview = await overviews[t];
+      this.draw();
+    }));
   }
 
   /** Draws pictures and ruler anew. */
@@ -78,7 +80,7 @@ class Pictures {
         row.inked = row.inked?.theme === ink.join() ? row.inked
           : {theme: ink.join(), canvas: inkGrey(row.overview, ink)};
         drawTiles(target, [{canvas: row.inked.canvas, start: 0, seconds: duration}], shown);
-      } else if (row.overview === null) {
+      } else { // there is no picture, or not yet
         target.context.globalAlpha = 0.45;
         drawWave(target, row.peaks, recording.peaks, shown, colour("--wave"));
         target.context.globalAlpha = 1;

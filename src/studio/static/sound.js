@@ -39,11 +39,10 @@ class Source {
   /** All of each track in little; what is short is seen in its pieces. */
   async overviews() {
     const {recording, pictures} = this.session.project;
-    const long = recording.seconds > MOST_TILES_SECONDS && pictures?.kinds.spectrogram;
-    const found = [];
+    if (recording.seconds <= MOST_TILES_SECONDS || !pictures?.kinds.spectrogram) return this.tracks.map(() => null);
     // One after another: each costs the server the reading of a file.
-    for (const {id} of this.tracks) found.push(long ? await this._read(`${id}/overview`) : null);
-    return found;
+    let before = Promise.resolve();
+    return this.tracks.map(({id}) => (before = before.then(() => this._read(`${id}/overview`))));
   }
 
   /** A piece of each track's picture, drawn when it is asked for. */
