@@ -34,10 +34,11 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Fact:
-    """A number about all together: its name, itself, and what belongs to it."""
+    """A number about all together: its name, itself, its unit, and what belongs to it."""
 
     name: str
     value: str
+    unit: str
     detail: str
 
 
@@ -99,7 +100,7 @@ def _list_facts(measures: IntonationMeasures) -> list[Fact]:
         ("Entries apart", measures.together, "ms", 0),
     ]
     return [
-        Fact(name, f"{format_number(found.value, digits)} {unit}", _detail(found, digits))
+        Fact(name, format_number(found.value, digits), unit, _detail(found, digits))
         for name, found, unit, digits in rows
         if found.count and found.value == found.value
     ]

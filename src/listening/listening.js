@@ -36,7 +36,6 @@ class Listening {
     this.pictures = new Pictures(recording, this.rows, source);
     this._bind();
     this.attempt(this.player.seek(0)); // decodes the beginning
-    this.attempt(this.pictures.readOverviews());
     this.update();
     this._animate();
   }

@@ -6,7 +6,7 @@ class Pictures {
    * @param {Object} recording of the page
    * @param {Array} rows {canvas, f0, peaks, overview, colour} per track
    * @param {Object} source {overviews(), pictures(index)}: promises of grey values per track, null
-   *   where there are none
+   *   where there are none; an overview may be a promise itself
    */
   constructor(recording, rows, source) {
     this.recording = recording;
@@ -18,6 +18,7 @@ class Pictures {
     this.waves = false;
     this.tiles = new Map(); // piece -> per track {grey, start, seconds}; a few at a time
     this.loading = new Set();
+    this.asked = false; // whether overviews were asked for
   }
 
   /** Shows less (factor < 1) or more time around a time. */
@@ -41,10 +42,15 @@ class Pictures {
     if (time < start || time > end) this.show(time - 0.1 * (end - start), end - start);
   }
 
-  async readOverviews() {
+  /** Reads what is shown of long stretches, once it is looked at. */
+  async _wantOverviews() {
+    if (this.asked) return;
+    this.asked = true;
     const overviews = await this.source.overviews();
-    this.rows.forEach((row, t) => (row.overview = overviews[t]));
-    this.draw();
+    await Promise.all(this.rows.map(async (row, t) => {
+      row.overview = await overviews[t];
+      this.draw();
+    }));
   }
 
   /** Draws pictures and ruler anew. */
@@ -60,6 +66,7 @@ class Pictures {
     this.drawn?.();
     if (!$("#tracks").offsetParent) return; // hidden behind another view
     const close = shown.end - shown.start <= MOST_TILES_SECONDS;
+    if (!this.waves) this._wantOverviews().catch(fail);
     if (close && !this.waves) this._wantTiles();
     this.rows.forEach((row, t) => {
       const target = fitCanvas(row.canvas);
@@ -73,7 +80,7 @@ class Pictures {
         row.inked = row.inked?.theme === ink.join() ? row.inked
           : {theme: ink.join(), canvas: inkGrey(row.overview, ink)};
         drawTiles(target, [{canvas: row.inked.canvas, start: 0, seconds: duration}], shown);
-      } else if (row.overview === null) {
+      } else { // there is no picture, or not yet
         target.context.globalAlpha = 0.45;
         drawWave(target, row.peaks, recording.peaks, shown, colour("--wave"));
         target.context.globalAlpha = 1;
@@ -112,6 +119,8 @@ class Pictures {
     for (const index of this.tiles.keys()) if (index < first - 1 || index > last + 1) this.tiles.delete(index);
     const seconds = this.recording.piece / this.recording.rate;
     for (let index = first; index <= last; index++) {
+      const [from, to] = this._shownPieces();
+      if (index < from || index > to) return; // who scrolls on does not wait for what lies behind
       if (this.tiles.has(index) || this.loading.has(index)) continue;
       this.loading.add(index);
       try {

@@ -79,6 +79,14 @@ class Cache:
             return None
         return Ridges(odds, float(described["lowest"]), float(described["cents"]))
 
+    def read_loudest(self) -> float | None:
+        """The level that is white in the spectrogram, dB; None = there is no spectrogram."""
+        try:
+            text = (self.folder / "spectrogram" / "picture.json").read_text(encoding="utf-8")
+            return float(json.loads(text)["loudest"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def describe_pictures(self) -> dict[str, Any] | None:
         """The pictures that there are, for the page; None = none."""
         kinds = {}

@@ -29,6 +29,8 @@ EXPECTED = {
     "intonation": (3.0, 0.02),
     "zip": (1.0, 0.02),
 }
+QUICK = {"comb": 0.06}
+"""Seconds per second of recording that separating takes about with a method that fits nothing."""
 EVERY = 0.2  # seconds between two reports
 REST = 300.0  # seconds that a child waits for another job
 INTERRUPTED = "the studio ended in the middle of this; start it again"
@@ -81,6 +83,8 @@ class Job:
         seconds: float,
         build: Step,
         apply: Apply,
+        *,
+        method: str | None = None,
     ) -> dict[str, Any]:
         """Start a job.
 
@@ -90,12 +94,14 @@ class Job:
             seconds: of the recording, to guess how long it takes.
             build: gives the request of a step.
             apply: takes over what a step gave.
+            method: that separates, to guess how long that takes.
 
         Raises:
             BusyError: one is running.
         """
         if self.running:
             raise BusyError("this project is being worked on; wait, or cancel that first")
+        expected = _expect(steps, seconds, method)
         number = 1 + (int(self.content["id"][1:]) if self.content else 0)
         self.content = {
             "id": f"j{number}",
@@ -104,7 +110,7 @@ class Job:
             "state": "running",
             "step": steps[0],
             "progress": 0.0,
-            "left": round(sum(_expect(steps, seconds)), 1),
+            "left": round(sum(expected), 1),
             "said": "starting",
             "error": None,
             "started": name_time(),
@@ -115,7 +121,7 @@ class Job:
         self._child = self._child or Child(self._memory)
         if self._resting is not None:
             self._resting.cancel()
-        self._task = asyncio.create_task(self._run(seconds, build, apply))
+        self._task = asyncio.create_task(self._run(expected, build, apply))
         return self.content
 
     async def cancel(self) -> None:
@@ -129,10 +135,9 @@ class Job:
             await self._task
         self._report()
 
-    async def _run(self, seconds: float, build: Step, apply: Apply) -> None:
+    async def _run(self, weights: Sequence[float], build: Step, apply: Apply) -> None:
         assert self.content is not None and self._child is not None
         content, child = self.content, self._child
-        weights = _expect(content["steps"], seconds)
         try:
             for k, step in enumerate(content["steps"]):
                 before, rest = sum(weights[:k]), sum(weights[k + 1 :])
@@ -216,9 +221,11 @@ class Job:
         write_json(self._path, self.content)
 
 
-def _expect(steps: Sequence[str], seconds: float) -> list[float]:
+def _expect(steps: Sequence[str], seconds: float, method: str | None = None) -> list[float]:
     """Seconds that steps take about, for a recording of `seconds`."""
-    return [EXPECTED[step][0] + EXPECTED[step][1] * seconds for step in steps]
+    shares = {step: each for step, (_, each) in EXPECTED.items()}
+    shares["separate"] = QUICK.get(method or "", shares["separate"])
+    return [EXPECTED[step][0] + shares[step] * seconds for step in steps]
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -127,7 +127,8 @@ class Opened:
         if not self.project.cache.opened and "open" not in wanted:
             wanted.insert(0, "open")
         seconds = float(self.project.recording.get("seconds") or 60.0)
-        return self.job.start(wanted, options, seconds, self._build, self._apply)
+        method = {**self.project.state.settings, **options}["method"]
+        return self.job.start(wanted, options, seconds, self._build, self._apply, method=method)
 
     def rename_files(self) -> None:
         """Give the files of a separation the singers' present names, if that is possible now."""

@@ -37,24 +37,16 @@ def draw_spectrograms(
         folder: where the pictures go.
         report: told how far it is, 0 to 1.
     """
-    rows = LOWEST * (HIGHEST / LOWEST) ** (np.arange(ROWS) / (ROWS - 1))
-    bins = rows * _FFT / RATE
-    below = np.floor(bins).astype(int)
-    weight = (bins - below)[:, None]
     n_frames = -(-len(samples) // HOP)
     pieces, loudest = [], -180.0
     for first in range(0, n_frames, COLUMNS):
-        spectra = _transform(samples, first, min(COLUMNS, n_frames - first))
-        power = spectra[below] * (1 - weight) + spectra[below + 1] * weight
-        # Partials get softer upwards: 6 dB per octave are given back, so that they are seen.
-        power = power * (rows / LOWEST)[:, None]
-        decibels = 20 * np.log10(np.maximum(power, 1e-9))
+        decibels = _transform(samples, first, min(COLUMNS, n_frames - first))
         loudest = max(loudest, float(decibels.max()))
         pieces.append(decibels.astype(np.float16))  # hours of it are held
         report(first / n_frames)
     for k, piece in enumerate(pieces):
         _write(folder / f"{k:04d}.png", 1 + (piece.astype(np.float32) - loudest) / _RANGE_DB)
-    _describe(folder, ROWS, LOWEST, HIGHEST)
+    _describe(folder, ROWS, LOWEST, HIGHEST, loudest)
 
 
 def draw_saliences(ridges: Ridges, folder: Path) -> None:
@@ -69,25 +61,64 @@ def draw_saliences(ridges: Ridges, folder: Path) -> None:
 
 
 def _transform(samples: NDArray[np.float32], first: int, count: int) -> NDArray[np.float32]:
-    """Magnitudes [F, count] of the frames from `first` on."""
+    """Levels [ROWS, count] in dB of the frames from `first` on, of samples [T] at 16 kHz."""
     start = first * HOP - _WINDOW // 2
     stop = (first + count - 1) * HOP + _WINDOW // 2
     part = np.asarray(samples[max(0, start) : max(0, stop)])
     padded = np.pad(part, (max(0, -start), stop - max(0, start) - len(part)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP]
-    window = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
-    magnitudes: NDArray[np.float32] = np.abs(scipy.fft.rfft(frames * window, _FFT, axis=1)).T
-    return magnitudes
+    return measure_levels(np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP], RATE)
+
+
+def measure_levels(frames: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """Measure how loud the rows of a picture are.
+
+    Args:
+        frames: [n, window], each `find_window(rate)` samples.
+        rate: of the samples, Hz.
+
+    Returns:
+        [ROWS, n] in dB, the lowest row first.
+    """
+    length = frames.shape[1]
+    n_fft = scipy.fft.next_fast_len(length * _FFT // _WINDOW, real=True)
+    rows = LOWEST * (HIGHEST / LOWEST) ** (np.arange(ROWS) / (ROWS - 1))
+    bins = rows * n_fft / rate
+    below = np.floor(bins).astype(int)
+    weight = (bins - below)[:, None]
+    window = np.hanning(length + 1)[:-1].astype(np.float32)
+    spectra = np.abs(scipy.fft.rfft(frames * window, n_fft, axis=1)).T
+    power = spectra[below] * (1 - weight) + spectra[below + 1] * weight
+    # Partials get softer upwards: 6 dB per octave are given back, so that they are seen. A window
+    # at a higher rate has more samples and would look louder.
+    power = power * (rows / LOWEST)[:, None] * (_WINDOW / length)
+    levels: NDArray[np.float32] = 20 * np.log10(np.maximum(power, 1e-9))
+    return levels
+
+
+def find_window(rate: int) -> int:
+    """Samples of a frame at a rate."""
+    return round(_WINDOW * rate / RATE)
+
+
+def encode_levels(levels: NDArray[np.float32], loudest: float) -> bytes:
+    """A picture of levels [ROWS, n] in dB, as PNG, as bright as that of the recording."""
+    return _encode(1 + (levels - loudest) / _RANGE_DB)
+
+
+def _encode(shares: NDArray[Any]) -> bytes:
+    """Shares [rows, columns], 0 to 1, the lowest row first, as PNG."""
+    return encode_png(np.round(np.clip(shares[::-1], 0, 1) * 255).astype(np.uint8))
 
 
 def _write(path: Path, shares: NDArray[Any]) -> None:
     """Write shares [rows, columns], 0 to 1, the lowest row first."""
-    grey = np.round(np.clip(shares[::-1], 0, 1) * 255).astype(np.uint8)
     with replace_when_complete(path) as temporary:
-        temporary.write_bytes(encode_png(grey))
+        temporary.write_bytes(_encode(shares))
 
 
-def _describe(folder: Path, rows: int, lowest: float, highest: float) -> None:
+def _describe(
+    folder: Path, rows: int, lowest: float, highest: float, loudest: float | None = None
+) -> None:
     made = max(path.stat().st_mtime_ns for path in folder.glob("*.png"))
     described = {
         "rows": rows,
@@ -97,4 +128,6 @@ def _describe(folder: Path, rows: int, lowest: float, highest: float) -> None:
         "highest": highest,
         "made": str(made),
     }
+    if loudest is not None:
+        described["loudest"] = loudest  # dB that is drawn white
     write_json(folder / "picture.json", described)

@@ -189,6 +189,17 @@ class Project:
                 }
             return self._do("operation", entry)
 
+    def try_correction(self, operation: Any, tune: operations.Tune | None) -> operations.Outcome:
+        """What a correction would lead to; nothing is changed.
+
+        Raises:
+            OperationError: it cannot be made.
+        """
+        with self.lock:
+            f0, locks = self._get_tracks()
+            means = self.means(tune)
+        return operations.apply(operation, f0, locks, means)
+
     def set_edits(self, revision: Any, edits: dict[str, Any], check: Callable[[], None]) -> Change:
         """Set the edits of `umss edit`, once `check` has found them possible."""
         with self.lock:

@@ -26,6 +26,7 @@ from .opened import MissingRecordingError, Opened
 from .operations import STEP, find_frames, read_points
 from .sound import NoSoundError
 from .stale import NOTES
+from .stem_pictures import draw_stem
 
 FLAC = "audio/flac"
 MOST_TONES, MOST_PREVIEW = 30.0, 20.0  # seconds
@@ -62,16 +63,24 @@ async def send_recording(request: Request) -> Response:
 
 
 async def send_picture(request: Request) -> Response:
-    """A piece of a picture."""
+    """A piece of a picture: of the recording, its salience, or a stem."""
     there = await get_opened(request)
     kind, k = request.path_params["kind"], request.path_params["k"]
     if kind not in _KINDS:
-        raise NoSoundError("there is no such picture")
+        data = await asyncio.to_thread(draw_stem, there.project, kind, k)
+        return Response(data, media_type="image/png")
     path = there.project.cache.name_piece(kind, k)
     try:
         data = await asyncio.to_thread(path.read_bytes)
     except OSError as error:
         raise NoSoundError("there is no such picture (yet)") from error
+    return Response(data, media_type="image/png")
+
+
+async def send_overview(request: Request) -> Response:
+    """All of a stem in one picture."""
+    there = await get_opened(request)
+    data = await asyncio.to_thread(draw_stem, there.project, request.path_params["kind"], None)
     return Response(data, media_type="image/png")
 
 
@@ -88,7 +97,7 @@ def _read_stretch(content: dict[str, Any], most: float) -> tuple[float, float]:
 
 
 async def preview_f0(request: Request) -> Response:
-    """Tracks as tones."""
+    """Tracks as tones: as they are, as an operation would make them, or a line of points."""
     there = await get_opened(request)
     content = await read_json(request)
     begin, end = _read_stretch(content, MOST_TONES)
@@ -105,13 +114,17 @@ async def preview_f0(request: Request) -> Response:
             f0 = np.where((at >= times[0]) & (at <= times[-1]), line, 0.0)[:, None]
             tones = sound.sing(f0, STEP, rate, n)
         else:
-            contours = there.project.get_contours()
-            part = find_frames(begin, end, len(contours.f0))
+            operation = content.get("operation")
+            if operation is None:
+                f0 = there.project.get_contours().f0
+            else:
+                f0 = there.project.try_correction(operation, there.make_tune()).f0
+            part = find_frames(begin, end, len(f0))
             if part is None:
                 raise UmssError("this stretch is outside the recording")
-            singers = _choose_singers(content.get("singers"), contours.n_singers)
+            singers = _choose_singers(content.get("singers"), f0.shape[1])
             late = round((part.start * STEP - begin) * rate)
-            heard = sound.sing(contours.f0[part][:, singers], STEP, rate, n - late)
+            heard = sound.sing(f0[part][:, singers], STEP, rate, n - late)
             tones = np.pad(heard, (late, 0))
         return encode_flac(sound.fade(tones[None], rate), rate, 1.0)
 
@@ -241,6 +254,7 @@ ROUTES = [
     Route(f"{_AT}/peaks/{{track}}", send_peaks),
     Route(f"{_AT}/recording", send_recording),
     Route(f"{_AT}/pictures/{{kind}}/{{k:int}}.png", send_picture),
+    Route(f"{_AT}/pictures/{{kind}}/overview.png", send_overview),
     Route(f"{_AT}/preview/f0", preview_f0, methods=["POST"]),
     Route(f"{_AT}/preview/stem", preview_stem, methods=["POST"]),
     Route(f"{_AT}/preview/edit", preview_edit, methods=["POST"]),

@@ -17,7 +17,7 @@ from .answers import get_opened, get_studio
 from .bodies import read_json, read_name, save_body
 from .edit_settings import check_edits
 from .opened import Opened
-from .operations import find_frames
+from .operations import find_changes, find_frames
 from .project import Change
 from .routes_projects import MOST_SCORE, read_revision
 from .suspicions import find_suspicions
@@ -115,6 +115,23 @@ async def correct(request: Request) -> Response:
     return JSONResponse(await _tell(request, there, change))
 
 
+async def try_correction(request: Request) -> Response:
+    """What a correction would lead to: the stretches that it would change."""
+    there = await get_opened(request)
+    operation = (await read_json(request)).get("operation")
+
+    def look() -> dict[str, Any]:
+        before = there.project.get_contours().f0
+        found = there.project.try_correction(operation, there.make_tune())
+        changes = [
+            {"singer": change["singer"], "first": change["first"], "f0": change["after"]}
+            for change in find_changes(before, found.f0)
+        ]
+        return {"said": found.said, "changes": changes}
+
+    return JSONResponse(await asyncio.to_thread(look))
+
+
 async def undo(request: Request) -> Response:
     """Take the last change back."""
     there = await get_opened(request)
@@ -207,6 +224,7 @@ ROUTES = [
     Route(f"{_AT}/tracks", replace_tracks, methods=["PUT"]),
     Route(f"{_AT}/confidence", show_confidence),
     Route(f"{_AT}/operations", correct, methods=["POST"]),
+    Route(f"{_AT}/preview/operation", try_correction, methods=["POST"]),
     Route(f"{_AT}/undo", undo, methods=["POST"]),
     Route(f"{_AT}/redo", redo, methods=["POST"]),
     Route(f"{_AT}/edits", set_edits, methods=["PUT"]),

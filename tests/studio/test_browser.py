@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from tests.listening.waiting import wait_for
 from tests.studio.quartet import (
+    NAMES,
     OCTAVE,
     SWAP,
     make_project,
@@ -20,6 +24,7 @@ from tests.studio.quartet import (
     plant_errors,
     serve,
 )
+from tests.studio.singing import sing_file
 
 DESK, TABLET, PHONE = (
     {"width": 1280, "height": 900},
@@ -109,19 +114,107 @@ def test_errors_are_found_and_mended_by_keys(page: Any) -> None:
     assert "Made again" in page.inner_text("#said")
 
 
+def find_point(page: Any, singer: int, seconds: float) -> tuple[float, float]:
+    """Where a track is on the screen."""
+    box = page.locator("#editor").bounding_box()
+    x, y = page.evaluate(
+        f"""() => {{
+          const {{shown, view, root, session}} = studio.editor;
+          const {{clientWidth: width, clientHeight: height}} = root;
+          const hertz = session.tracks[{singer}][Math.round({seconds} / 0.016)];
+          const share = ({seconds} - shown.start) / (shown.end - shown.start);
+          return [share * width, view.yOf(hertz, height)];
+        }}"""
+    )
+    return box["x"] + x + 1, box["y"] + y + 1
+
+
+def draw_roughly(page: Any, singer: int, begin: float, end: float) -> None:
+    """Draw along a track, a bit beside it; a line that sounds is waited for."""
+    (x, y), right = find_point(page, singer, begin), find_point(page, singer, end)[0]
+    page.mouse.move(x, y - 3)
+    page.mouse.down()
+    page.mouse.move((x + right) / 2, y + 3, steps=6)
+    page.mouse.move(right, y - 2, steps=6)
+    page.mouse.up()
+    wait_for(page, "studio.editor.draft?.line")
+
+
+def find_tone(response: Any) -> tuple[float, float]:
+    """The loudest frequency of a sound that was sent, Hz, and its length in seconds."""
+    samples, rate = sf.read(io.BytesIO(response.body()))
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 18))
+    return float(spectrum.argmax() * rate / (1 << 18)), len(samples) / rate
+
+
+def test_a_drawn_line_is_heard_before_it_is_sent(page: Any) -> None:
+    revision, before = page.evaluate("studio.session.revision"), read_tracks(page)
+    page.keyboard.press("1")
+    page.keyboard.press("p")
+
+    # What is heard is what the line snapped to, and nothing is changed by it.
+    def is_sung(response: Any) -> bool:
+        return response.url.endswith("/preview/f0")
+
+    page.evaluate("studio.editor.session.tracks[0].fill(587.3, 150, 200)")  # a place to aim at
+    with page.expect_response(is_sung) as sung:
+        draw_roughly(page, 0, 2.5, 3.0)
+    line = page.evaluate("({...studio.editor.draft, f0: [...studio.editor.draft.line.f0]})")
+    hertz, seconds = find_tone(sung.value)
+    assert hertz == pytest.approx(np.median(line["f0"]), rel=0.005)
+    assert seconds == pytest.approx(line["to"] - line["from"], abs=0.01)
+    bar = page.get_by_role("group", name="The drawn line")
+    assert bar.is_visible() and "A line for soprano" in bar.inner_text()
+    assert "Enter takes it, Escape drops it" in page.inner_text("#said")
+    page.keyboard.press("Escape")
+    assert not bar.is_visible() and page.evaluate("studio.editor.draft") is None
+    np.testing.assert_array_equal(read_tracks(page), before)
+    # Again by keys, by the button, and taken back before it was taken.
+    draw_roughly(page, 0, 2.5, 3.0)
+    page.keyboard.press("Shift+H")  # quiet, if it is still heard
+    page.wait_for_timeout(700)
+    for hear_it in (
+        lambda: page.keyboard.press("Shift+H"),
+        lambda: page.get_by_role("button", name="Hear it").click(),
+    ):
+        with page.expect_response(is_sung):
+            hear_it()
+        page.wait_for_timeout(700)
+    page.keyboard.press("Control+z")
+    assert not bar.is_visible() and page.evaluate("studio.session.revision") == revision
+    # It is taken as it was heard, by Enter or by the button.
+    for n, take_it in enumerate(
+        (
+            lambda: page.keyboard.press("Enter"),
+            lambda: page.get_by_role("button", name="Take it").click(),
+        )
+    ):
+        draw_roughly(page, 0, 2.5 + n, 2.9 + n)
+        first = page.evaluate("studio.editor.draft.line.first")
+        line = page.evaluate("[...studio.editor.draft.line.f0]")
+        take_it()
+        wait_for_revision(page, revision + 1 + n)
+        wait_for(page, "$('#draft').hidden")
+        found = read_tracks(page)[first : first + len(line), 0]
+        np.testing.assert_array_equal(found, np.float32(line))
+        assert page.inner_text("#chosen").startswith("soprano")
+    # A line that cannot be taken says so, and does not wait.
+    page.keyboard.press("Shift+L")
+    wait_for_revision(page, revision + 3)
+    with page.expect_response(lambda response: response.url.endswith("/preview/operation")):
+        (x, y), right = find_point(page, 0, 3.55), find_point(page, 0, 3.8)[0]
+        page.mouse.move(x, y + 40)
+        page.mouse.down()
+        page.mouse.move(right, y + 40, steps=6)
+        page.mouse.up()
+    wait_for(page, "!$('#alarm').hidden")
+    assert "locked" in page.inner_text("#failure") and not bar.is_visible()
+    page.complaints[:] = [text for text in page.complaints if "status of 4" not in text]
+
+
 def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     def where(singer: int, seconds: float) -> tuple[float, float]:
-        box = page.locator("#editor").bounding_box()
-        x, y = page.evaluate(
-            f"""() => {{
-              const {{shown, view, root, session}} = studio.editor;
-              const {{clientWidth: width, clientHeight: height}} = root;
-              const hertz = session.tracks[{singer}][Math.round({seconds} / 0.016)];
-              const share = ({seconds} - shown.start) / (shown.end - shown.start);
-              return [share * width, view.yOf(hertz, height)];
-            }}"""
-        )
-        return box["x"] + x + 1, box["y"] + y + 1
+        return find_point(page, singer, seconds)
 
     page.mouse.click(*where(2, 1.0))
     assert page.inner_text("#chosen").startswith("tenor, 0:00.00 to 0:01.8")
@@ -145,6 +238,7 @@ def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     page.mouse.move((x + end) / 2, y + 3, steps=6)
     page.mouse.move(end, y - 2, steps=6)
     page.mouse.up()
+    page.keyboard.press("Enter")  # heard, and taken
     wait_for_revision(page, revision + 2)
     drawn = read_tracks(page)[first : last + 1, 0]
     assert measure_cents(drawn, make_quartet()[first : last + 1, 0]) < 30
@@ -182,6 +276,57 @@ def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:
     page.mouse.wheel(0, -240)
     page.keyboard.up("Control")
     wait_for(page, f"studio.editor.shown.end - studio.editor.shown.start < {0.6 * seconds}")
+
+
+def test_pitches_suffice_for_how_well_they_sang(page: Any) -> None:
+    page.click("#tab-files")
+    page.wait_for_selector("#makers fieldset")
+    assert page.get_by_role("button", name="Make the page").is_disabled()
+    assert page.get_by_role("button", name="Measure").is_enabled()
+
+
+@pytest.mark.slow
+def test_how_well_they_sang_is_measured_without_stems(page: Any) -> None:
+    page.click("#tab-files")
+    page.get_by_role("button", name="Measure").click()
+    wait_for(page, "studio.session.project.job?.state === 'done'")
+    wait_for(page, "$('#downloads').textContent.includes('How well you sang')")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="quartet_intonation.html").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "<h1>How well we sang: quartet</h1>" in text and "soprano, alto, tenor, bass" in text
+
+
+def test_stems_are_seen_as_spectrograms_with_their_pitch(page: Any, tmp_path: Path) -> None:
+    folder, right = tmp_path / "projects" / "quartet" / "separated", make_quartet()
+    folder.mkdir()
+    for j, name in enumerate(NAMES):
+        sing_file(folder / f"quartet_{name}.wav", right[:, [j]])
+    sing_file(folder / "quartet_residual.wav", 0 * right)
+    (folder / "separation.json").write_text(json.dumps({"names": NAMES}), encoding="utf-8")
+    page.reload()
+    wait_for(page, "window.studio?.listening?.rows.length === 6")
+    assert page.evaluate("studio.listening.pictures.tiles.size") == 0  # nobody looks at them yet
+    page.click("#tab-listen")
+    wait_for(page, "studio.listening.pictures.tiles.get(0)?.every(Boolean)")
+    page.evaluate("studio.listening.seek(1)")
+    wait_for(page, "$('.track:nth-child(2) .pitch').textContent.startsWith('C5')")
+    # Each stem is bright where its pitch is drawn, and dark three semitones below.
+    bright = page.evaluate(
+        """() => {
+          const {tiles, rows} = studio.listening.pictures;
+          const {lowest, highest} = studio.listening.recording;
+          return tiles.get(0).slice(1, 5).map(({grey: {width, height, values}}, k) => {
+            const share = (hertz) => Math.log(highest / hertz) / Math.log(highest / lowest);
+            const at = (hertz) => values[Math.round((height - 1) * share(hertz)) * width + 62];
+            const hertz = rows[k + 1].f0[62];
+            return [at(hertz), at(hertz / 2 ** 0.25)];
+          });
+        }"""
+    )
+    assert all(sung > beside + 60 for sung, beside in bright), bright
+    page.keyboard.press("v")
+    assert page.evaluate("studio.listening.pictures.waves")
 
 
 @pytest.mark.slow
@@ -248,6 +393,11 @@ def test_everybody_can_use_it(browser: Any, address: str, theme: str) -> None:
     wait_for(page, "window.studio?.listening && studio.editor.doubts.length > 1")
     page.keyboard.press("n")
     check("pitch")
+    page.evaluate("studio.verbs.draft.begin([[2.4, 590], [3, 590]])")
+    wait_for(page, "studio.editor.draft?.line")
+    assert page.get_by_role("button", name="Take it").is_visible()
+    check("a drawn line")
+    page.keyboard.press("Escape")
     for part in PARTS:
         page.click(f"#tab-{part}")
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], part

@@ -20,6 +20,7 @@ EVERYTHING = [
     ("POST", f"{AT}/jobs"), ("DELETE", f"{AT}/jobs"), ("GET", f"{AT}/events"),
     ("GET", f"{AT}/recording"), ("GET", f"{AT}/sound/recording/0"), ("PUT", f"{AT}/score"),
     ("GET", f"{AT}/downloads/f0-csv"), ("POST", f"{AT}/preview/f0"), ("GET", "/download/x"),
+    ("POST", f"{AT}/preview/operation"),
     ("GET", "/nothing"), ("POST", "/"), ("OPTIONS", "/api/projects"), ("GET", "/docs"),
 ]  # fmt: skip
 

@@ -21,6 +21,7 @@ from tests.studio.conftest import make_client
 from tests.studio.singing import sing_file
 
 ROOT = Path(__file__).parents[2]
+AT = "/api/projects/song"
 PLACE = {
     "folder": "none", "stem": "x", "recording": "none.wav", "title": "", "digest": None,
     "tracks": "none", "score": None, "names": [], "frames": None, "settings": {}, "edits": {},
@@ -60,6 +61,16 @@ async def start(path: Path, told: list[Any]) -> Job:
     while job.pid is None:
         await asyncio.sleep(0.01)
     return job
+
+
+def test_how_long_it_takes_is_guessed_by_the_method(song: TestClient) -> None:
+    guesses = []
+    for method in ("umss_fit", "comb"):
+        body = {"steps": ["separate"], "options": {"method": method}}
+        body["revision"] = song.get(AT).json()["revision"]
+        guesses.append(song.post(f"{AT}/jobs", json=body).json()["job"]["left"])
+        song.delete(f"{AT}/jobs")
+    assert guesses == [4.0 + 0.8 * 4, 4.0 + round(0.06 * 4, 1)]
 
 
 def test_a_cancelled_child_is_gone_at_once(tmp_path: Path) -> None:

@@ -151,7 +151,10 @@ def test_tracks_are_heard_and_seen(song: TestClient) -> None:
     assert picture.content[1:4] == b"PNG"
     part = song.get(f"{AT}/recording", headers={"range": "bytes=0-3"})
     assert part.status_code == 206 and part.content == b"RIFF"
-    for path in ("sound/recording/1", "sound/stem-0/0", "pictures/salience/0.png", "peaks/none"):
+    for path in (
+        "sound/recording/1", "sound/stem-0/0", "pictures/salience/0.png", "peaks/none",
+        "pictures/stem-0/0.png", "pictures/none/overview.png",
+    ):  # fmt: skip
         assert song.get(f"{AT}/{path}").status_code == 404
 
 
@@ -167,6 +170,18 @@ def test_a_stretch_is_sung_from_its_tracks(song: TestClient, tmp_path: Path) -> 
     (tmp_path / "tone.flac").write_bytes(drawn.content)
     tone = sf.read(tmp_path / "tone.flac")[0]
     assert np.abs(np.fft.rfft(tone * np.hanning(len(tone)))).argmax() == 500
+    # As a correction would make it, which it does not.
+    body = {"operation": {"kind": "octave", "singer": 0, "from": 0, "to": 3, "direction": 1}}
+    before = song.get(AT).json()["revision"]
+    found = song.post(f"{AT}/preview/operation", json=body).json()
+    (change,) = found["changes"]
+    assert change["singer"] == 0 and set(change["f0"]) == {660.0} and "octave" in found["said"]
+    sung = {**body, "singers": [0], "from": 1.0, "to": 2.0}
+    (tmp_path / "tone.flac").write_bytes(song.post(f"{AT}/preview/f0", json=sung).content)
+    tone = sf.read(tmp_path / "tone.flac")[0]
+    assert np.abs(np.fft.rfft(tone * np.hanning(len(tone)))).argmax() == 660
+    assert song.get(AT).json()["revision"] == before
+    assert song.post(f"{AT}/preview/operation", json={"operation": 3}).status_code == 400
     for body in (
         {"from": 1, "to": 1}, {"from": 0, "to": 99}, {"from": -1, "to": 1}, {"to": 1},
         {"from": 0, "to": 1, "singers": [7]}, {"from": 0, "to": 1, "singers": "all"},

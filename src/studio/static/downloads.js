@@ -88,7 +88,7 @@ export class Downloads {
     add("Page to listen to", [make("p", {className: "soft", textContent: "One HTML file for others; it needs no studio."})],
       "Make the page", "separated", () => this.session.start(["page"]));
     add("How well you sang", [make("p", {className: "soft", textContent: "Tuning, drift, vibrato and entries from the corrected pitches: a page and tables."})],
-      "Measure", "separated", () => this.session.start(["intonation"]));
+      "Measure", "frames", () => this.session.start(["intonation"]));
     add("Data set", [make("p", {className: "soft", textContent: "The corrected recording, as data=mixtures and data=folder read it."})],
       "Make the data set", "frames", () => this.session.start(["dataset"]));
     add("One ZIP file", Object.entries(PACKED).map(([value, label]) =>

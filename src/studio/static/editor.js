@@ -28,7 +28,8 @@ export class Editor extends EventTarget {
     this.doubts = [];
     this.doubt = null;
     this.candidates = null;
-    this.gesture = null;
+    this.gesture = null; // what is being drawn or dragged
+    this.draft = null; // a drawn line that waits to be taken: see `Draft`
     this._fitted = null; // the project whose range of pitch was fitted
     this._dirty = false;
     new Gestures(this);
@@ -38,6 +39,7 @@ export class Editor extends EventTarget {
   setSession(session) {
     const other = session?.project.id !== this.session?.project.id;
     this.session = session;
+    if (other) this.draft = null;
     if (!session) return;
     if (other) {
       this.selection = this.doubt = this.candidates = null;

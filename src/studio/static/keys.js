@@ -21,12 +21,12 @@ export function nameKey(event) {
 export const showKey = (key) => key.split("+").map((part) => NAMES[part] || part).join(" ") || "+";
 
 const EDITOR_KEYS = [
-  ["Enter", "choose the stretch at the playhead"],
+  ["Enter", "take the drawn line; else choose the stretch at the playhead"],
   ["Ctrl+← Ctrl+→", "the stretch before, after; with Shift it is chosen besides"],
   ["Shift+← Shift+→", "move the end of the chosen stretch; with Alt its beginning"],
   ["Shift+↑ Shift+↓", "the singer above, below, in the same stretch"],
   ["Ctrl+A", "choose all of the singer"],
-  ["Esc", "choose nothing; then no loop"],
+  ["Esc", "drop the drawn line, then draw no more, choose nothing, and no loop"],
   ["1 … 9", "give the stretch to a singer; without a stretch, choose that singer"],
   ["Shift+1 … 9", "swap the stretch with a singer"],
   ["N", "next place to look at; with Shift the one before"],
@@ -88,7 +88,7 @@ export function bindEditorKeys(editor, verbs, places) {
     else say("Separate first: there is no stem to hear yet.");
   };
   const more = {
-    Enter: () => editor.selectAtNow(),
+    Enter: () => (verbs.draft.waits ? verbs.draft.take() : editor.selectAtNow()),
     "Ctrl+ArrowLeft": () => editor.step(-1), "Ctrl+ArrowRight": () => editor.step(1),
     "Ctrl+Shift+ArrowLeft": () => editor.step(-1, true), "Ctrl+Shift+ArrowRight": () => editor.step(1, true),
     "Shift+ArrowLeft": () => editor.moveEdge("last", -1), "Shift+ArrowRight": () => editor.moveEdge("last", 1),
@@ -97,7 +97,8 @@ export function bindEditorKeys(editor, verbs, places) {
     "Shift+ArrowDown": () => editor.chooseSinger(editor.singer + 1),
     "Ctrl+A": () => editor.selectAll(),
     Escape: () => {
-      if (editor.tool !== "choose") editor.setTool("choose");
+      if (verbs.draft.waits) verbs.draft.drop();
+      else if (editor.tool !== "choose") editor.setTool("choose");
       else if (editor.selection) editor.clear();
       else chosen()?.player.clearLoop();
     },

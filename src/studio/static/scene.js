@@ -25,6 +25,7 @@ export function drawScene(canvas, editor) {
   drawChosen(scene);
   drawTracks(scene);
   if (editor.candidates) drawCandidates(scene);
+  drawDraft(scene);
   drawGesture(scene);
   drawNames(scene);
   drawKeyboard(scene);
@@ -153,6 +154,23 @@ function drawCandidates({context, height, xOf, view, session, editor, colour}) {
       context.fill();
     }
   });
+}
+
+/** A drawn line that waits: what it snapped to, or the line itself as long as that is asked for. */
+function drawDraft({context, width, height, xOf, shown, view, session, editor, colour}) {
+  const {draft} = editor;
+  if (!draft) return;
+  if (draft.line) {
+    const offset = draft.line.first * session.step;
+    drawF0({context, width, height}, draft.line.f0, session.step, {start: shown.start - offset, end: shown.end - offset}, view,
+      {colour: colour("--accent"), edge: colour("--halo"), dash: [8, 11], thick: 4.5});
+    return;
+  }
+  context.strokeStyle = colour("--accent");
+  context.lineWidth = 2.5;
+  context.beginPath();
+  draft.operation.points.forEach(([s, hertz]) => context.lineTo(xOf(s), view.yOf(hertz, height)));
+  context.stroke();
 }
 
 /** The line or box that is being drawn. */

@@ -1,6 +1,6 @@
 /* The recording and its stems for the player, as the server has them. */
 
-import {ask} from "./api.js";
+import {ask, Refusal} from "./api.js";
 
 /** Makes a `Listening` of a project; null while there is no sound. */
 export async function openListening(session) {
@@ -36,21 +36,34 @@ class Source {
       (await ask(this.session.at(`/sound/${id}/${index}`))).arrayBuffer()));
   }
 
-  /** There are pictures of the recording only; stems show their waveforms. */
+  /** All of each track in little; what is short is seen in its pieces. */
   async overviews() {
-    return this.tracks.map(() => null);
+    const {recording, pictures} = this.session.project;
+    if (recording.seconds <= MOST_TILES_SECONDS || !pictures?.kinds.spectrogram) return this.tracks.map(() => null);
+    // One after another: each costs the server the reading of a file.
+    let before = Promise.resolve();
+    return this.tracks.map(({id}) => (before = before.then(() => this._read(`${id}/overview`))));
   }
 
+  /** A piece of each track's picture, drawn when it is asked for. */
   pictures(index) {
     const has = this.session.project.pictures?.kinds.spectrogram;
-    return Promise.all(this.tracks.map(async ({role}) => {
-      if (role !== "mixture" || !has) return null;
-      const blob = await (await ask(this.session.at(`/pictures/spectrogram/${index}.png`))).blob();
+    return Promise.all(this.tracks.map(({id, role}) =>
+      (has ? this._read(`${role === "mixture" ? "spectrogram" : id}/${index}`) : null)));
+  }
+
+  /** A picture; null where there is none (any more): its waveform is shown. */
+  async _read(name) {
+    try {
+      const blob = await (await ask(this.session.at(`/pictures/${name}.png`))).blob();
       const address = URL.createObjectURL(blob);
       const grey = await readGrey(address);
       URL.revokeObjectURL(address);
       return grey;
-    }));
+    } catch (error) {
+      if (error instanceof Refusal) return null;
+      throw error;
+    }
   }
 }
 

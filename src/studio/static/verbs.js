@@ -1,5 +1,6 @@
 /* Corrections: each is a button and a key, and becomes an operation of the server. */
 
+import {Draft} from "./draft.js";
 import {attempt, say, writeSentence} from "./messages.js";
 import {readPitch} from "./pitch-view.js";
 import {hear, hush, LONGEST} from "./stretch.js";
@@ -20,7 +21,7 @@ export const VERBS = [
     ["extend", "Extend", ["E"], "carry the pitch on into the silence of the stretch"],
     ["join", "Join", ["J", "\\"], "bridge the gaps in the stretch"],
     ["cut", "Cut", ["K", "/"], "cut the track at the playhead"],
-    ["draw", "Draw", ["P"], "draw with the pointer; the line snaps to what sounds"],
+    ["draw", "Draw", ["P"], "draw with the pointer; the line snaps to what sounds and is heard before it is taken"],
     ["box", "Track again", ["R"], "find the best path in a box of time and pitch"],
   ]],
   ["Singers", [
@@ -42,13 +43,15 @@ export const VERBS = [
 ];
 
 const WITHOUT_STRETCH = ["cut", "draw", "box", "undo", "redo"];
+const OF_DRAFT = ["sing", "undo"]; // what they mean while a drawn line waits: itself
 const OTHERS = ["swap", "give", "share"];
 
 export class Verbs {
   constructor(editor) {
     this.editor = editor;
+    this.draft = new Draft(editor, (operation) => this.operate(operation));
     this._wireBox();
-    editor.addEventListener("drawn", ({detail}) => this.draw(detail));
+    editor.addEventListener("drawn", ({detail}) => this.draft.begin(detail));
     editor.addEventListener("boxed", ({detail}) => this.openBox(detail));
   }
 
@@ -59,6 +62,7 @@ export class Verbs {
   /** Whether a verb can be done now. */
   can(id) {
     const {session, editor} = this;
+    if (this.draft.waits && OF_DRAFT.includes(id)) return true;
     if (id === "undo" || id === "redo") return Boolean(session?.project[id]);
     if (!session?.tracks.length) return false;
     if (OTHERS.includes(id) && session.tracks.length < 2) return false;
@@ -99,15 +103,20 @@ export class Verbs {
       lock: {kind: "lock", ...at},
       unlock: {kind: "unlock", ...at},
     };
-    if (operations[id]) await this.operate(operations[id]);
+    if (this.draft.waits && id === "undo") this.draft.drop();
+    else if (operations[id]) await this.operate(operations[id]);
     else if (id === "undo" || id === "redo") await this._reverse(id);
     else if (id === "draw") editor.setTool("draw");
     else if (id === "box") this.openBox(null);
     else if (hush()) say("Quiet.");
+    else if (this.draft.waits && id === "sing") await this.draft.listen();
     else await this._hear(id, singer, span, session);
   }
 
   async operate(operation) {
+    const {editor} = this;
+    // Whoever corrects something else goes on without the line.
+    if (this.draft.waits && editor.draft.operation !== operation) this.draft.drop();
     const {said} = await this.session.operate(operation);
     say(writeSentence(said));
   }
@@ -124,15 +133,6 @@ export class Verbs {
     const stretch = {from, to: end};
     if (id === "hear") await hear(session.at("/preview/stem"), {track: "recording", ...stretch});
     else await hear(session.at("/preview/f0"), {singers: id === "sing" ? [singer] : null, ...stretch});
-  }
-
-  draw(points) {
-    return attempt(async () => {
-      const rounded = points.map(([s, hertz]) => [Number(s.toFixed(4)), Number(hertz.toFixed(2))]);
-      const {editor} = this;
-      await this.operate({kind: "draw", singer: editor.singer, points: rounded, snap: true});
-      editor.select(editor.singer, editor.frameAt(points[0][0]), editor.frameAt(points.at(-1)[0]), {announce: false});
-    });
   }
 
   /** Swaps with, or gives to, the singer of a digit key. */
