@@ -44,7 +44,9 @@ def write_f0_file(folder: Path) -> Path:
     return folder / "choir.csv"
 
 
-@pytest.mark.parametrize("method", ["umss_fit", "fit", "comb"])
+@pytest.mark.parametrize(
+    "method", ["umss_fit", pytest.param("fit", marks=pytest.mark.slow), "comb"]
+)
 def test_stems_are_those_of_the_command(method: str, tmp_path: Path) -> None:
     path, f0 = write_recording(tmp_path), write_f0_file(tmp_path)
     arguments = [f"input={path}", f"f0={f0}", "n_singers=2", f"separator={method}"]

@@ -101,7 +101,7 @@ def build(name: str, networks: dict[str, Separator]) -> Separator:
     return methods[name]()
 
 
-@pytest.mark.parametrize("name", ["comb", "umss", "nmf1"])
+@pytest.mark.parametrize("name", ["comb", "umss", pytest.param("nmf1", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2)])
 def test_stems_do_not_depend_on_the_chunks(
     name: str, rate: int, channels: int, networks: dict[str, Separator]

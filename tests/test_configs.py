@@ -44,8 +44,19 @@ def test_targets_are_ours_or_lightnings(file: Path) -> None:
     assert all(target.startswith(ALLOWED) for target in targets(content))
 
 
-@pytest.mark.parametrize("data", choices("data"))
-@pytest.mark.parametrize("experiment", choices("experiment"))
+@pytest.mark.parametrize(
+    ("experiment", "data"),
+    [
+        pytest.param(
+            experiment,
+            data,
+            # Quickly: every experiment with one data set, and one experiment with every data set.
+            marks=[] if data == "generated" or experiment == "us_small" else pytest.mark.slow,
+        )
+        for experiment in choices("experiment")
+        for data in choices("data")
+    ],
+)
 def test_every_experiment_composes_with_every_data_set(experiment: str, data: str) -> None:
     cfg = compose_config("train", [f"experiment={experiment}", f"data={data}"])
     plain = OmegaConf.to_container(cfg, resolve=True)

@@ -30,13 +30,10 @@ def run(*overrides: str) -> Done:
     return run_python("-m", "src.evaluate", *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("separator", "n_singers", "mean", "median"),
-    [
-        pytest.param("oracle", 4, 10.19, 10.50, marks=pytest.mark.slow),
-        ("comb", 4, 5.05, 6.05),
-        pytest.param("mixture", 2, None, None, marks=pytest.mark.slow),
-    ],
+    [("oracle", 4, 10.19, 10.50), ("comb", 4, 5.05, 6.05), ("mixture", 2, None, None)],
 )
 def test_reference_protocol_on_real_singers(
     shared_dir: Path,
@@ -329,7 +326,8 @@ def alive(process: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
-@pytest.mark.parametrize("victim", ["parent", pytest.param("worker", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["parent", "worker"])
 def test_a_killed_process_leaves_neither_a_table_nor_others(tmp_path: Path, victim: str) -> None:
     out = tmp_path / "out"
     command = [
@@ -372,6 +370,7 @@ def test_processes_share_a_gpu(tmp_path: Path) -> None:
     assert UmssSeparator(checkpoint, device="cuda").device.type == "cuda"
 
 
+@pytest.mark.slow
 def test_a_sweep_gets_the_mean_of_every_job(tmp_path: Path) -> None:
     done = run(
         "-m", *settings(tmp_path), "method=comb,mixture", "separator.mask=magnitude",
@@ -393,6 +392,7 @@ def test_missing_data_is_one_message(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_stft_of_the_spectral_snr_is_part_of_the_protocol(tmp_path: Path) -> None:
     released = ["spectral_snr.n_fft=512", "spectral_snr.hop=256"]
     default, other = evaluated(tmp_path), evaluated(tmp_path, "name=released", *released)

@@ -183,6 +183,7 @@ FAKE = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_command(tmp_path: Path) -> None:
     choir = write_choir(tmp_path / "songs", 5)
     out = tmp_path / "out"

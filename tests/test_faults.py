@@ -99,7 +99,7 @@ def check(results: list[Any], *, one_sentence: bool) -> None:
             assert not seen, entry
 
 
-QUICK = {"separate again": [3, 16], "prepare": [9]}
+QUICK = {"separate again": [3, 16]}
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,15 @@ def test_a_disk_that_is_full_at_some_write(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["separate", pytest.param("evaluate", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", ["separate", "evaluate"])
 def test_a_limit_on_the_size_of_files(root: Path, command: str) -> None:
     results = suffer(root, command, "size", [2_000, 150_000])
     check(results, one_sentence=True)
     assert results[0]["status"] == 1
 
 
-@pytest.mark.parametrize("signal", ["TERM", pytest.param("HUP", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("signal", ["TERM", "HUP"])
 def test_a_command_told_to_stop_leaves_nothing(root: Path, signal: str) -> None:
     results = suffer(root, "separate", signal, [0.3, 0.6])
     check(results, one_sentence=False)

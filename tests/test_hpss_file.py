@@ -205,6 +205,7 @@ def test_channels_are_not_remarked_on(tmp_path: Path, caplog: pytest.LogCaptureF
     assert not caplog.messages
 
 
+@pytest.mark.slow
 def test_as_users_type_it(tmp_path: Path) -> None:
     """A bare path of unusual characters, twice; and help."""
     name = "Männer, take=1 (live) ${x}"

@@ -31,6 +31,7 @@ def tiny_sweep(tmp_path: Path, *more: str) -> list[str]:
     return ["+sweep=paper", "hydra.callbacks.sweep.then=null", folder, *tiny, *small, *more]
 
 
+@pytest.mark.slow
 def test_a_failed_job_stops_no_other_and_a_finished_one_is_skipped(tmp_path: Path) -> None:
     write_choir(tmp_path / "choir")
     command = tiny_sweep(tmp_path, "experiment=us_small", "n_singers=9,2")
@@ -140,6 +141,7 @@ def test_what_follows_gets_paths_data_and_launcher(
     assert commands == [[sys.executable, *expected, *own, *last]]
 
 
+@pytest.mark.slow
 def test_killed_jobs_and_failures_further_on_are_not_forgotten(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / JOB).write_text('{"status": "running", "overrides": []}')

@@ -44,6 +44,7 @@ def run(root: Path, choir: Path, output: Path, *more: str) -> dict[str, Any]:
     return train(compose_config("train", changes, output), output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "split",
     [

@@ -128,6 +128,7 @@ def _prepare_in_process(root: str) -> int:
     return len(run(Path(root)).songs)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(root: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.map(_prepare_in_process, [str(root)] * 2) == [2, 2]

@@ -176,6 +176,7 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
     assert (tmp_path / "html" / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_functions_stay_functions_whatever_is_imported() -> None:
     # A module of the same name, once imported, would take the function's place in the package.
     code = (

@@ -151,6 +151,7 @@ def test_stems_are_transposed(combed: SeparatedRecording, singer: str, semitones
     assert abs(20 * np.log10(change)) < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_models_sing_what_is_asked(method: str, checkpoint: Path) -> None:
     result = separate(method, checkpoint)

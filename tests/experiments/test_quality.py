@@ -86,6 +86,7 @@ def test_seeds_are_averaged_and_one_excerpt_has_no_interval() -> None:
         difference(silent, silent)
 
 
+@pytest.mark.slow
 def test_the_plan_composes() -> None:
     plan = read_plan()
     assert len(plan.methods) >= len(plan.data)

@@ -78,10 +78,14 @@ class Listener:
         heard[:, at.ravel()] = samples.reshape(found["tracks"], -1)
         return int(frames[0]), heard
 
-    def record_whole(self, seconds: float) -> tuple[int, NDArray[np.float32]]:
-        """Record from now on, once more whenever something was left out."""
+    def record_whole(self, seconds: float, begin: str = "") -> tuple[int, NDArray[np.float32]]:
+        """Record from now on, or from the script `begin` on, again if something was left out.
+
+        Beside a block that a busy machine left out, another may be of a wrong time.
+        """
         for _ in range(20):
             self.forget()
+            self.do(begin)
             frame, heard = self.record(seconds)
             if np.isfinite(heard).all():
                 return frame, heard
@@ -90,12 +94,9 @@ class Listener:
 
 def find_place(heard: NDArray[np.float32], track: NDArray[np.float64]) -> int:
     """Which sample of a track is heard first; the others must follow sample by sample."""
-    known = np.flatnonzero(np.isfinite(heard))
-    assert len(known) > 0.8 * len(heard)
-    wanted = heard[known[:8]].astype(np.float64)
-    windows = np.lib.stride_tricks.sliding_window_view(track, known[7] + 1)[:, known[:8]]
-    place = int(np.abs(windows - wanted).max(axis=1).argmin())
-    np.testing.assert_allclose(track[place + known], heard[known], atol=1e-4)
+    windows = np.lib.stride_tricks.sliding_window_view(track, 8)
+    place = int(np.abs(windows - heard[:8].astype(np.float64)).max(axis=1).argmin())
+    np.testing.assert_allclose(track[place : place + len(heard)], heard, atol=1e-4)
     return place
 
 
@@ -137,9 +138,9 @@ NOISES = [0, 1, 2, 4]  # tracks in which a place can be recognised: not the tone
 
 @pytest.mark.parametrize("seconds", [0.0, 3.3337, 9.6])
 def test_seeking_lands_on_the_sample_in_all_tracks(listener: Listener, seconds: float) -> None:
-    listener.do(f"await player.seek({seconds}); await player.play();")
-    _, heard = listener.record(1.2)  # from 9.6 s on over the seam of two pieces
-    begin = int(np.nonzero(np.nan_to_num(np.abs(heard[NOISES]).max(axis=0)))[0][0])
+    play = f"player.pause(); await player.seek({seconds}); await player.play();"
+    _, heard = listener.record_whole(1.2, play)  # from 9.6 s on over the seam of two pieces
+    begin = int(np.flatnonzero(np.abs(heard[NOISES]).max(axis=0))[0])
     faded = begin + 100
     places = [find_place(heard[t, faded : begin + 6000], listener.tracks[t]) for t in NOISES]
     assert len({*places}) == 1

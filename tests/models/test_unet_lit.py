@@ -167,6 +167,7 @@ def last(output: Path) -> dict[str, Any]:
     return torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("averaging", [True, False])
 def test_continued_equals_never_stopped(choir: Path, tmp_path: Path, averaging: bool) -> None:

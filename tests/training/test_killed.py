@@ -72,6 +72,7 @@ def assert_same_training(found: Path, expected: Path) -> None:
             assert torch.equal(moments[0][key][name], value), (key, name)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_twice_equals_one_that_was_not(tmp_path: Path) -> None:
     assert_equal_when_killed(tmp_path, [[26, 20]])
 

@@ -91,6 +91,7 @@ def copy_run(output: Path, how: str) -> Path:
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["copied", "renamed", "linked", "linked checkpoints", "relative"])
 def test_a_moved_run_keeps_its_best(choir: Path, output: Path, how: str) -> None:
     weights, score = best(output).read_bytes(), read_result(output)["best_val_loss"]
@@ -186,6 +187,7 @@ def test_missing_metrics_begin_again(choir: Path, output: Path) -> None:
     assert [line.split(",")[0] for line in lines] == ["epoch", "0", "1", "1"]
 
 
+@pytest.mark.slow
 def test_a_continued_run_goes_on_in_its_metrics(choir: Path, output: Path, tmp_path: Path) -> None:
     table = output / "csv" / "version_0" / "metrics.csv"
     # As if the process had died before the last line, in the middle of it, or later.
@@ -262,6 +264,7 @@ def test_overwriting_removes_checkpoints_of_other_names(choir: Path, tmp_path: P
     assert names == {"best.ckpt", "last.ckpt"}
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_share_a_folder(choir: Path, output: Path) -> None:
     before = read_files(output)
     with claim(output):
@@ -336,6 +339,7 @@ def test_a_run_without_validation_ends_well(choir: Path, tmp_path: Path) -> None
     ] * 4
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     program = (
         "import resource, torch; from src.training.checkpoints import AtomicCheckpointIO; "

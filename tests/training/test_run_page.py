@@ -111,6 +111,7 @@ def test_intervals_are_checked() -> None:
         MediaLogger(every_n_epochs=0)
 
 
+@pytest.mark.slow
 def test_page_of_an_interrupted_training(run: Any, choir: Path, tmp_path: Path) -> None:
     output, plain = tmp_path / "logged", tmp_path / "plain"
     changes = ("n_singers=2", "callbacks.media.n_mixtures=2")
