@@ -84,7 +84,13 @@ def test_every_data_module_builds(data: str, tmp_path: Path) -> None:
     assert module.n_singers == 4
 
 
-@pytest.mark.parametrize("experiment", choices("experiment"))
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "fd_full" else [])
+        for name in choices("experiment")
+    ],
+)
 def test_every_experiment_builds_its_model(experiment: str) -> None:
     unet = "unet" in experiment
     small = ["model.estimator.encoder_width=8", "model.estimator.decoder_width=8"]

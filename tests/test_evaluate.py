@@ -385,6 +385,7 @@ def test_a_sweep_gets_the_mean_of_every_job(tmp_path: Path) -> None:
     assert [job["value"] for job in jobs] == [mean["si_sdr"]["mean"] for mean in means]
 
 
+@pytest.mark.slow
 def test_missing_data_is_one_message(tmp_path: Path) -> None:
     done = run("data=csd", f"data.root={tmp_path / 'nowhere'}", f"output={tmp_path / 'out'}")
     assert done.returncode == 1

@@ -326,6 +326,7 @@ def test_large_files_are_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_array_equal(load_audio(tmp_path / "x.wav")[0], audio)
 
 
+@pytest.mark.slow
 def test_several_recordings_and_one_that_is_missing(choir: Path, tmp_path: Path) -> None:
     """The others are separated, the exit status tells, and nothing else is written."""
     (tmp_path / "b (2).wav").write_bytes(choir.read_bytes())

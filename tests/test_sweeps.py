@@ -209,6 +209,7 @@ def test_recipes_do_not_share_folders_of_evaluations() -> None:
     assert not places[0] & places[1]
 
 
+@pytest.mark.slow
 def test_a_recipe_that_there_is_not_is_one_message() -> None:
     done = run_train("+sweep=paper", "grid.recipe=papers")
     assert done.returncode == 1

@@ -66,6 +66,7 @@ def test_weights_learn_are_reproducible_and_resume(settings, tmp_path):
     assert_same_learning(third, first)
 
 
+@pytest.mark.slow
 def test_a_missing_song_is_named(settings, tmp_path):
     result = run(tmp_path / "c", *settings, "+pools.own.songs=[three]")
     assert result.returncode == 1

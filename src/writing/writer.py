@@ -76,7 +76,7 @@ class Format:
         """Whether an audio file has this format, so that to write it anew would only harm it.
 
         Raises:
-            sf.LibsndfileError: it is no file that libsndfile reads.
+            RuntimeError: it is no file that libsndfile reads.
         """
         if path.suffix != f".{self.ending}":
             return False

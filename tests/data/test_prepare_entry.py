@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.data.songs import WriteStem
 from tests.processes import Done, run_python
 
@@ -12,6 +14,7 @@ def run(cache: Path, *arguments: str) -> Done:
     return run_python("-m", "src.prepare", *arguments, UMSS_CACHE=str(cache), COLUMNS="200")
 
 
+@pytest.mark.slow
 def test_prepare_and_its_messages(tmp_path: Path, write_stem: WriteStem) -> None:
     root = tmp_path / "songs"
     for voice in ("soprano", "alto"):

@@ -196,6 +196,7 @@ def call(plan: Path, *arguments: str, program: object = ablation) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_rows_match_the_evaluation_and_are_kept(
     plan_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -292,6 +292,7 @@ def test_further_processes_of_ddp_do_not_claim(
             pass
 
 
+@pytest.mark.slow
 def test_a_limit_of_steps_within_an_epoch(
     choir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
