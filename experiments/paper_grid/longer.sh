@@ -9,7 +9,7 @@ set -euo pipefail
 csd=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)/longer
-cd "$here/../../.."
+cd "$(dirname "$0")/../.."
 python=.venv/bin/python
 export WANDB_MODE=offline OMP_NUM_THREADS=1
 mkdir -p "$here"
@@ -24,7 +24,8 @@ row() { # name, experiment, J, F0 of training, kind of separator
       separator.checkpoint="$out/$name/checkpoints/$which.ckpt" data=csd data.root="$csd" \
       'data.singers=[3]' n_singers="$n" f0=cached 'seeds=[0,1,2]' threads=1 \
       output="$out/evaluation/$name-$which" overwrite=true
-    cp "$out/evaluation/$name-$which/summary.json" "$here/$name-$which.json"
+    # Where the checkpoint lay says nothing to others.
+    sed "s|$out/||g" "$out/evaluation/$name-$which/summary.json" > "$here/$name-$which.json"
   done
   $python - "$out/$name/csv/version_0/metrics.csv" "$here/$name-losses.csv" <<'PYTHON'
 import sys
