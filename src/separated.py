@@ -169,10 +169,11 @@ class SeparatedRecording:
     def _collect(self, chosen: Chosen, *, synthesised: bool) -> dict[str, NDArray[np.float32]]:
         """The signals [C, T] of the files of sound, by what they hold."""
         stems = [np.asarray(stem) for stem in self.stems.values()]
-        picked = chosen.pick(stems, np.asarray(self.residual), np.asarray(self.mix))
+        mix = np.asarray(self.mix)
+        picked = chosen.pick(stems, np.asarray(self.residual), mix)
         signals = dict(zip(chosen.labels, picked, strict=True))
         if self.edited:
-            signals[MIX] = np.asarray(self.mix)
+            signals[MIX] = mix
         if synthesised:
             signals |= {f"{n}_synthesised": np.asarray(v) for n, v in self.synthesised.items()}
             signals["synthesised"] = np.sum([*map(np.asarray, self.synthesised.values())], axis=0)

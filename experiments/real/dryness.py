@@ -24,21 +24,18 @@ from scipy.optimize import linear_sum_assignment
 
 from experiments.real.build import Mixture, Voices, build_row
 from experiments.real.plan import HERE, PLAN, USES, read_plan
-from experiments.real.scores import score_pitches
+from experiments.real.scores import find_near, score_pitches
 from src.configuration import compose_config
 from src.dsp.reverberation import measure_dryness
 from src.dsp.tracks import RATE
 from src.f0.estimate import F0Estimator
 from src.files import write_text
-from src.metrics.f0 import TOLERANCE
 
 
 def score_best(tracks: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str, float]:
     """Scores of tracks [J, N] that are matched with singers [J, N] by their right pitches."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cents = 1200.0 * np.log2(tracks[:, None] / wanted[None])
-    near = (tracks[:, None] > 0) & (wanted[None] > 0) & (np.abs(cents) <= TOLERANCE)
-    rows, columns = linear_sum_assignment(near.sum(axis=-1), maximize=True)
+    right = find_near(tracks, wanted).sum(axis=-1)
+    rows, columns = linear_sum_assignment(right, maximize=True)
     return score_pitches(tracks[rows[np.argsort(columns)]], wanted)
 
 

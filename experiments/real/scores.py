@@ -59,6 +59,14 @@ def match_seconds(pairs: Array, sung: NDArray[np.bool_]) -> float:
     return float(np.mean(scores)) if scores else float("nan")
 
 
+def find_near(tracks: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where tracks [I, N] are at most 50 cents from those of singers [J, N] in Hz: [I, J, N]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cents = 1200.0 * np.log2(tracks[:, None] / wanted[None])
+    near: NDArray[np.bool_] = np.abs(cents) <= TOLERANCE
+    return near & (tracks[:, None] > 0) & (wanted[None] > 0)
+
+
 def score_pitches(tracks: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str, float]:
     """Shares of the sung frames of all singers.
 
@@ -70,9 +78,7 @@ def score_pitches(tracks: NDArray[np.float32], wanted: NDArray[np.float32]) -> d
         f0_right: the singer's own track is at most 50 cents away; f0_other: only another singer's
         is; f0_missed: none is. f0_false: share of the silent frames in which the track sings.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cents = 1200.0 * np.log2(tracks[:, None] / wanted[None])
-    near = (tracks[:, None] > 0) & (wanted[None] > 0) & (np.abs(cents) <= TOLERANCE)
+    near = find_near(tracks, wanted)
     sung = wanted > 0
     own = near[np.arange(len(tracks)), np.arange(len(tracks))]
     n_sung, n_silent = max(sung.sum(), 1), max((~sung).sum(), 1)

@@ -74,9 +74,9 @@ def measure_dryness(signal: Tensor, *, rate: int) -> float:
 
     Where power falls below what a room would still sound, that room is too large. The share of a
     mild room's tail (1 s, 6 dB) that is missing, relative to the share of a strong one's (1.8 s,
-    0 dB), which depends in the same way on how many notes end: above 0.15 for voices in dry rooms,
-    below 0.08 in churches (quartets of real singers, 10 s; docs/f0.md). 1.0 where nothing ends,
-    so that nothing can be told.
+    0 dB), which depends in the same way on how many notes end: above 0.16 in dry rooms, below
+    0.06 in churches (experiments/real/dryness.csv). 1.0 where nothing ends, so that nothing can be
+    told.
     """
     n_bins = 1 + min(N_FFT // 2, round(_HIGHEST / rate * N_FFT))
     power = torch.cat([block[:, :n_bins] for block in _compute_powers(signal)])

@@ -110,17 +110,28 @@ class F0Opinions:
         peak = np.abs(samples - samples.mean()).max()
         if peak < SILENCE_PEAK:
             return np.repeat(given[None], len(self.estimators) * len(self.readiness), axis=0)
-        return np.concatenate(
-            [self._ask_one(x, samples, given) for x in self.estimators.values()]
-        ).astype(np.float32)
+        padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
+        # Estimators that hear the same get it computed once.
+        heard: dict[int, NDArray[np.float32]] = {id(None): padded}
+        opinions = []
+        for estimator in self.estimators.values():
+            key = id(estimator.preprocess)
+            if estimator.preprocess is not None and key not in heard:
+                heard[key] = estimator.preprocess(padded)
+            opinions.append(self._ask_one(estimator, samples, heard[key], given))
+        return np.concatenate(opinions).astype(np.float32)
 
     def _ask_one(
-        self, estimator: F0Estimator, samples: NDArray[np.float32], given: NDArray[np.float32]
+        self,
+        estimator: F0Estimator,
+        samples: NDArray[np.float32],
+        heard: NDArray[np.float32],
+        given: NDArray[np.float32],
     ) -> NDArray[np.float32]:
+        """The opinions of one estimator, whose network gets what is `heard`."""
         n_singers, n_frames = given.shape
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        preprocess = estimator.preprocess
-        salience = estimator.model(padded if preprocess is None else preprocess(padded))
+        salience = estimator.model(heard)
         names = choose_singer_names(n_singers)
         opinions = []
         for bias in self.readiness:

@@ -9,6 +9,7 @@ import pytest
 
 from src.intonation.measures import measure_intonation
 from tests.intonation.singing import sing
+from tests.listening.accessibility import list_serious
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 NASTY = "</script><script>alert(1)</script>&\"' ÄÖ"
@@ -25,10 +26,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_everybody_can_use_it(browser: Any, path: Path, theme: str, size: dict[str, int]) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="axe is missing: pip install axe-playwright-python",
-    )
     context = browser.new_context(viewport=size, color_scheme=theme)
     page = context.new_page()
     complaints: list[str] = []
@@ -47,13 +44,7 @@ def test_everybody_can_use_it(browser: Any, path: Path, theme: str, size: dict[s
     # All there is, and all of it opened.
     assert page.locator("figure").count() == 4
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    found = axe.Axe().run(page).response["violations"]
-    serious = [
-        f"{v['id']}: {v['nodes'][0]['html']}"
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert not serious
+    assert not list_serious(page)
     for shown in (theme, {"light": "dark", "dark": "light"}[theme]):
         assert page.evaluate("document.documentElement.dataset.theme") == shown
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from src.listening.page import write_page
+from tests.listening.accessibility import list_serious
 from tests.listening.voices import NASTY, make_page
 from tests.listening.waiting import wait_for
 
@@ -163,10 +164,6 @@ def test_slow_pictures_of_short_parts_are_loaded(page: Any) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_everybody_can_use_it(browser: Any, path: Path, theme: str, size: dict[str, int]) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="axe is missing: pip install axe-playwright-python",
-    )
     context = browser.new_context(viewport=size, color_scheme=theme)
     page = context.new_page()
     page.goto(path.as_uri())
@@ -174,16 +171,9 @@ def test_everybody_can_use_it(browser: Any, path: Path, theme: str, size: dict[s
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     page.evaluate("listening.toggleSolo(1)")
-    found = axe.Axe().run(page).response["violations"]
-    serious = [
-        f"{v['id']}: {v['nodes'][0]['html']}"
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert not serious
+    assert not list_serious(page)
     page.keyboard.press("?")
-    found = axe.Axe().run(page).response["violations"]
-    assert not [v["id"] for v in found if v["impact"] in ("serious", "critical")]
+    assert not list_serious(page)
     context.close()
 
 

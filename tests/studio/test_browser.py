@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from tests.listening.accessibility import list_serious
 from tests.listening.waiting import wait_for
 from tests.studio.quartet import (
     NAMES,
@@ -368,23 +369,13 @@ def test_nobody_is_overwritten_and_nothing_is_lost(browser: Any, page: Any, addr
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_everybody_can_use_it(browser: Any, address: str, theme: str) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="axe is missing: pip install axe-playwright-python",
-    )
     size = {"light": PHONE, "dark": TABLET}[theme]
     context = browser.new_context(viewport=size, color_scheme=theme)
     page = context.new_page()
 
     def check(what: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], what
-        found = axe.Axe().run(page).response["violations"]
-        serious = [
-            f"{what}: {v['id']}: {v['nodes'][0]['html']}"
-            for v in found
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert not serious
+        assert not list_serious(page), what
 
     page.goto(address)
     page.wait_for_selector("#projects .open")
