@@ -5,8 +5,8 @@ Here each singer is a Gaussian of the spectral envelope, learned from the record
 covariance is shared and the influence of pitch on timbre removed, so that what tells singers apart
 is a linear discriminant. Expectation maximisation alternates between that and the probabilities of
 all permutations of singers in time (forward-backward); a permutation changes only at a price, which
-is low where tracks meet. With two singers, or more than four, it begins several times, from the
-tracker's tracks and from random exchanges, and the likeliest result is taken.
+is low where tracks meet. It begins several times, from the tracker's tracks and from random
+exchanges, and the likeliest result is taken.
 """
 
 from __future__ import annotations
@@ -64,9 +64,8 @@ class SingerIdentity:
         freedom: degrees of freedom of the evidence (Student's t); less: outliers count less.
         mean_prior: stretches that the mean of all voices is worth for each singer.
         covariance_prior: stretches that a covariance without correlations is worth.
-        starts: how often it begins with two singers, the first time from the given tracks; a
-            quarter as often with more than four. Three and four begin with these alone, since
-            their height tells most of them apart.
+        starts: how often it begins with two singers, the first time from the given tracks; half
+            as often with three or four, a quarter as often with more.
         unisons: a singer who is silent in his track may sing another's (`src.f0.unisons`).
 
     Raises:
@@ -118,7 +117,7 @@ class SingerIdentity:
         if extra is not None:
             timbre = timbre.extend(extra)
         found = Identified(f0.copy(), sure)
-        starts = {2: self.starts, 3: 1, 4: 1}.get(n_tracks, -(-self.starts // 4))
+        starts = -(-self.starts // {2: 1, 3: 2, 4: 2}.get(n_tracks, 4))
         for first in list_blocks(n_tracks):
             block = slice(first, first + BLOCK)
             singer, share = self._assign(found.f0[:, block], timbre.choose(block), starts)
