@@ -40,7 +40,7 @@ def separate(
     names: Sequence[str] | None = None,
     f0: F0Contours | ArrayLike | str | Path | None = None,
     method: str | Separator = "umss_fit",
-    multif0: str = "default",
+    multif0: str | Mapping[str, Any] = "default",
     **options: Any,
 ) -> SeparatedRecording:
     """Separate a recording into its singers.
@@ -56,7 +56,8 @@ def separate(
             0 where silent, rows from the highest voice down.
         method: "umss_fit", "fit", "umss", "comb", "nmf1", ... (the files in conf/separator); or a
             `Separator` of your own.
-        multif0: how F0 is estimated (the files in conf/multif0).
+        multif0: how F0 is estimated (the files in conf/multif0), or settings of the default that
+            are changed, e.g. `{"accompaniment": None}`.
         options: any other option of `umss separate` by name, e.g. `seed=1`, `window_seconds=9.0`,
             `score_alignment="none"`, `separator={"mask": "magnitude"}`.
 
@@ -78,8 +79,10 @@ def separate(
         (['singer1', 'singer2'], (16000,))
     """
     _refuse_options_of_files(options)
-    choices = {"multif0": multif0} | ({"separator": method} if isinstance(method, str) else {})
-    settings = {"n_singers": n_singers, "names": None if names is None else list(names), **options}
+    choices, changed = _choose_multif0(multif0)
+    choices |= {"separator": method} if isinstance(method, str) else {}
+    singers = {"n_singers": n_singers, "names": None if names is None else list(names)}
+    settings = {**singers, **changed, **options}
     config = compose_config("separate", choices=choices, settings=settings)
     if isinstance(audio, (str, Path)):
         if rate is not None:
@@ -143,7 +146,7 @@ def estimate_f0(
     n_singers: NumberOfSingers = 4,
     names: Sequence[str] | None = None,
     score: str | Path | None = None,
-    multif0: str = "default",
+    multif0: str | Mapping[str, Any] = "default",
     **options: Any,
 ) -> F0Estimate:
     """Estimate the F0 of every singer of a recording.
@@ -154,7 +157,8 @@ def estimate_f0(
         n_singers: J, 1 to 16, or "auto": as many as are heard, 1 to 8.
         names: J names from the highest singer down; by default singer1, ...
         score: a MIDI or MusicXML file that leads the estimation.
-        multif0: how F0 is estimated (the files in conf/multif0).
+        multif0: how F0 is estimated (the files in conf/multif0), or settings of the default that
+            are changed, e.g. `{"accompaniment": None}`.
         options: any other option of `umss f0` by name, e.g. `score_parts=[1, 2]`.
 
     Returns:
@@ -164,8 +168,9 @@ def estimate_f0(
     Raises:
         UmssError: unusable audio, settings or score.
     """
-    settings = {"n_singers": n_singers, "names": None if names is None else list(names), **options}
-    config = compose_config("f0", choices={"multif0": multif0}, settings=settings)
+    choices, changed = _choose_multif0(multif0)
+    singers = {"n_singers": n_singers, "names": None if names is None else list(names)}
+    config = compose_config("f0", choices=choices, settings={**singers, **changed, **options})
     if isinstance(audio, (str, Path)):
         samples, rate = load_audio(audio)
     else:
@@ -174,6 +179,13 @@ def estimate_f0(
     parts = _plain(config.score_parts)
     read = None if score is None else read_score(score, expect_parts(n_singers), parts)
     return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
+
+
+def _choose_multif0(multif0: str | Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """The file that is chosen, and what is changed of the default."""
+    if isinstance(multif0, str):
+        return {"multif0": multif0}, {}
+    return {}, {"multif0": dict(multif0)}
 
 
 def _refuse_options_of_files(options: dict[str, Any]) -> None:

@@ -253,11 +253,13 @@ def separate_windows(
     tracks = [contours.resample(window.start + frames) for window in windows]
     f0 = np.stack([x.f0.T for x in tracks])
     heard = torch.from_numpy(channels)
+    notes = [x.accompaniment.T for x in tracks if x.accompaniment is not None]
     result = separator(
         heard.mean(dim=1) if mix.weights is None else torch.from_numpy(mix.apply(channels)),
         torch.from_numpy(np.ascontiguousarray(f0)),
         seed=torch.tensor([seed + window.index for window in windows]),
         channels=heard,
+        accompaniment=torch.from_numpy(np.stack(notes)) if notes else None,
     )
     for b, window in enumerate(windows):
         stems = fit_length(

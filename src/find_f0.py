@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -122,7 +123,7 @@ def _rename(path: Path, contours: F0Contours, names: list[str]) -> F0Contours:
         raise ContourError(
             f"{path}: holds {contours.n_singers} singers ({held}), but names= gives {len(names)}"
         )
-    return F0Contours(contours.times, contours.f0, tuple(names))
+    return replace(contours, names=tuple(names))
 
 
 if __name__ == "__main__":

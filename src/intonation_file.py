@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ def _rename(path: Path, contours: F0Contours, names: list[str]) -> F0Contours:
         raise UmssError(
             f"{path}: holds {contours.n_singers} singers ({held}), but names= gives {len(names)}"
         )
-    return F0Contours(contours.times, contours.f0, tuple(names), contours.confidence)
+    return replace(contours, names=tuple(names))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,16 @@ class Separation:
     parameters: dict[str, Tensor] = field(default_factory=dict)
     tracks: dict[str, Tensor] = field(default_factory=dict)
 
+    def choose(self, n: int) -> Separation:
+        """The first n sources alone."""
+        return Separation(
+            self.sources[:, :n],
+            self.masks[:, :n],
+            None if self.synthesised is None else self.synthesised[:, :n],
+            {name: value[:, :n] for name, value in self.parameters.items()},
+            {name: value[:, :n] for name, value in self.tracks.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -132,6 +142,7 @@ class Separator:
         seed: Tensor | int = 0,
         sources: Tensor | None = None,
         channels: Tensor | None = None,
+        accompaniment: Tensor | None = None,
     ) -> Separation:
         """Separate mixtures.
 
@@ -143,11 +154,17 @@ class Separator:
             sources: [B, J, T], read by oracles only.
             channels: [B, C, T], what is filtered in place of the mixture, e.g. the channels whose
                 mean it is.
+            accompaniment: [B, K, N] Hz, the notes of instruments that play along: sources like the
+                others, of which nothing is returned.
 
         Raises:
             ValueError: shapes do not fit, values are not finite, F0 is negative, or an oracle got
                 no sources.
         """
+        if accompaniment is not None:
+            both = torch.cat([f0, accompaniment], dim=1)
+            whole = self.beside_accompaniment()(mixture, both, seed=seed, channels=channels)
+            return whole.choose(f0.shape[1])
         self._check(mixture, f0, sources, channels)
         if isinstance(seed, int):
             seed = torch.full((len(mixture),), seed, dtype=torch.int64, device=mixture.device)
@@ -155,6 +172,10 @@ class Separator:
             return self.separate(mixture, f0, seed, sources, channels)
         result = self.separate(mixture, f0, seed, sources, mixture.unsqueeze(1))
         return replace(result, sources=result.sources.squeeze(2))
+
+    def beside_accompaniment(self) -> Separator:
+        """This method as it separates singers beside an accompaniment."""
+        return self
 
     def apply(self, mixture: Tensor, masks: Tensor) -> Tensor:
         """Filter a mixture [..., T] with masks [..., J, F, N] of this method: [..., J, T]."""

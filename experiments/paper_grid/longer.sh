@@ -27,7 +27,8 @@ row() { # name, experiment, J, F0 of training, kind of separator
     # Where the checkpoint lay says nothing to others.
     sed "s|$out/||g" "$out/evaluation/$name-$which/summary.json" > "$here/$name-$which.json"
   done
-  $python - "$out/$name/csv/version_0/metrics.csv" "$here/$name-losses.csv" <<'PYTHON'
+  # A training that went on has its whole curve in the newest version.
+  $python - "$(ls -vd "$out/$name"/csv/version_* | tail -n 1)/metrics.csv" "$here/$name-losses.csv" <<'PYTHON'
 import sys
 
 import pandas as pd

@@ -8,7 +8,8 @@ A file has one row per time and one column per singer:
 
 Times are seconds and strictly increasing, values are Hz; 0, a negative value, nan or an empty
 field means silent. The header line is optional; without it the singers are named `singer1`,
-`singer2`, ... by column. Many dialects of such tables are read (`tables`), and columns that hold
+`singer2`, ... by column. Columns named `accompaniment1`, ... are the notes of instruments that play
+along. Many dialects of such tables are read (`tables`), and columns that hold
 something else than F0, such as confidence, are left out (`columns`). JAMS files are read, too, and
 folders that hold one file per singer, whose names are the files'.
 """
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,7 @@ from .tables import ContourError as ContourError
 from .tables import read_table
 
 MAX_SINGERS = 32
+ACCOMPANIMENT = "accompaniment"
 JAMS = ".jams"
 F0_SUFFIXES = (".csv", ".tsv", ".txt", ".f0", JAMS)
 
@@ -52,6 +55,8 @@ class F0Contours:
         names: J voice names, one per column of `f0`.
         confidence: float32 [N, J], probability that the column's singer sings it and not another;
             None where it is not known.
+        accompaniment: float32 [N, K], Hz, 0 where silent: the notes of instruments that play along,
+            which are nobody's stem; None where there are none.
 
     Raises:
         ContourError: shapes that disagree, times that do not increase, values that are negative,
@@ -62,6 +67,7 @@ class F0Contours:
     f0: NDArray[np.float32]
     names: tuple[str, ...]
     confidence: NDArray[np.float32] | None = None
+    accompaniment: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "times", np.asarray(self.times, dtype=np.float64))
@@ -73,6 +79,11 @@ class F0Contours:
                 f"confidence must be {list(self.f0.shape)} like f0, got "
                 f"{list(self.confidence.shape)}"
             )
+        if self.accompaniment is not None:
+            notes = np.asarray(self.accompaniment, dtype=np.float32)
+            object.__setattr__(self, "accompaniment", notes)
+            names = name_accompaniment(notes.shape[-1])
+            _check(self.times, notes, names)
 
     @classmethod
     def on_grid(
@@ -109,7 +120,6 @@ class F0Contours:
         and after the last frame.
         """
         times = np.asarray(times, dtype=np.float64)
-        resampled = np.zeros((len(times), self.n_singers), dtype=np.float32)
         # A target that equals a source time up to rounding must give exactly that frame.
         slack = 1e-9 * max(1.0, abs(self.duration))
         inside = (times >= self.times[0] - slack) & (times <= self.times[-1] + slack)
@@ -118,13 +128,19 @@ class F0Contours:
         gap = self.times[right] - self.times[left]
         weight = (times[inside] - self.times[left]) / np.where(gap > 0, gap, 1.0)
         position = torch.from_numpy(left + np.clip(weight, 0.0, 1.0))
-        tracks = torch.from_numpy(self.f0.T.astype(np.float64))
-        resampled[inside] = interpolate_tracks(tracks, position).numpy().T
+
+        def interpolate(f0: NDArray[np.float32]) -> NDArray[np.float32]:
+            resampled = np.zeros((len(times), f0.shape[1]), dtype=np.float32)
+            tracks = torch.from_numpy(f0.T.astype(np.float64))
+            resampled[inside] = interpolate_tracks(tracks, position).numpy().T
+            return resampled
+
+        notes = None if self.accompaniment is None else interpolate(self.accompaniment)
         confidence = None
         if self.confidence is not None:
             columns = [np.interp(times, self.times, x) for x in self.confidence.T]
             confidence = np.stack(columns, axis=1).astype(np.float32)
-        return F0Contours(times, resampled, self.names, confidence)
+        return F0Contours(times, interpolate(self.f0), self.names, confidence, notes)
 
     def to_frames(self, n_frames: int, *, hop: int = HOP, rate: int = RATE) -> NDArray[np.float32]:
         """Resample to float32 [n_frames, J] in Hz, frame n at n * hop / rate seconds."""
@@ -138,7 +154,7 @@ class F0Contours:
         order = sorted(range(self.n_singers), key=lambda j: -medians[j])
         confidence = None if self.confidence is None else self.confidence[:, order]
         names = tuple(self.names[j] for j in order)
-        return F0Contours(self.times, self.f0[:, order], names, confidence)
+        return F0Contours(self.times, self.f0[:, order], names, confidence, self.accompaniment)
 
 
 def read_f0(path: str | Path) -> F0Contours:
@@ -169,7 +185,7 @@ def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
     unnamed = tuple(f"singer{j + 1}" for j in range(contours.n_singers))
     if contours.names == unnamed:
         ordered = contours.sorted_high_to_low()
-        return F0Contours(ordered.times, ordered.f0, unnamed)
+        return replace(ordered, names=unnamed)
     return contours
 
 
@@ -187,8 +203,12 @@ def write_f0(path: str | Path, contours: F0Contours, *, overwrite: bool = False)
         temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
     ):
         writer = csv.writer(stream)
-        writer.writerow(("time", *contours.names))
-        for time, row in zip(contours.times, contours.f0, strict=True):
+        columns, names = contours.f0, contours.names
+        if contours.accompaniment is not None:
+            columns = np.concatenate([columns, contours.accompaniment], axis=1)
+            names += name_accompaniment(contours.accompaniment.shape[1])
+        writer.writerow(("time", *names))
+        for time, row in zip(contours.times, columns, strict=True):
             # Nine digits restore any float32 exactly.
             writer.writerow((f"{time:.6f}", *(f"{v:.9g}" for v in row)))
 
@@ -205,10 +225,30 @@ def _read(path: Path) -> tuple[F0Contours, tuple[str, ...]]:
     for warning in tracks.warnings:
         log.warning("%s", warning)
     try:
-        contours = F0Contours(tracks.times, tracks.f0.astype(np.float32), tracks.names)
+        contours = _set_accompaniment_apart(
+            F0Contours(tracks.times, tracks.f0.astype(np.float32), tracks.names)
+        )
     except ContourError as error:
         raise ContourError(f"{path}: {error}") from error
     return contours, tracks.left_out
+
+
+def name_accompaniment(n: int) -> tuple[str, ...]:
+    """Name the columns of an accompaniment in a file."""
+    return tuple(f"{ACCOMPANIMENT}{k + 1}" for k in range(n))
+
+
+def _set_accompaniment_apart(contours: F0Contours) -> F0Contours:
+    """Make columns that are named as `name_accompaniment` does the accompaniment of the others."""
+    beside = [
+        re.fullmatch(rf"{ACCOMPANIMENT}\d*", x.casefold()) is not None for x in contours.names
+    ]
+    if not any(beside) or all(beside):
+        return contours
+    chosen = np.array(beside)
+    names = tuple(x for x, is_beside in zip(contours.names, beside, strict=True) if not is_beside)
+    f0 = contours.f0
+    return F0Contours(contours.times, f0[:, ~chosen], names, accompaniment=f0[:, chosen])
 
 
 def _read_folder(folder: Path) -> F0Contours:

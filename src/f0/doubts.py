@@ -27,6 +27,8 @@ def find_doubts(
     salience: Salience,
     audio: NDArray[np.float32],
     count: SingerCount | None = None,
+    *,
+    accompanied: bool = False,
 ) -> list[str]:
     """Find reasons to doubt the tracks, as warnings for the user, one sentence each.
 
@@ -35,6 +37,7 @@ def find_doubts(
         salience: salience from which the tracks were taken.
         audio: the recording [T] at 16 kHz.
         count: of the singers by the salience; None = they are counted here.
+        accompanied: instruments play along, whose pitches are no missing singers'.
     """
     count = count_singers(salience) if count is None else count
     n_singers = tracks.n_singers
@@ -80,6 +83,8 @@ def find_doubts(
             f"the tracks are uncertain (mean salience {along:.2f}, {WEAK_SALIENCE:g} and more "
             "would be usual): the recording may hold speech, instruments or much reverberation"
         )
+    if accompanied:
+        return warnings
     if count.is_more(n_singers) > SURE:
         warnings.append(
             f"probably {_name_number(count)} singing at once, more than n_singers={n_singers}; set "

@@ -7,7 +7,7 @@ each piece is made wrong with the given probability. A rate is thus the share of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ def perturb(contours: F0Contours, errors: F0Errors, rng: np.random.Generator) ->
     """Add errors to contours; times and names stay the same."""
     span = contours.times[-1] - contours.times[0]
     per_second = (len(contours.times) - 1) / span if span > 0 else RATE / HOP
-    return F0Contours(contours.times, errors.apply(contours.f0, rng, per_second), contours.names)
+    return replace(contours, f0=errors.apply(contours.f0, rng, per_second), confidence=None)
 
 
 def perturb_batches(

@@ -14,10 +14,11 @@ from ..audio import load_mono
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
 from ..hearing import Mix
-from ..progress import stretch, tell
+from ..progress import tell
+from .accompaniment import AccompanimentFinder
 from .contours import F0Contours
-from .count import count_singers
 from .doubts import find_doubts
+from .heard import listen
 from .identity import SingerIdentity
 from .names import MAX_ESTIMATED as MAX_SINGERS
 from .retune import retune
@@ -29,6 +30,11 @@ SILENCE_PEAK = 10 ** (-70 / 20)  # of full scale
 # How much of the time has passed after each step, on a minute of four singers.
 _HEARD, _ASSIGNED, _RETUNED = 0.76, 0.84, 0.94
 SHORTEST = RATE // 2  # samples; shorter recordings are padded with silence
+
+PLAYED_ALONG = (
+    "an organ, a piano or the like seems to play along: what it plays goes to the residual; if all "
+    "that sounds is sung, set multif0.accompaniment=null"
+)
 
 NumberOfSingers = int | Literal["auto"]
 
@@ -75,6 +81,7 @@ class F0Estimator:
             Without effect where a score says who sings what.
         preprocess: function from samples [T] at 16 kHz to the samples [T] that the model gets
             instead, e.g. the harmonic part (`src.dsp.hpss.harmonic_part`).
+        accompaniment: finds instruments that play along; None = all that sounds may be sung.
     """
 
     def __init__(
@@ -85,12 +92,14 @@ class F0Estimator:
         retune: bool = True,
         identity: SingerIdentity | None = _IDENTITY,
         preprocess: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+        accompaniment: AccompanimentFinder | None = None,
     ) -> None:
         self.model = model
         self.assigner = assigner
         self.retune = retune
         self.identity = identity
         self.preprocess = preprocess
+        self.accompaniment = accompaniment
 
     def __call__(
         self,
@@ -138,34 +147,41 @@ class F0Estimator:
             )
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         heard = padded if self.preprocess is None else self.preprocess(padded)
-        with stretch(0.0, _HEARD):
-            salience = self.model(heard)
-        count = count_singers(salience)
+        found = listen(
+            heard, self.model, self.assigner, finder=self.accompaniment, tuned=self.retune,
+            done=_HEARD,
+        )  # fmt: skip
         if number is None:
-            labels = choose_singer_names(count.n_singers)
+            labels = choose_singer_names(found.count.n_singers)
         prior = None
         if score is not None:
-            placed = place_score(score, salience, len(samples) / RATE, alignment)
+            placed = place_score(score, found.salience, len(samples) / RATE, alignment)
             prior = placed.prior
             warnings += placed.warnings
-        f0 = self.assigner(salience, len(labels), audio=padded, prior=prior)
+        f0 = self.assigner(found.salience, len(labels), audio=padded, prior=prior)
         if prior is not None:
             f0 = fill_unisons(f0, prior)
         tell(_ASSIGNED)
-        tracks = F0Contours(salience.times, f0, labels)
-        warnings += find_doubts(tracks, salience, padded, count)
+        tracks = F0Contours(found.salience.times, f0, labels)
+        accompanied = found.notes is not None
+        warnings += find_doubts(tracks, found.singers, padded, found.count, accompanied=accompanied)
         frames = tracks.to_frames(n_frames)
         if self.retune:
-            frames = retune(samples, frames)
+            frames = retune(samples if found.sung is None else found.sung[: len(samples)], frames)
         tell(_RETUNED)
         contours = F0Contours.on_grid(frames, labels)
-        if self.identity is not None and prior is None:
-            found = self.identity(samples, frames)
-            contours = F0Contours.on_grid(found.f0, labels, confidence=found.confidence)
+        if found.notes is not None:
+            warnings.append(PLAYED_ALONG)
+            contours = replace(contours, accompaniment=found.notes[:n_frames])
+        # An instrument covers the partials that would tell the singers apart.
+        elif self.identity is not None and prior is None:
+            given = self.identity(samples, frames)
+            contours = F0Contours.on_grid(given.f0, labels, confidence=given.confidence)
             contours = replace(contours.sorted_high_to_low(), names=labels)
             warnings += warn_of_doubtful_singers(contours)
-        kept = _cut_salience(salience, len(samples) / RATE)
-        return F0Estimate(contours, kept, warnings, count.confidence if number is None else None)
+        kept = _cut_salience(found.salience, len(samples) / RATE)
+        confidence = found.count.confidence if number is None else None
+        return F0Estimate(contours, kept, warnings, confidence)
 
 
 def estimate_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypedDict
@@ -263,6 +264,12 @@ class FitSeparator(Separator):
         renderer = FitRenderer(**self._describe())
         voices = renderer.render(f0, parameters, sines, seed, mixture.shape[-1])
         return Separation(separated, mean, voices, parameters, sines)
+
+    def beside_accompaniment(self) -> FitSeparator:
+        """The given tracks alone: opinions would hear the instruments as singers."""
+        alone = copy.copy(self)
+        alone.opinions = None
+        return alone
 
     def describe_voice(self) -> dict[str, Any]:
         return {"kind": "fit", **self._describe()}

@@ -184,7 +184,8 @@ class Opened:
         if automatic and len(known) == len(names):
             names = list(known)
         said = f"pitches of {len(names)} singers found"
-        self.project.set_tracks(read_f0(path).f0, names, said, done["tracks"])
+        found = read_f0(path)
+        self.project.set_tracks(found.f0, names, said, done["tracks"], found.accompaniment)
 
     def _tell_job(self, content: dict[str, Any]) -> None:
         self.tell("job", dict(content))

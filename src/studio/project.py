@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,12 @@ class Project:
             return self._do("edits", content)
 
     def set_tracks(
-        self, f0: NDArray[np.float32], names: Sequence[str], said: str, file: str | None = None
+        self,
+        f0: NDArray[np.float32],
+        names: Sequence[str],
+        said: str,
+        file: str | None = None,
+        accompaniment: NDArray[np.float32] | None = None,
     ) -> Change:
         """Replace all tracks; locked stretches stay if the singers are as many.
 
@@ -221,6 +227,7 @@ class Project:
             names: J singers.
             said: what was done, for people.
             file: where they lie already, e.g. "0002"; None = they are written here.
+            accompaniment: [N, K] Hz, notes that are no singer's.
         """
         with self.lock:
             old, locks = self.state.f0, self.state.locks
@@ -233,7 +240,8 @@ class Project:
             if file is None:
                 file = self.name_next_tracks()
                 target = self.folder / "tracks" / f"{file}.csv"
-                write_f0(target, F0Contours.on_grid(f0, tuple(names)), overwrite=True)
+                contours = F0Contours.on_grid(f0, tuple(names))
+                write_f0(target, replace(contours, accompaniment=accompaniment), overwrite=True)
             before = {
                 "tracks": self.state.tracks,
                 "names": list(self.state.names),
@@ -374,8 +382,11 @@ class Project:
     def _replay(self) -> State:
         return replay(self.journal, str(self.content["title"]), self._read_tracks)
 
+    def _read_contours(self, name: str) -> F0Contours:
+        return read_f0(self.folder / "tracks" / f"{name}.csv")
+
     def _read_tracks(self, name: str) -> NDArray[np.float32]:
-        return read_f0(self.folder / "tracks" / f"{name}.csv").f0
+        return self._read_contours(name).f0
 
     # Files that are derived
 
@@ -393,6 +404,9 @@ class Project:
             if not self._unsaved or self.state.f0 is None:
                 return
             contours = F0Contours.on_grid(self.state.f0, self.state.names)
+            if self.state.tracks is not None:
+                notes = self._read_contours(self.state.tracks).accompaniment
+                contours = replace(contours, accompaniment=notes)
             write_f0(self.tracks_path, contours, overwrite=True)
             self._unsaved = False
 

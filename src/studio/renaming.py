@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..f0.contours import F0Contours, read_f0, write_f0
+from ..f0.contours import read_f0, write_f0
 from ..files import write_json
 from ..outputs import DESCRIBING, name_outputs, write_parameters
 from ..resynthesis import read_parameters
@@ -51,7 +52,7 @@ def rename_separation(folder: Path, stem: str, names: Sequence[str]) -> bool:
         tracks = read_f0(old["f0"])
         write_f0(
             place.place(new["f0"]),
-            F0Contours(tracks.times, tracks.f0, tuple(names)),
+            replace(tracks, names=tuple(names)),
             overwrite=True,
         )
         write_json(place.place(folder / NOTES), {**former.notes, "names": list(names)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,31 @@ def test_confidence_goes_with_the_tracks() -> None:
     np.testing.assert_allclose(middle.confidence, [[0.5, 0.9], [0.5, 0.7]], rtol=1e-6)
     with pytest.raises(ContourError, match=r"confidence must be \[3, 2\] like f0, got \[2, 2\]"):
         F0Contours.on_grid(f0, ("low", "high"), confidence=confidence[:2])
+
+
+def test_accompaniment_goes_with_the_tracks_and_through_files(tmp_path: Path) -> None:
+    f0 = np.float32([[200, 400], [210, 410], [220, 0]])
+    notes = np.float32([[100, 0, 300], [100, 150, 300], [0, 150, 300]])
+    tracks = F0Contours.on_grid(f0, ("low", "high"))
+    tracks = dataclasses.replace(tracks, accompaniment=notes)
+    middle = tracks.resample(np.array([0.008, 0.024])).sorted_high_to_low()
+    assert middle.names == ("high", "low") and middle.accompaniment is not None
+    np.testing.assert_allclose(middle.accompaniment[0], [100, 0, 300])
+    write_f0(tmp_path / "f0.csv", tracks)
+    assert (
+        (tmp_path / "f0.csv")
+        .read_text()
+        .startswith("time,low,high,accompaniment1,accompaniment2,accompaniment3\n")
+    )
+    again = read_f0(tmp_path / "f0.csv")
+    assert again.names == ("low", "high")
+    np.testing.assert_array_equal(again.f0, f0)
+    np.testing.assert_array_equal(again.accompaniment, notes)
+    with pytest.raises(ContourError, match="accompaniment2 at frame 0"):
+        dataclasses.replace(tracks, accompaniment=notes - np.float32([0, 1, 0]))
+
+
+def test_a_file_of_accompaniment_alone_holds_singers(tmp_path: Path) -> None:
+    (tmp_path / "f0.csv").write_text("time,accompaniment\n0,200\n1,200\n", encoding="utf-8")
+    tracks = read_f0(tmp_path / "f0.csv")
+    assert tracks.names == ("accompaniment",) and tracks.accompaniment is None

@@ -1,0 +1,111 @@
+"""Tones that stay on one frequency, as those of an organ or a piano do and voices do not.
+
+A singer's pitch is never still: his high partials, where cents are many hertz, move within a third
+of a second. So partials above 2 kHz that stay within a cent or so for so long say that an instrument
+plays along.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .stft import frame_stft
+from .tracks import HOP, RATE
+
+N_FFT = 2048  # samples, 128 ms: shorter than a swing of vibrato
+LOWEST, HIGHEST = 2000.0, 6000.0  # Hz
+TOLERANCE = 1.2  # cents
+FRAMES = 20  # that a partial must stay: 0.32 s
+REMEMBERED = 12  # frames whose mean frequency the next one is compared with
+CLEAR = 5.0  # times the geometric mean of the bins around, from which on a peak is a partial
+AROUND = 15  # bins on either side
+FLOOR = 1e-3  # relative to the loudest bin of the recording
+_BLOCK = 1024  # frames at a time
+
+
+def measure_steadiness(audio: NDArray[np.float32]) -> float:
+    """Count the partials that stay on their frequency, as a mean over frames.
+
+    Args:
+        audio: [T] at 16 kHz.
+
+    Returns:
+        Steady partials per frame: up to 0.15 for voices, above 1 beside an organ or a piano 4 dB
+        below them.
+    """
+    low, high = (round(hertz * N_FFT / RATE) for hertz in (LOWEST, HIGHEST))
+    # Peaks are looked for among their neighbours, and beside the mean of more of them.
+    bins = slice(low - AROUND, high + AROUND + 1)
+    samples = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))
+    loudest, found = 0.0, []
+    for first in range(0, -(-len(samples) // HOP), _BLOCK):
+        spectrum = _transform(samples, first)
+        loudest = max(loudest, float(spectrum.abs().max()))
+        magnitude = spectrum[bins].abs()
+        logs = (magnitude + 1e-12).log().T.unsqueeze(1)
+        around = torch.nn.functional.avg_pool1d(logs, 2 * AROUND + 1, 1).squeeze(1).T.exp()
+        inner = magnitude[AROUND:-AROUND]
+        peak = (inner > magnitude[AROUND - 1 : -AROUND - 1]) & (
+            inner > magnitude[AROUND + 1 : -AROUND + 1]
+        )
+        peak &= inner > CLEAR * around
+        found.append((spectrum[low : high + 1], torch.where(peak, inner, 0.0)))
+    if loudest == 0.0:
+        return 0.0
+    level = torch.cat([x for _, x in found], dim=1)
+    frequency = _measure_frequencies(torch.cat([x for x, _ in found], dim=1), low)
+    heard = torch.where(level[:, 1:] > FLOOR * loudest, frequency, 0.0)
+    steady = _count_steady(heard.T.contiguous().numpy(), TOLERANCE / 1200.0 * np.log(2.0), FRAMES)
+    return steady / max(1, heard.shape[1])
+
+
+def _transform(samples: Tensor, first: int) -> Tensor:
+    """Compute the spectra [F, n] of the frames from `first` on; frame n is centred on n * HOP."""
+    margin = N_FFT // HOP  # frames
+    begin = max(0, first - margin)
+    piece = samples[begin * HOP : (first + _BLOCK + margin) * HOP]
+    return frame_stft(piece, n_fft=N_FFT, hop=HOP)[:, first - begin :][:, :_BLOCK]
+
+
+def _measure_frequencies(spectrum: Tensor, lowest: int) -> Tensor:
+    """Measure the frequency in each bin, in bins, from the advance of its phase: [F, N - 1]."""
+    bins = torch.arange(lowest, lowest + len(spectrum))[:, None]
+    expected = torch.exp(-2j * torch.pi * bins * HOP / N_FFT).to(spectrum)
+    turned = (spectrum[:, 1:] * spectrum[:, :-1].conj() * expected).angle()
+    return bins + turned.double() * N_FFT / (2 * torch.pi * HOP)
+
+
+@njit(cache=True)
+def _count_steady(frequency: NDArray[np.float64], tolerance: float, least: int) -> int:
+    """Count the frames of partials that stay for `least` frames.
+
+    Args:
+        frequency: [N, F] of peaks, 0 elsewhere.
+        tolerance: largest step from the mean so far, in nats of frequency.
+    """
+    n_frames, n_bins = frequency.shape
+    run = np.zeros(n_bins, dtype=np.int64)
+    mean = np.zeros(n_bins)
+    steady = 0
+    for n in range(n_frames):
+        longer = np.zeros(n_bins, dtype=np.int64)
+        new = np.zeros(n_bins)
+        for b in range(n_bins):
+            value = frequency[n, b]
+            if value <= 0.0:
+                continue
+            longer[b], new[b] = 1, value
+            for a in range(max(0, b - 1), min(n_bins, b + 2)):
+                if run[a] >= longer[b] and abs(value / mean[a] - 1.0) < tolerance:
+                    longer[b] = run[a] + 1
+                    new[b] = mean[a] + (value - mean[a]) / min(longer[b], REMEMBERED)
+            if longer[b] == least:
+                steady += least
+            elif longer[b] > least:
+                steady += 1
+        run, mean = longer, new
+    return steady
