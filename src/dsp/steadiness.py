@@ -1,8 +1,8 @@
 """Tones that stay on one frequency, as those of an organ or a piano do and voices do not.
 
 A singer's pitch is never still: his high partials, where cents are many hertz, move within a third
-of a second. So partials above 2 kHz that stay within a cent or so for so long say that an instrument
-plays along.
+of a second. So partials above 2 kHz that stay within a cent or so for so long say that an
+instrument plays along.
 """
 
 from __future__ import annotations
