@@ -232,9 +232,8 @@ class FitSeparator(Separator):
             shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
             over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
             separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
-        if channels.shape[1] == 1:
-            separated = share_what_both_sing(separated, f0, hop=self.hop)
-        elif self.places is not None:
+        separated = share_what_both_sing(separated, f0, hop=self.hop)
+        if channels.shape[1] > 1 and self.places is not None:
             pairs_of_mixtures = zip(channels, separated, strict=True)
             separated = torch.stack(
                 [separate_by_place(*pair, self.places) for pair in pairs_of_mixtures]

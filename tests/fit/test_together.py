@@ -1,5 +1,6 @@
 """Singers in unison get equal parts of what both sing."""
 
+import pytest
 import torch
 from umss.fit.separator import FitSeparator
 from umss.fit.together import find_unisons, share_what_both_sing
@@ -45,12 +46,14 @@ def test_nothing_is_lost_where_unisons_begin_and_end() -> None:
     torch.testing.assert_close(shared[:, 1, :, 45 * HOP :], stems[:, 1, :, 45 * HOP :])
 
 
-def test_a_fit_of_two_equal_tracks_gives_two_equal_stems() -> None:
+@pytest.mark.parametrize("gains", [(1.0,), (1.0, 0.5)])
+def test_a_fit_of_two_equal_tracks_gives_two_equal_stems(gains: tuple[float, ...]) -> None:
     time = torch.arange(16000) / 16000
     voice = sum(torch.sin(2 * torch.pi * 220 * h * time) / h for h in range(1, 8))
     mixture = voice[None]
     f0 = torch.full((1, 2, 63), 220.0)
     fit = FitSeparator(opinions=None, singers_per_part=1, rooms=False)
     seed = torch.zeros(1, dtype=torch.int64)
-    found = fit.separate(mixture, f0, seed, None, mixture[:, None])
+    channels = mixture[:, None] * torch.tensor(gains)[None, :, None]
+    found = fit.separate(mixture, f0, seed, None, channels)
     torch.testing.assert_close(found.sources[:, 0], found.sources[:, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
 from src.claims import claim
-from src.f0.contours import read_f0
+from src.f0.contours import F0Contours, read_f0, write_f0
 from src.studio.jobs import INTERRUPTED
 from src.studio.place import read_examination
+from src.studio.project import Project
 from src.studio.result_steps import write_dataset
 from src.studio.separating import separate_project
 from src.studio.stale import Settings
@@ -206,7 +208,6 @@ def test_what_is_separated_is_offered_and_stale_where_it_was_corrected(
     root: Path, tmp_path: Path
 ) -> None:
     from src.baselines.masks import CombSeparator
-    from src.studio.project import Project
 
     project = Project(root / "song")
     place = describe_place(project)
@@ -285,8 +286,6 @@ def test_a_removed_project_is_gone(song: TestClient, root: Path) -> None:
 
 
 def test_tracking_anew_keeps_what_is_locked(root: Path) -> None:
-    from src.studio.project import Project
-
     project = Project(root / "song")
     lock = {"kind": "lock", "singer": 0, "from": 1.0, "to": 2.0}
     project.correct(1, lock, None)
@@ -301,4 +300,21 @@ def test_tracking_anew_keeps_what_is_locked(root: Path) -> None:
     project.undo(project.journal.revision)
     assert (project.get_contours().f0[63:126, 0] == 330).all()
     assert project.state.names == ("high", "low")
+    project.close()
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_notes_of_instruments_outlast_corrections(root: Path, locked: bool) -> None:
+    project = Project(root / "song")
+    if locked:  # tracks are then written anew
+        project.correct(1, {"kind": "lock", "singer": 0, "from": 1.0, "to": 2.0}, None)
+    f0, notes = np.full((250, 2), 300.0, np.float32), np.full((250, 3), 150.0, np.float32)
+    found = F0Contours.on_grid(f0, ("high", "low"))
+    write_f0(root / "song" / "tracks" / "0007.csv", replace(found, accompaniment=notes))
+    project.set_tracks(f0, ("high", "low"), "found", "0007", notes)
+    project.correct(project.journal.revision, UP, None)
+    project.save_tracks()
+    kept = read_f0(project.tracks_path)
+    assert kept.names == ("high", "low") and kept.f0.max() == 600.0
+    np.testing.assert_array_equal(kept.accompaniment, notes)
     project.close()
