@@ -4,7 +4,8 @@
 # CSD: as for run.sh; OUT: folder of the trainings; ROW: one of those below, default all. A row takes
 # one core and many hours; called again, it goes on where it was. STEPS=936 stops earlier, and the
 # evaluation then says what so many steps give. Writes ROW-losses.csv, and ROW-best.json and
-# ROW-last.json (singer 3, published F0, magnitude masks, three noise seeds) into longer/.
+# ROW-last.json (singer 3, published F0, magnitude masks, three noise seeds) into longer/, and their
+# means at these steps into longer/curve.csv.
 set -euo pipefail
 csd=$1 out=$2
 shift 2
@@ -27,17 +28,7 @@ row() { # name, experiment, J, F0 of training, kind of separator
     # Where the checkpoint lay says nothing to others.
     sed "s|$out/||g" "$out/evaluation/$name-$which/summary.json" > "$here/$name-$which.json"
   done
-  # A training that went on has its whole curve in the newest version.
-  $python - "$(ls -vd "$out/$name"/csv/version_* | tail -n 1)/metrics.csv" "$here/$name-losses.csv" <<'PYTHON'
-import sys
-
-import pandas as pd
-
-table = pd.read_csv(sys.argv[1]).groupby("epoch")
-losses = table[["train/loss", "val/loss"]].first()
-losses.insert(0, "step", table["step"].max() + 1)
-losses.round(5).to_csv(sys.argv[2])
-PYTHON
+  $python experiments/paper_grid/collect_longer.py "$name" "$out/$name"
 }
 
 known=(us_small us_small-j2 sv_small unet_small paper_us_small paper_sv_small paper_unet_small)

@@ -15,6 +15,8 @@ from .count import SingerCount, count_singers
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 
+MOVING = 0.75  # weight of the salience of what does not stand still, beside instruments
+
 
 @dataclass(frozen=True, eq=False)
 class Heard:
@@ -66,7 +68,8 @@ def listen(
             saliences.append(model(part))
     whole, moving, still = saliences
     # What moves says most about the singers; but their lowest partials may stand still.
-    salience = replace(whole, values=0.5 * (whole.values + moving.values))
+    values = MOVING * moving.values + (1.0 - MOVING) * whole.values
+    salience = replace(whole, values=values)
     names = name_accompaniment(count_singers(still).n_singers)
     tracks = F0Contours(still.times, assigner(still, len(names), audio=steady), names)
     notes = tracks.to_frames(-(-len(audio) // HOP))

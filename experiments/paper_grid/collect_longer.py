@@ -1,0 +1,45 @@
+"""Collect what a training at length has learned; called by longer.sh, once per row.
+
+    python experiments/paper_grid/collect_longer.py ROW RUN
+
+Writes longer/ROW-losses.csv from the run's newest metrics (a training that went on has its whole
+curve there), and puts the scores of longer/ROW-best.json and ROW-last.json into longer/curve.csv at
+their steps, where those of earlier calls stay.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).with_name("longer")
+
+
+def collect(row: str, run: Path) -> None:
+    """Collect the curves of a row from its run's folder."""
+    versions = sorted(run.glob("csv/version_*"), key=lambda p: int(p.name.split("_")[1]))
+    table = pd.read_csv(versions[-1] / "metrics.csv").groupby("epoch")
+    losses = table[["train/loss", "val/loss"]].first()
+    losses.insert(0, "step", table["step"].max() + 1)
+    losses.round(5).to_csv(HERE / f"{row}-losses.csv")
+    steps = {
+        "best": int(losses["step"][losses["val/loss"].idxmin()]),
+        "last": int(losses["step"].iloc[-1]),
+    }
+    path = HERE / "curve.csv"
+    known = pd.read_csv(path).to_dict("records") if path.is_file() else []
+    curve = {(r["row"], r["step"], r["weights"]): r for r in known}
+    for weights, step in steps.items():
+        scores = json.loads((HERE / f"{row}-{weights}.json").read_text(encoding="utf-8"))["si_sdr"]
+        new = {"row": row, "step": step, "weights": weights, "trained_to": steps["last"]}
+        new |= {key: round(scores[key], 3) for key in ("mean", "median")}
+        curve[row, step, weights] = new
+    ordered = sorted(curve.values(), key=lambda r: (r["row"], r["step"], r["weights"]))
+    pd.DataFrame(ordered).to_csv(path, index=False)
+
+
+if __name__ == "__main__":
+    collect(sys.argv[1], Path(sys.argv[2]))
