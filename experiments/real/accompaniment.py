@@ -4,9 +4,9 @@
 
 For every development row, the steady partials per frame (`measure_steadiness`) that decide whether
 an instrument plays along. Then an organ or a piano, 4 dB below the singers, is put beside rows that
-have none, and the default separates each with `multif0.accompaniment=null` and as it is; the rows
-without instruments are there for comparison. The settings were chosen on these mixtures. Results:
-accompaniment.csv.
+have none, and the default separates each, and the rows that have one, with
+`multif0.accompaniment=null` and as it is: mean SI-SDR in dB; results.csv has the rows without
+instruments. The settings were chosen on such mixtures. Results: accompaniment.csv.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main() -> None:
                 "plays": "" if beside is None else ("other lines" if beside.lines else "theirs"),
                 "steadiness": measure_steadiness(heard),
             }
-            if row.name in BESIDE:
+            if beside is not None:
                 new |= {"without": score(mixture, None), "with": score(mixture, {})}
             rows.append(new)
             print(new, flush=True)
