@@ -70,7 +70,9 @@ class Plan:
             target = self.targets.get(name, own)
             stays = np.array_equal(target, own)
             tracks.append(self.given[self.f0.names.index(source)] if stays else target)
-        return F0Contours(self.f0.times, np.stack(tracks, axis=1).astype(np.float32), self.names)
+        f0 = np.stack(tracks, axis=1).astype(np.float32)
+        notes = self.f0.accompaniment
+        return F0Contours(self.f0.times, f0, self.names, accompaniment=notes)
 
     def render(self, singer: str, sung: Signal | None) -> Signal:
         """Render an edited or new voice.

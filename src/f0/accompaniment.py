@@ -26,6 +26,8 @@ class AccompanimentFinder:
     Args:
         steadiness: partials per frame that stay on their frequency, from which on an instrument
             plays (`src.dsp.steadiness`).
+        sung: share of the energy that must not stand still: with less, nobody sings beside the
+            instrument, and what stands still are the voices (synthesised ones, say).
         n_fft, hop: of the spectrogram in which steady tones are lines, samples.
         kernel_size: of its medians along time and along frequency, see `src.dsp.hpss`.
         margin: how far a line must stand out.
@@ -35,6 +37,7 @@ class AccompanimentFinder:
     """
 
     steadiness: float = 0.5
+    sung: float = 0.12
     n_fft: int = 16384
     hop: int = 2048
     kernel_size: tuple[int, int] = (9, 61)
@@ -43,6 +46,8 @@ class AccompanimentFinder:
     def __post_init__(self) -> None:
         if not self.steadiness > 0:
             raise UmssError(f"accompaniment.steadiness={self.steadiness} must be positive")
+        if not 0.0 <= self.sung <= 1.0:
+            raise UmssError(f"accompaniment.sung={self.sung} must be between 0 and 1")
         if not self.margin >= 1:
             raise UmssError(f"accompaniment.margin={self.margin} must be at least 1")
         if not 0 < self.hop <= self.n_fft // 2:
@@ -55,10 +60,12 @@ class AccompanimentFinder:
         """The steady part [T] of samples [T] at 16 kHz; None where no instrument plays along."""
         if measure_steadiness(audio) < self.steadiness:
             return None
-        return harmonic_part(
+        steady = harmonic_part(
             audio,
             n_fft=self.n_fft,
             hop=self.hop,
             kernel_size=self.kernel_size,
             margin=(self.margin, 1.0),
         )
+        left = np.square(audio - steady, dtype=np.float64).sum()
+        return steady if left >= self.sung * np.square(audio, dtype=np.float64).sum() else None
