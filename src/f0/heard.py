@@ -15,7 +15,7 @@ from .count import SingerCount, count_singers
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 
-MOVING = 0.75  # weight of the salience of what does not stand still, beside instruments
+MOVING = 0.55  # weight of the salience of what does not stand still, beside instruments
 
 
 @dataclass(frozen=True, eq=False)
