@@ -38,29 +38,43 @@ def measure_steadiness(audio: NDArray[np.float32]) -> float:
         4 dB below them (experiments/real/accompaniment.csv).
     """
     low, high = (round(hertz * N_FFT / RATE) for hertz in (LOWEST, HIGHEST))
-    # Peaks are looked for among their neighbours, and beside the mean of more of them.
-    bins = slice(low - AROUND, high + AROUND + 1)
     samples = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))
-    loudest, found = 0.0, []
-    for first in range(0, -(-len(samples) // HOP), _BLOCK):
-        spectrum = _transform(samples, first)
-        loudest = max(loudest, float(spectrum.abs().max()))
-        magnitude = spectrum[bins].abs()
-        logs = (magnitude + 1e-12).log().T.unsqueeze(1)
-        around = torch.nn.functional.avg_pool1d(logs, 2 * AROUND + 1, 1).squeeze(1).T.exp()
-        inner = magnitude[AROUND:-AROUND]
-        peak = (inner > magnitude[AROUND - 1 : -AROUND - 1]) & (
-            inner > magnitude[AROUND + 1 : -AROUND + 1]
-        )
-        peak &= inner > CLEAR * around
-        found.append((spectrum[low : high + 1], torch.where(peak, inner, 0.0)))
+    n_frames = -(-len(samples) // HOP)
+    firsts = range(0, n_frames, _BLOCK)
+    loudest = max((float(_transform(samples, n).abs().max()) for n in firsts), default=0.0)
     if loudest == 0.0:
         return 0.0
-    level = torch.cat([x for _, x in found], dim=1)
-    frequency = _measure_frequencies(torch.cat([x for x, _ in found], dim=1), low)
-    heard = torch.where(level[:, 1:] > FLOOR * loudest, frequency, 0.0)
-    steady = _count_steady(heard.T.contiguous().numpy(), TOLERANCE / 1200.0 * np.log(2.0), FRAMES)
-    return steady / max(1, heard.shape[1])
+    # Twice over the recording, so that one of an hour needs no more memory than one of a minute.
+    run = np.zeros(high - low + 1, dtype=np.int64)
+    mean = np.zeros(len(run))
+    tolerance = TOLERANCE / 1200.0 * float(np.log(2.0))
+    steady = 0
+    before: Tensor | None = None
+    for first in firsts:
+        spectrum = _transform(samples, first)
+        level = _find_peaks(spectrum[low - AROUND : high + AROUND + 1])
+        inner = spectrum[low : high + 1]
+        if before is None:
+            level = level[:, 1:]
+        else:
+            inner = torch.cat([before, inner], dim=1)
+        before = inner[:, -1:].clone()
+        frequency = _measure_frequencies(inner, low)
+        heard = torch.where(level > FLOOR * loudest, frequency, 0.0).T.contiguous().numpy()
+        steady += _count_steady(heard, tolerance, FRAMES, run, mean)
+    return steady / max(1, n_frames - 1)
+
+
+def _find_peaks(spectrum: Tensor) -> Tensor:
+    """Magnitudes [F, N] of the peaks of a spectrum [F + 2 AROUND, N], 0 elsewhere."""
+    magnitude = spectrum.abs()
+    logs = (magnitude + 1e-12).log().T.unsqueeze(1)
+    around = torch.nn.functional.avg_pool1d(logs, 2 * AROUND + 1, 1).squeeze(1).T.exp()
+    inner = magnitude[AROUND:-AROUND]
+    peak = (inner > magnitude[AROUND - 1 : -AROUND - 1]) & (
+        inner > magnitude[AROUND + 1 : -AROUND + 1]
+    )
+    return torch.where(peak & (inner > CLEAR * around), inner, 0.0)
 
 
 def _transform(samples: Tensor, first: int) -> Tensor:
@@ -80,20 +94,27 @@ def _measure_frequencies(spectrum: Tensor, lowest: int) -> Tensor:
 
 
 @njit(cache=True)
-def _count_steady(frequency: NDArray[np.float64], tolerance: float, least: int) -> int:
+def _count_steady(
+    frequency: NDArray[np.float64],
+    tolerance: float,
+    least: int,
+    run: NDArray[np.int64],
+    mean: NDArray[np.float64],
+) -> int:
     """Count the frames of partials that stay for `least` frames.
 
     Args:
         frequency: [N, F] of peaks, 0 elsewhere.
         tolerance: largest step from the mean so far, in nats of frequency.
+        run, mean: [F] for how long the partials of the frame before have stayed, and where; those
+            of the last frame are left there.
     """
     n_frames, n_bins = frequency.shape
-    run = np.zeros(n_bins, dtype=np.int64)
-    mean = np.zeros(n_bins)
     steady = 0
+    longer = np.zeros(n_bins, dtype=np.int64)
+    new = np.zeros(n_bins)
     for n in range(n_frames):
-        longer = np.zeros(n_bins, dtype=np.int64)
-        new = np.zeros(n_bins)
+        longer[:] = 0
         for b in range(n_bins):
             value = frequency[n, b]
             if value <= 0.0:
@@ -107,5 +128,6 @@ def _count_steady(frequency: NDArray[np.float64], tolerance: float, least: int) 
                 steady += least
             elif longer[b] > least:
                 steady += 1
-        run, mean = longer, new
+        run[:] = longer
+        mean[:] = new
     return steady
