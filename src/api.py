@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from numpy.typing import ArrayLike, NDArray
+from omegaconf import DictConfig
 from torch import Tensor
 
 from .audio import load_audio, measure_mix, mix_for_listening, resample
@@ -79,11 +80,8 @@ def separate(
         (['singer1', 'singer2'], (16000,))
     """
     _refuse_options_of_files(options)
-    choices, changed = _choose_multif0(multif0)
-    choices |= {"separator": method} if isinstance(method, str) else {}
-    singers = {"n_singers": n_singers, "names": None if names is None else list(names)}
-    settings = {**singers, **changed, **options}
-    config = compose_config("separate", choices=choices, settings=settings)
+    choices = {"separator": method} if isinstance(method, str) else {}
+    config = _compose("separate", choices, n_singers, names, multif0, options)
     if isinstance(audio, (str, Path)):
         if rate is not None:
             raise UmssError("rate belongs to an array; a file says itself which rate it has")
@@ -168,9 +166,7 @@ def estimate_f0(
     Raises:
         UmssError: unusable audio, settings or score.
     """
-    choices, changed = _choose_multif0(multif0)
-    singers = {"n_singers": n_singers, "names": None if names is None else list(names)}
-    config = compose_config("f0", choices=choices, settings={**singers, **changed, **options})
+    config = _compose("f0", {}, n_singers, names, multif0, options)
     if isinstance(audio, (str, Path)):
         samples, rate = load_audio(audio)
     else:
@@ -181,11 +177,22 @@ def estimate_f0(
     return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
 
 
-def _choose_multif0(multif0: str | Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """The file that is chosen, and what is changed of the default."""
+def _compose(
+    command: str,
+    choices: dict[str, str],
+    n_singers: NumberOfSingers,
+    names: Sequence[str] | None,
+    multif0: str | Mapping[str, Any],
+    options: dict[str, Any],
+) -> DictConfig:
+    """The configuration of a command as it was called in Python."""
+    settings: dict[str, Any] = {"n_singers": n_singers}
+    settings["names"] = None if names is None else list(names)
     if isinstance(multif0, str):
-        return {"multif0": multif0}, {}
-    return {}, {"multif0": dict(multif0)}
+        choices = {**choices, "multif0": multif0}
+    else:
+        settings["multif0"] = dict(multif0)
+    return compose_config(command, choices=choices, settings={**settings, **options})
 
 
 def _refuse_options_of_files(options: dict[str, Any]) -> None:

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from .cli import launch
-from .f0.contours import F0_SUFFIXES, ContourError, F0Contours, read_f0
+from .f0.contours import F0_SUFFIXES, read_f0, rename_singers
 from .f0.estimate import (
     F0Estimator,
     choose_singer_names,
@@ -21,7 +20,6 @@ from .f0.estimate import (
     expect_parts,
     settle_number,
 )
-from .f0.names import shorten
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .files import check_existing, name_failed_file
 from .formats.midi import check_bend
@@ -104,7 +102,7 @@ def convert(cfg: DictConfig) -> None:
     score = path.suffix.lower() in SCORE_SUFFIXES and not path.is_dir()
     contours = read_score(path, parts=parts) if score else read_f0(path)
     if cfg.names is not None:
-        contours = _rename(path, contours, list(cfg.names))
+        contours = rename_singers(path, contours, list(cfg.names))
     stem = path.name if path.is_dir() else path.stem
     for end in ("_f0", "_notes", "_tony", "_crepe"):
         stem = stem.removesuffix(end) or stem
@@ -115,15 +113,6 @@ def convert(cfg: DictConfig) -> None:
         place.publish(paths.values())
     for written in paths.values():
         log.info("wrote %s", written)
-
-
-def _rename(path: Path, contours: F0Contours, names: list[str]) -> F0Contours:
-    if len(names) != contours.n_singers:
-        held = ", ".join(map(shorten, contours.names))
-        raise ContourError(
-            f"{path}: holds {contours.n_singers} singers ({held}), but names= gives {len(names)}"
-        )
-    return replace(contours, names=tuple(names))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .errors import UmssError
-from .f0.contours import F0_SUFFIXES, F0Contours, read_f0
+from .f0.contours import F0_SUFFIXES, F0Contours, read_f0, rename_singers
 from .f0.estimate import estimate_file, expect_parts, settle_number
 from .f0.names import shorten
 from .f0.score.reading import SCORE_SUFFIXES, ScoreError, read_score
@@ -42,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     else:
         contours = estimate(cfg, path, parts)
     if cfg.names is not None:
-        contours = _rename(path, contours, list(cfg.names))
+        contours = rename_singers(path, contours, list(cfg.names))
     try:
         measures = measure_intonation(
             contours,
@@ -122,15 +121,6 @@ def estimate(cfg: DictConfig, path: Path, parts: list[str | int] | None) -> F0Co
     for message in found.list_messages():
         log.warning(message)
     return found.contours
-
-
-def _rename(path: Path, contours: F0Contours, names: list[str]) -> F0Contours:
-    if len(names) != contours.n_singers:
-        held = ", ".join(map(shorten, contours.names))
-        raise UmssError(
-            f"{path}: holds {contours.n_singers} singers ({held}), but names= gives {len(names)}"
-        )
-    return replace(contours, names=tuple(names))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Collect what a training at length has learned; called by longer.sh, once per row.
 
-    python experiments/paper_grid/collect_longer.py ROW RUN
+    python -m experiments.paper_grid.collect_longer ROW RUN
 
 Writes longer/ROW-losses.csv from the run's newest metrics (a training that went on has its whole
 curve there), and puts the scores of longer/ROW-best.json and ROW-last.json into longer/curve.csv at
@@ -15,16 +15,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from src.files import write_text
+from src.training.run_folder import find_last_version
+
 HERE = Path(__file__).with_name("longer")
 
 
 def collect(row: str, run: Path) -> None:
     """Collect the curves of a row from its run's folder."""
-    versions = sorted(run.glob("csv/version_*"), key=lambda p: int(p.name.split("_")[1]))
-    table = pd.read_csv(versions[-1] / "metrics.csv").groupby("epoch")
+    newest = run / "csv" / f"version_{find_last_version(run)}"
+    table = pd.read_csv(newest / "metrics.csv").groupby("epoch")
     losses = table[["train/loss", "val/loss"]].first()
     losses.insert(0, "step", table["step"].max() + 1)
-    losses.round(5).to_csv(HERE / f"{row}-losses.csv")
+    write_text(HERE / f"{row}-losses.csv", losses.round(5).to_csv())
     steps = {
         "best": int(losses["step"][losses["val/loss"].idxmin()]),
         "last": int(losses["step"].iloc[-1]),
@@ -38,7 +41,7 @@ def collect(row: str, run: Path) -> None:
         new |= {key: round(scores[key], 3) for key in ("mean", "median")}
         curve[row, step, weights] = new
     ordered = sorted(curve.values(), key=lambda r: (r["row"], r["step"], r["weights"]))
-    pd.DataFrame(ordered).to_csv(path, index=False)
+    write_text(path, pd.DataFrame(ordered).to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ row() { # name, experiment, J, F0 of training, kind of separator
     # Where the checkpoint lay says nothing to others.
     sed "s|$out/||g" "$out/evaluation/$name-$which/summary.json" > "$here/$name-$which.json"
   done
-  $python experiments/paper_grid/collect_longer.py "$name" "$out/$name"
+  $python -m experiments.paper_grid.collect_longer "$name" "$out/$name"
 }
 
 known=(us_small us_small-j2 sv_small unet_small paper_us_small paper_sv_small paper_unet_small)

@@ -11,22 +11,20 @@ instruments. The settings were chosen on such mixtures. Results: accompaniment.c
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from hydra.utils import instantiate
 
-from experiments.real.build import Mixture, Voices, build_row
-from experiments.real.plan import HERE, PLAN, USES, Beside, read_plan
+from experiments.real.build import build_row
+from experiments.real.development import open_development
+from experiments.real.plan import Beside, Method
+from experiments.real.run import separate
 from experiments.real.scores import score_row
-from src.api import separate
 from src.configuration import compose_config
 from src.dsp.steadiness import measure_steadiness
-from src.dsp.tracks import RATE
 from src.files import write_text
 
 _UPPER = ("csd/soprano_1", "csd/alto_2")
@@ -46,31 +44,15 @@ BESIDE = {
 }
 
 
-def score(mixture: Mixture, accompaniment: dict[str, Any] | None) -> float:
-    """Mean SI-SDR in dB of the default, with these changes of `multif0.accompaniment`."""
-    result = separate(
-        mixture.audio[0],
-        RATE,
-        n_singers=len(mixture.stems),
-        multif0={"accompaniment": accompaniment},
-    )
-    stems = np.stack(list(result.stems.values())).reshape(mixture.stems.shape)
-    tracks = result.f0.to_frames(mixture.f0.shape[1]).T
-    return float(score_row(stems, tracks, mixture)[0]["mean"])
+WITHOUT = Method("without", "umss_fit", settings={"multif0": {"accompaniment": None}})
+WITH = Method("with", "umss_fit")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--csd", metavar="DIR", required=True)
-    parser.add_argument("--choralsynth", metavar="DIR", required=True)
-    parser.add_argument("--output", type=Path, default=HERE / "accompaniment.csv", metavar="FILE")
-    options = parser.parse_args()
-    voices = Voices({"csd": options.csd, "choralsynth": options.choralsynth})
+    chosen, voices, output = open_development(__doc__, "accompaniment.csv")
     preprocess = instantiate(compose_config("f0").multif0.preprocess)
     rows: list[dict[str, Any]] = []
-    for row in read_plan(PLAN).rows:
-        if row.use != USES[0]:
-            continue
+    for row in chosen:
         for beside in (row.beside, *BESIDE.get(row.name, ())):
             mixture = build_row(replace(row, beside=beside), voices)
             heard = preprocess(np.ascontiguousarray(mixture.audio.mean(axis=0)))
@@ -80,11 +62,11 @@ def main() -> None:
                 "plays": "" if beside is None else ("other lines" if beside.lines else "theirs"),
                 "steadiness": measure_steadiness(heard),
             }
-            if beside is not None:
-                new |= {"without": score(mixture, None), "with": score(mixture, {})}
+            for method in (WITHOUT, WITH) if beside is not None else ():
+                new[method.name] = score_row(*separate(mixture, method), mixture)[0]["mean"]
             rows.append(new)
             print(new, flush=True)
-            write_text(options.output, pd.DataFrame(rows).round(3).to_csv(index=False))
+            write_text(output, pd.DataFrame(rows).round(3).to_csv(index=False))
 
 
 if __name__ == "__main__":

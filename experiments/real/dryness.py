@@ -10,9 +10,7 @@ dryness.csv.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +20,8 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from experiments.real.build import Mixture, Voices, build_row
-from experiments.real.plan import HERE, PLAN, USES, read_plan
+from experiments.real.build import Mixture, build_row
+from experiments.real.development import open_development
 from experiments.real.scores import find_near, score_pitches
 from src.configuration import compose_config
 from src.dsp.reverberation import measure_dryness
@@ -55,20 +53,14 @@ def measure_row(mixture: Mixture, estimator: F0Estimator) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--csd", metavar="DIR", required=True)
-    parser.add_argument("--choralsynth", metavar="DIR", required=True)
-    parser.add_argument("--output", type=Path, default=HERE / "dryness.csv", metavar="FILE")
-    options = parser.parse_args()
-    voices = Voices({"csd": options.csd, "choralsynth": options.choralsynth})
+    chosen, voices, output = open_development(__doc__, "dryness.csv")
     estimator = instantiate(compose_config("f0").multif0)
     rows = []
-    for row in read_plan(PLAN).rows:
-        if row.use == USES[0]:
-            measured = measure_row(build_row(row, voices), estimator)
-            rows.append({"row": row.name, "group": row.group} | measured)
-            print(row.name, {k: round(v, 3) for k, v in measured.items()}, flush=True)
-    write_text(options.output, pd.DataFrame(rows).round(4).to_csv(index=False))
+    for row in chosen:
+        measured = measure_row(build_row(row, voices), estimator)
+        rows.append({"row": row.name, "group": row.group} | measured)
+        print(row.name, {k: round(v, 3) for k, v in measured.items()}, flush=True)
+    write_text(output, pd.DataFrame(rows).round(4).to_csv(index=False))
 
 
 if __name__ == "__main__":

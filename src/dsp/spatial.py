@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UmssError
-from .stft import frame_stft, istft, stft
+from .stft import check_hop, frame_stft, istft, stft
 
 # Relative to the mean power of the recording in a bin: of a source that is silent, and of noise
 # that is the same in all channels.
@@ -62,11 +62,7 @@ class PlaceSettings:
                 f"places.alike={self.alike} must be less than places.unlike={self.unlike}, and not "
                 "negative"
             )
-        if not 0 < self.hop <= self.n_fft // 2:
-            raise UmssError(
-                f"places.hop={self.hop} must be positive and at most half of "
-                f"places.n_fft={self.n_fft}"
-            )
+        check_hop("places", self.hop, self.n_fft)
 
 
 def separate_by_place(channels: Tensor, stems: Tensor, settings: PlaceSettings) -> Tensor:

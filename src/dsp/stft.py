@@ -16,6 +16,24 @@ WINDOWS = {
 }
 
 
+def check_hop(section: str, hop: int, size: int, *, name: str = "n_fft") -> None:
+    """Check that frames of a setting overlap by half and more.
+
+    Args:
+        section: where the settings stand, for the message.
+        hop: samples from one frame to the next.
+        size: of a frame, samples.
+        name: of the size's setting.
+
+    Raises:
+        UmssError: they do not.
+    """
+    if not 0 < hop <= size // 2:
+        raise UmssError(
+            f"{section}.hop={hop} must be positive and at most half of {section}.{name}={size}"
+        )
+
+
 def frame_stft(x: Tensor, *, n_fft: int = 512, hop: int = 256) -> Tensor:
     """STFT on the common time grid: frame n is centred on sample n * hop, N = ceil(T / hop).
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..dsp.hpss import harmonic_part
 from ..dsp.steadiness import measure_steadiness
+from ..dsp.stft import check_hop
 from ..errors import UmssError
 
 
@@ -50,11 +51,7 @@ class AccompanimentFinder:
             raise UmssError(f"accompaniment.sung={self.sung} must be between 0 and 1")
         if not self.margin >= 1:
             raise UmssError(f"accompaniment.margin={self.margin} must be at least 1")
-        if not 0 < self.hop <= self.n_fft // 2:
-            raise UmssError(
-                f"accompaniment.hop={self.hop} must be positive and at most half of "
-                f"accompaniment.n_fft={self.n_fft}"
-            )
+        check_hop("accompaniment", self.hop, self.n_fft)
 
     def __call__(self, audio: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The steady part [T] of samples [T] at 16 kHz; None where no instrument plays along."""

@@ -233,6 +233,20 @@ def _read(path: Path) -> tuple[F0Contours, tuple[str, ...]]:
     return contours, tracks.left_out
 
 
+def rename_singers(path: Path, contours: F0Contours, names: Sequence[str]) -> F0Contours:
+    """Give the singers of a file other names.
+
+    Raises:
+        ContourError: another number of names.
+    """
+    if len(names) != contours.n_singers:
+        held = ", ".join(map(shorten, contours.names))
+        raise ContourError(
+            f"{path}: holds {contours.n_singers} singers ({held}), but names= gives {len(names)}"
+        )
+    return replace(contours, names=tuple(names))
+
+
 def name_accompaniment(n: int) -> tuple[str, ...]:
     """Name the columns of an accompaniment in a file."""
     return tuple(f"{ACCOMPANIMENT}{k + 1}" for k in range(n))

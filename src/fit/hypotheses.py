@@ -11,6 +11,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,14 +112,14 @@ class F0Opinions:
         if peak < SILENCE_PEAK:
             return np.repeat(given[None], len(self.estimators) * len(self.readiness), axis=0)
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        # Estimators that hear the same get it computed once.
-        heard: dict[int, NDArray[np.float32]] = {id(None): padded}
+        # Estimators that hear the same get it computed once; settings that are equal are the same.
+        heard: dict[Any, NDArray[np.float32]] = {None: padded}
         opinions = []
         for estimator in self.estimators.values():
-            key = id(estimator.preprocess)
-            if estimator.preprocess is not None and key not in heard:
-                heard[key] = estimator.preprocess(padded)
-            opinions.append(self._ask_one(estimator, samples, heard[key], given))
+            preprocess = estimator.preprocess
+            if preprocess is not None and preprocess not in heard:
+                heard[preprocess] = preprocess(padded)
+            opinions.append(self._ask_one(estimator, samples, heard[preprocess], given))
         return np.concatenate(opinions).astype(np.float32)
 
     def _ask_one(
@@ -130,7 +131,6 @@ class F0Opinions:
     ) -> NDArray[np.float32]:
         """The opinions of one estimator, whose network gets what is `heard`."""
         n_singers, n_frames = given.shape
-        padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         salience = estimator.model(heard)
         names = choose_singer_names(n_singers)
         opinions = []
@@ -138,7 +138,7 @@ class F0Opinions:
             tracker = copy.copy(estimator.assigner)
             assert isinstance(tracker, VoiceTracker)
             tracker.bias = bias
-            tracks = tracker(salience, n_singers, audio=padded)
+            tracks = tracker(salience, n_singers)
             frames = F0Contours(salience.times, tracks, names).to_frames(n_frames)
             if estimator.retune:
                 frames = retune(samples, frames)

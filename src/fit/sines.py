@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..dsp.harmonic import harmonic_phase, interpolate_f0
+from ..dsp.stft import check_hop
 from ..errors import UmssError
 
 # Frames per block: their equations are set up at once, for the sines that sound in any of them.
@@ -44,11 +45,7 @@ class SineSettings:
     section: ClassVar[str] = "sines"
 
     def __post_init__(self) -> None:
-        if not 0 < self.hop <= self.window // 2:
-            raise UmssError(
-                f"{self.section}.hop={self.hop} must be positive and at most half of "
-                f"{self.section}.window={self.window}"
-            )
+        check_hop(self.section, self.hop, self.window, name="window")
         self.require_positive("highest", "uncertainty")
 
     def require_positive(self, *names: str) -> None:

@@ -184,8 +184,7 @@ class Opened:
         if automatic and len(known) == len(names):
             names = list(known)
         said = f"pitches of {len(names)} singers found"
-        found = read_f0(path)
-        self.project.set_tracks(found.f0, names, said, done["tracks"], found.accompaniment)
+        self.project.set_tracks(read_f0(path).f0, names, said, done["tracks"])
 
     def _tell_job(self, content: dict[str, Any]) -> None:
         self.tell("job", dict(content))

@@ -213,12 +213,7 @@ class Project:
             return self._do("edits", content)
 
     def set_tracks(
-        self,
-        f0: NDArray[np.float32],
-        names: Sequence[str],
-        said: str,
-        file: str | None = None,
-        accompaniment: NDArray[np.float32] | None = None,
+        self, f0: NDArray[np.float32], names: Sequence[str], said: str, file: str | None = None
     ) -> Change:
         """Replace all tracks; locked stretches stay if the singers are as many.
 
@@ -227,12 +222,12 @@ class Project:
             names: J singers.
             said: what was done, for people.
             file: where they lie already, e.g. "0002"; None = they are written here.
-            accompaniment: [N, K] Hz, notes that are no singer's.
         """
         with self.lock:
             old, locks = self.state.f0, self.state.locks
             held: list[list[list[int]]] = [] if locks is None else operations.list_locks(locks)
             kept: list[list[list[int]]] = [[] for _ in names]
+            notes = None if file is None else self._read_contours(file).accompaniment
             if old is not None and locks is not None and old.shape == f0.shape:
                 kept = held
                 if locks.any():
@@ -241,7 +236,7 @@ class Project:
                 file = self.name_next_tracks()
                 target = self.folder / "tracks" / f"{file}.csv"
                 contours = F0Contours.on_grid(f0, tuple(names))
-                write_f0(target, replace(contours, accompaniment=accompaniment), overwrite=True)
+                write_f0(target, replace(contours, accompaniment=notes), overwrite=True)
             before = {
                 "tracks": self.state.tracks,
                 "names": list(self.state.names),

@@ -10,11 +10,15 @@ from src.dsp.steadiness import measure_steadiness
 RATE = 16_000
 
 
+def swing(time: np.ndarray) -> np.ndarray:
+    """How a voice's pitch swings, -1 to 1, about five times a second but not evenly."""
+    return np.sin(2 * np.pi * 5.0 * time + 3.0 * np.sin(2 * np.pi * 0.6 * time))
+
+
 def play(hertz: float, seconds: float, cents: float = 0.0) -> np.ndarray:
-    """A tone of up to 30 partials whose pitch swings by some cents, about five times a second."""
+    """A tone of up to 30 partials whose pitch swings by some cents."""
     time = np.arange(round(seconds * RATE)) / RATE
-    swing = np.sin(2 * np.pi * 5.0 * time + 3.0 * np.sin(2 * np.pi * 0.6 * time))
-    pitch = hertz * 2.0 ** (cents / 1200.0 * swing)
+    pitch = hertz * 2.0 ** (cents / 1200.0 * swing(time))
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     partials = [np.sin(k * phase) / k for k in range(1, 31) if k * hertz < 7000]
     return np.asarray(0.1 * np.sum(partials, axis=0), dtype=np.float32)

@@ -15,7 +15,7 @@ from src.f0.contours import F0Contours
 from src.f0.estimate import PLAYED_ALONG, F0Estimator
 from src.fit.separator import FitSeparator
 from src.metrics.frames import si_sdr
-from tests.dsp.test_steadiness import play
+from tests.dsp.test_steadiness import play, swing
 from tests.f0.fakes import LoudestPeaks, ToneSalience
 
 SECONDS = 4.0
@@ -30,8 +30,7 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
 
 def track(n_frames: int) -> np.ndarray:
     time = np.arange(n_frames) * 0.016
-    swing = np.sin(2 * np.pi * 5.0 * time + 3.0 * np.sin(2 * np.pi * 0.6 * time))
-    return np.float32(SUNG * 2.0 ** (90.0 / 1200.0 * swing))
+    return np.float32(SUNG * 2.0 ** (90.0 / 1200.0 * swing(time)))
 
 
 def test_voices_alone_have_no_accompaniment(parts: tuple[np.ndarray, np.ndarray]) -> None:

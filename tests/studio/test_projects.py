@@ -311,7 +311,7 @@ def test_notes_of_instruments_outlast_corrections(root: Path, locked: bool) -> N
     f0, notes = np.full((250, 2), 300.0, np.float32), np.full((250, 3), 150.0, np.float32)
     found = F0Contours.on_grid(f0, ("high", "low"))
     write_f0(root / "song" / "tracks" / "0007.csv", replace(found, accompaniment=notes))
-    project.set_tracks(f0, ("high", "low"), "found", "0007", notes)
+    project.set_tracks(f0, ("high", "low"), "found", "0007")
     project.correct(project.journal.revision, UP, None)
     project.save_tracks()
     kept = read_f0(project.tracks_path)

@@ -1,0 +1,1 @@
+"""The paper's grid: run.sh, and rows at length: longer.sh."""
