@@ -24,6 +24,7 @@ from .errors import OutputExistsError, UmssError
 from .f0.network import VoiceSalience, start_from
 from .f0.training import SalienceTraining
 from .files import replace_when_complete
+from .training.memory import keep_freed_memory
 from .training.averaging import WarmingAverage
 from .training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from .training.metrics_table import MetricsTable
@@ -128,6 +129,7 @@ def _train(cfg: DictConfig, output: Path, config: dict[str, Any], checkpoint: Pa
         raise UmssError(
             f"batch_size={cfg.batch_size}: give a multiple of parts_of_batch={cfg.parts_of_batch}"
         )
+    keep_freed_memory()
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)

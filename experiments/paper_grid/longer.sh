@@ -5,7 +5,7 @@
 # one core and many hours; called again, it goes on where it was. STEPS=936 stops earlier, and the
 # evaluation then says what so many steps give. Writes ROW-losses.csv, and ROW-best.json and
 # ROW-last.json (singer 3, published F0, magnitude masks, three noise seeds) into longer/, and their
-# means at these steps into longer/curve.csv.
+# means at these steps into longer/curve.csv. f0_errors, of the trained rows: longer/f0_errors.csv.
 set -euo pipefail
 csd=$1 out=$2
 shift 2
@@ -14,12 +14,13 @@ cd "$(dirname "$0")/../.."
 python=.venv/bin/python
 export WANDB_MODE=offline OMP_NUM_THREADS=1
 mkdir -p "$here"
+stems=(data=csd "data.root=$csd" 'data.singers=[1,2]') # in any combination
 
-row() { # name, experiment, J, F0 of training, kind of separator
-  local name=$1 experiment=$2 n=$3 f0=$4 separator=$5 which
-  $python -m src.train experiment="$experiment" data=csd data.root="$csd" 'data.singers=[1,2]' \
-    data.f0="$f0" n_singers="$n" data.batch_size=8 trainer=cpu threads=1 trainer.max_steps="${STEPS:-8000}" \
-    output="$out/$name"
+row() { # name, experiment, J, kind of separator, data
+  local name=$1 experiment=$2 n=$3 separator=$4 which
+  shift 4
+  $python -m src.train experiment="$experiment" "$@" n_singers="$n" data.batch_size=8 \
+    trainer=cpu threads=1 trainer.max_steps="${STEPS:-8000}" output="$out/$name"
   for which in best last; do
     $python -m src.evaluate separator="$separator" separator.mask=magnitude name="$name-$which" \
       separator.checkpoint="$out/$name/checkpoints/$which.ckpt" data=csd data.root="$csd" \
@@ -31,16 +32,43 @@ row() { # name, experiment, J, F0 of training, kind of separator
   $python -m experiments.paper_grid.collect_longer "$name" "$out/$name"
 }
 
-known=(us_small us_small-j2 sv_small unet_small paper_us_small paper_sv_small paper_unet_small)
+minutes() { # so many minutes of recordings, F0 estimated from them
+  local folder="$out/minutes$1"
+  if [ ! -e "$folder" ]; then
+    $python -m experiments.shipped.mixtures "$csd" "$folder.part" --minutes "$1"
+    mv "$folder.part" "$folder"
+  fi
+  row "us_small-$1min" us_small 4 umss data=mixtures data.root="$folder"
+}
+
+f0_errors() { # what wrong F0 costs the last weights of US and SV
+  local name settings
+  rm -rf "$out/f0_errors"
+  for name in us_small sv_small; do
+    settings=(separator=umss separator.mask=magnitude name="$name" n_singers=4
+      separator.checkpoint="$out/$name/checkpoints/last.ckpt" data=csd "data.root=$csd"
+      'data.singers=[3]' f0=cached threads=1)
+    $python -m src.evaluate "${settings[@]}" 'seeds=[0]' output="$out/f0_errors/$name-none"
+    $python -m src.evaluate -m +sweep=f0_errors "${settings[@]}" hydra.callbacks.sweep.then=null \
+      paths.grid_dir="$out"
+  done
+  $python -m src.report "tables=[$out/f0_errors/*]" output="$out/f0_errors_report" overwrite=true
+  cp "$out/f0_errors_report/tables/j4_f0_errors.csv" "$here/f0_errors.csv"
+}
+
+known=(us_small us_small-j2 sv_small unet_small us_small-1min us_small-3min us_small-5min
+  paper_us_small paper_sv_small paper_unet_small f0_errors)
 for chosen in "${@:-${known[@]}}"; do
   case $chosen in
-    us_small) row us_small us_small 4 cached umss ;;
-    us_small-j2) row us_small-j2 us_small 2 cached umss ;;
-    sv_small) row sv_small sv_small 4 cached umss ;;
-    unet_small) row unet_small unet_small 4 cached unet ;;
-    paper_us_small) row paper_us_small paper/us_small 4 estimated umss ;;
-    paper_sv_small) row paper_sv_small paper/sv_small 4 estimated umss ;;
-    paper_unet_small) row paper_unet_small paper/unet_small 4 estimated unet ;;
+    us_small) row us_small us_small 4 umss "${stems[@]}" data.f0=cached ;;
+    us_small-j2) row us_small-j2 us_small 2 umss "${stems[@]}" data.f0=cached ;;
+    sv_small) row sv_small sv_small 4 umss "${stems[@]}" data.f0=cached ;;
+    unet_small) row unet_small unet_small 4 unet "${stems[@]}" data.f0=cached ;;
+    us_small-[135]min) minutes "${chosen//[^0-9]/}" ;;
+    paper_us_small) row paper_us_small paper/us_small 4 umss "${stems[@]}" data.f0=estimated ;;
+    paper_sv_small) row paper_sv_small paper/sv_small 4 umss "${stems[@]}" data.f0=estimated ;;
+    paper_unet_small) row paper_unet_small paper/unet_small 4 unet "${stems[@]}" data.f0=estimated ;;
+    f0_errors) f0_errors ;;
     *) echo "$chosen: no such row; choose from ${known[*]}" >&2; exit 2 ;;
   esac
 done
