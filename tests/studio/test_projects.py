@@ -314,7 +314,7 @@ def test_notes_of_instruments_outlast_corrections(root: Path, locked: bool) -> N
     project.set_tracks(f0, ("high", "low"), "found", "0007")
     project.correct(project.journal.revision, UP, None)
     project.save_tracks()
-    kept = read_f0(project.tracks_path)
+    kept = read_f0(project.track_files.present)
     assert kept.names == ("high", "low") and kept.f0.max() == 600.0
     np.testing.assert_array_equal(kept.accompaniment, notes)
     project.close()
