@@ -33,7 +33,7 @@ from ..files import replace_when_complete
 from .columns import MAX_F0 as MAX_F0
 from .columns import find_tracks
 from .jams import read_jams
-from .names import clean_name, number_names, shorten
+from .names import clean_name, name_singers, number_names, shorten
 from .tables import ContourError as ContourError
 from .tables import read_table
 
@@ -182,7 +182,7 @@ def read_contours(path: Path, n_singers: int | None = None) -> F0Contours:
     for name, voiced in zip(contours.names, contours.voiced.T, strict=True):
         if not voiced.any():
             log.warning("%s: %s is silent throughout; its stem will be nearly empty", path, name)
-    unnamed = tuple(f"singer{j + 1}" for j in range(contours.n_singers))
+    unnamed = name_singers(contours.n_singers)
     if contours.names == unnamed:
         ordered = contours.sorted_high_to_low()
         return replace(ordered, names=unnamed)

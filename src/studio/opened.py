@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP
 from ..errors import UmssError
+from ..f0.names import name_singers
 from ..f0.retune import retune
 from .changes import Change
 from .jobs import Job
@@ -179,7 +180,7 @@ class Opened:
     def _take_tracks(self, done: dict[str, Any]) -> None:
         file, names = done["tracks"], done["names"]
         known = self.project.state.names
-        automatic = names == [f"singer{j + 1}" for j in range(len(names))]
+        automatic = names == list(name_singers(len(names)))
         if automatic and len(known) == len(names):
             names = list(known)
         said = f"pitches of {len(names)} singers found"
