@@ -22,7 +22,8 @@ from .chunks import Grid, find_covered, separate_chunks
 from .configuration import compose_config
 from .dsp.tracks import RATE
 from .errors import UmssError
-from .f0.contours import F0Contours, read_contours
+from .f0.contour_files import read_contours
+from .f0.contours import F0Contours
 from .f0.estimate import F0Estimate, F0Estimator, NumberOfSingers, expect_parts, settle_number
 from .f0.names import name_singers
 from .f0.score.reading import SCORE_SUFFIXES, read_score

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import UmssError
-from ..f0.contours import read_f0
+from ..f0.contour_files import read_f0
 from .answers import get_opened, get_studio
 from .bodies import read_json, read_name, save_body
 from .changes import Change

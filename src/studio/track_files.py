@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..f0.contours import F0Contours, read_f0, write_f0
+from ..f0.contour_files import read_f0, write_f0
+from ..f0.contours import F0Contours
 from .state import Tracks
 
 Notes = NDArray[np.float32]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
 from src.claims import claim
-from src.f0.contours import F0Contours, read_f0, write_f0
+from src.f0.contour_files import read_f0, write_f0
+from src.f0.contours import F0Contours
 from src.studio.jobs import INTERRUPTED
 from src.studio.place import read_examination
 from src.studio.project import Project

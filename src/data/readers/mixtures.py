@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ...audio import examine_audio, load_mono
-from ...f0.contours import MAX_SINGERS, F0Contours, read_contours
+from ...f0.contour_files import read_contours
+from ...f0.contours import MAX_SINGERS, F0Contours
 from ...f0.names import name_singers
 from ...f0.score.reading import SCORE_SUFFIXES, ScoreError, read_score
 from ...outputs import find_all_outputs
