@@ -24,7 +24,8 @@ from .api import estimate_f0, separate
 from .dsp.hpss import hpss
 from .editing.recording import edit
 from .errors import UmssError
-from .f0.contours import F0Contours, read_f0, write_f0
+from .f0.contour_files import read_f0, write_f0
+from .f0.contours import F0Contours
 from .f0.estimate import F0Estimate
 from .formats.write import write_f0_files
 from .intonation.measures import IntonationMeasures, measure_intonation

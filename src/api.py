@@ -22,8 +22,10 @@ from .chunks import Grid, find_covered, separate_chunks
 from .configuration import compose_config
 from .dsp.tracks import RATE
 from .errors import UmssError
-from .f0.contours import F0Contours, read_contours
+from .f0.contour_files import read_contours
+from .f0.contours import F0Contours
 from .f0.estimate import F0Estimate, F0Estimator, NumberOfSingers, expect_parts, settle_number
+from .f0.names import name_singers
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .resynthesis import check_voices, describe
 from .separated import SeparatedRecording
@@ -309,10 +311,9 @@ def as_contours(f0: F0Contours | ArrayLike, n_frames: int, separator: Separator)
             f"f0 must be [J, N] = [J, {n_frames}], one row per singer and one column per "
             f"{1000 * separator.hop / separator.rate:g} ms; got {list(array.shape)}{hint}"
         )
-    names = tuple(f"singer{j + 1}" for j in range(len(array)))
-    return F0Contours.on_grid(
-        np.ascontiguousarray(array.T), names, hop=separator.hop, rate=separator.rate
-    )
+    columns = np.ascontiguousarray(array.T)
+    names = name_singers(len(array))
+    return F0Contours.on_grid(columns, names, hop=separator.hop, rate=separator.rate)
 
 
 def join_parameters(parts: Sequence[Parameters]) -> Parameters:

@@ -23,7 +23,8 @@ from .cli import launch
 from .data.datamodule import MixtureDataModule
 from .data.prepared import F0Kind, PreparedSong
 from .dsp.tracks import RATE
-from .f0.contours import F0Contours, read_contours, write_f0
+from .f0.contour_files import read_contours, write_f0
+from .f0.contours import F0Contours
 from .f0.estimate import F0Estimate, F0Estimator, choose_singer_names, estimate_file
 from .listening.content import Page, Recording, Scores
 from .listening.page import write_page

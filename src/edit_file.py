@@ -20,7 +20,7 @@ from .editing.pitch import FRAMES
 from .editing.plan import build_plan
 from .editing.targets import count_frames
 from .errors import UmssError
-from .f0.contours import write_f0
+from .f0.contour_files import write_f0
 from .files import check_existing, check_folder, check_space, name_failed_file
 from .formats.write import remove_empty_folders
 from .listening.files import name_page, tidy_folder

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from .cli import launch
-from .f0.contours import F0_SUFFIXES, read_f0, rename_singers
+from .f0.contour_files import F0_SUFFIXES, read_f0, rename_singers
 from .f0.estimate import (
     F0Estimator,
     choose_singer_names,

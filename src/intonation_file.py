@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 
 from .cli import launch
 from .errors import UmssError
-from .f0.contours import F0_SUFFIXES, F0Contours, read_f0, rename_singers
+from .f0.contour_files import F0_SUFFIXES, read_f0, rename_singers
+from .f0.contours import F0Contours
 from .f0.estimate import estimate_file, expect_parts, settle_number
 from .f0.names import shorten
 from .f0.score.reading import SCORE_SUFFIXES, ScoreError, read_score

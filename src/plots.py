@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import OutputExistsError, UmssError
 from .f0.contours import F0Contours
+from .f0.names import name_singers
 from .f0.salience import Salience
 from .files import replace_when_complete
 
@@ -89,7 +90,7 @@ def draw_spectrogram(
     tracks = np.zeros((0, 0)) if f0 is None else np.atleast_2d(np.asarray(f0, dtype=np.float64))
     if tracks.ndim != 2:
         raise UmssError(f"f0 must be [J, N] or [N], got {list(tracks.shape)}")
-    names = tuple(names) or tuple(f"singer{j + 1}" for j in range(len(tracks)))
+    names = tuple(names) or name_singers(len(tracks))
     if f0 is not None and len(names) != len(tracks):
         raise UmssError(f"{len(tracks)} F0 tracks need as many names, got {list(names)}")
 

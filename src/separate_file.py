@@ -14,7 +14,8 @@ from rich.progress import track
 from .audio import Examination, examine_audio, open_audio
 from .chunks import Grid, Piece, find_covered, separate_chunks
 from .errors import UmssError
-from .f0.contours import ContourError, F0Contours, read_contours, write_f0
+from .f0.contour_files import read_contours, write_f0
+from .f0.contours import ContourError, F0Contours
 from .f0.estimate import (
     F0Estimate,
     F0Estimator,

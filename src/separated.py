@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from .chosen_stems import RESIDUAL, Chosen
 from .dsp.tracks import HOP, RATE
 from .errors import UmssError
-from .f0.contours import F0Contours, write_f0
+from .f0.contour_files import write_f0
+from .f0.contours import F0Contours
 from .filenames import FILENAME
 from .files import check_existing, check_inputs, name_failed_file
 from .formats.write import remove_empty_folders, write_formats

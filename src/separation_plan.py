@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from .chosen_stems import Chosen, check_choice, suggest_names
 from .chunks import Grid
 from .errors import UmssError
-from .f0.contours import F0Contours, read_contours
+from .f0.contour_files import read_contours
+from .f0.contours import F0Contours
 from .f0.estimate import choose_singer_names, expect_parts, settle_number
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .filenames import check_filename

@@ -16,7 +16,8 @@ from src.audio import count_resampled, load_audio, resample
 from src.baselines.masks import CombSeparator
 from src.cli import main as umss_command
 from src.errors import UmssError
-from src.f0.contours import ContourError, F0Contours, write_f0
+from src.f0.contour_files import write_f0
+from src.f0.contours import ContourError, F0Contours
 from src.fit.separator import FitSeparator
 from src.fit.spectra import FitSettings
 from src.fit.umss import UmssFitSeparator

@@ -12,7 +12,8 @@ from hydra.utils import instantiate
 from src.audio import AudioError, load_audio
 from src.baselines.masks import CombSeparator
 from src.cli import entry_point
-from src.f0.contours import ContourError, F0Contours, read_contours, read_f0, write_f0
+from src.f0.contour_files import read_contours, read_f0, write_f0
+from src.f0.contours import ContourError, F0Contours
 from src.outputs import name_outputs
 from src.separate_file import main, separate_file
 from src.wav_writing import write_wav_atomic

@@ -17,7 +17,8 @@ from src.data.readers.base import DataError
 from src.data.readers.folder import FolderReader
 from src.evaluate import run as evaluate
 from src.evaluate_f0 import main as evaluate_f0
-from src.f0.contours import F0Contours, write_f0
+from src.f0.contour_files import write_f0
+from src.f0.contours import F0Contours
 from src.separate_file import main as separate
 from src.train import train
 from tests.tiny_training import F0, compose_config, overrides, write_choir

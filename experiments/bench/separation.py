@@ -19,6 +19,7 @@ import torch
 from experiments.bench.cases import HERE, repeats_for, run_cases, timed, write_results
 from src.baselines.masks import CombSeparator
 from src.f0.contours import F0Contours
+from src.f0.names import name_singers
 from src.models.lit import UnsupervisedTraining
 from src.models.umss import UmssSeparator
 from src.separate_file import separate_file
@@ -55,8 +56,7 @@ def steady_contours(n_singers: int, seconds: float) -> F0Contours:
     """Singers that hold one note each, from 500 down to 120 Hz."""
     n_frames = -(-round(seconds * RATE) // 256)
     f0 = np.full((n_frames, 1), 1.0) * np.linspace(500, 120, n_singers)
-    names = tuple(f"singer{j + 1}" for j in range(n_singers))
-    return F0Contours.on_grid(f0.astype(np.float32), names)
+    return F0Contours.on_grid(f0.astype(np.float32), name_singers(n_singers))
 
 
 def measure(kind: str, n_singers: int, recording_s: float, repeats: int) -> dict[str, float]:

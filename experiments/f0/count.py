@@ -25,6 +25,7 @@ from src.dsp.tracks import RATE
 from src.f0.contours import F0Contours
 from src.f0.count import MOST, SingerCount, count_singers
 from src.f0.doubts import SURE, UNEXPLAINED_PEAKS, measure_agreement
+from src.f0.names import name_singers
 from src.f0.network import VoiceSalience
 from src.f0.tracker import VoiceTracker
 from src.files import write_json
@@ -120,7 +121,7 @@ def main() -> None:
         label = list(by_confidence)[2 - sum(steps)]
         by_confidence[label].append(count.n_singers == n)
         for asked in sorted({n - 1, n, n + 1, *([4] if n == 8 else [])} - {0}):
-            names = tuple(f"singer{j + 1}" for j in range(asked))
+            names = name_singers(asked)
             tracks = F0Contours(salience.times, tracker(salience, asked), names)
             unexplained = measure_agreement(tracks, salience)[1]
             group = "8 asked as 4" if asked - n == -4 else f"asked {asked - n:+d}"

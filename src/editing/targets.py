@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
-from ..f0.contours import F0Contours, read_f0
+from ..f0.contour_files import read_f0
+from ..f0.contours import F0Contours
 from ..f0.salience import Salience
 from ..f0.score.alignment import place_score
 from ..f0.score.reading import SCORE_SUFFIXES, read_score

@@ -21,6 +21,7 @@ from .doubts import find_doubts
 from .heard import listen
 from .identity import SingerIdentity
 from .names import MAX_ESTIMATED as MAX_SINGERS
+from .names import name_singers
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 from .score.alignment import Alignment, fill_unisons, place_score
@@ -254,8 +255,7 @@ def choose_singer_names(
             f"n_singers={n_singers}; set n_singers={score.n_singers} or give another score"
         )
     if names is None:
-        default = tuple(f"singer{j + 1}" for j in range(n_singers))
-        return default if score is None else score.names
+        return name_singers(n_singers) if score is None else score.names
     if isinstance(names, str) or len(names) != n_singers:
         raise UmssError(
             f"names={names if isinstance(names, str) else list(names)}: give a list of {n_singers} "

@@ -1,4 +1,4 @@
-"""Names of singers as others write them: made printable, filled in and told apart."""
+"""Names of singers: printable, filled in where nobody gave any, and told apart."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ MAX_ESTIMATED = 16  # singers whose F0 is estimated
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]+")
 
 
+def name_singers(n_singers: int) -> tuple[str, ...]:
+    """Name J singers whom nobody named: `singer1` for the highest, `singer2`, ..."""
+    return tuple(f"singer{j + 1}" for j in range(n_singers))
+
+
 def clean_name(name: str) -> str:
     """Turn line breaks and control characters into spaces, so that messages stay one line."""
     return _UNPRINTABLE.sub(" ", name).strip()
@@ -18,7 +23,7 @@ def clean_name(name: str) -> str:
 
 def number_names(names: Sequence[str]) -> tuple[str, ...]:
     """Make J names unique: `singerN` where there is none, numbers where they are repeated."""
-    named = [name or f"singer{k + 1}" for k, name in enumerate(names)]
+    named = [name or other for name, other in zip(names, name_singers(len(names)), strict=True)]
     seen: dict[str, int] = {}
     result: list[str] = []
     for name in named:

@@ -9,11 +9,11 @@ another voice covers do not count.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP, RATE
 from .peaks import find_parabola_top
+from .spectra import compute_spectra
 
 WINDOW = 1536  # samples, 96 ms
 FFT = 8192
@@ -56,20 +56,7 @@ def retune(audio: NDArray[np.float32], f0: NDArray[np.float32]) -> NDArray[np.fl
 
 def _compute_magnitude(audio: NDArray[np.float32], first: int, last: int) -> NDArray[np.float32]:
     """Compute the magnitude spectra [N, F] of the frames `first` to `last` - 1."""
-    half = FFT // 2
-    start, stop = first * HOP - half, (last - 1) * HOP + half
-    piece = np.zeros(stop - start, dtype=np.float32)
-    low, high = max(0, start), min(len(audio), stop)
-    piece[low - start : high - start] = audio[low:high]
-    spectrum = torch.stft(
-        torch.from_numpy(piece),
-        FFT,
-        hop_length=HOP,
-        win_length=WINDOW,
-        window=torch.hann_window(WINDOW),
-        center=False,
-        return_complex=True,
-    )
+    spectrum = compute_spectra(audio, first, last, n_fft=FFT, hop=HOP, window=WINDOW)
     magnitude: NDArray[np.float32] = spectrum.abs().numpy().T
     return magnitude
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP, RATE
 from .permutations import give_tracks
+from .spectra import compute_spectra
 
 FFT = 2048  # samples, 128 ms
 STRIDE = 2  # F0 frames from one measured frame to the next
@@ -135,20 +135,8 @@ def _listen(
     audio: NDArray[np.float32], tracks: NDArray[np.float64], first: int, orders: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measure the power of each partial of tracks [N, J] and how clear it is, both [N, J, H]."""
-    hop, half = HOP * STRIDE, FFT // 2
-    start, stop = first * hop - half, (first + len(tracks) - 1) * hop + half
-    piece = np.zeros(stop - start, dtype=np.float32)
-    low, high = max(0, start), min(len(audio), stop)
-    if high > low:
-        piece[low - start : high - start] = audio[low:high]
-    spectrum = torch.stft(
-        torch.from_numpy(piece),
-        FFT,
-        hop_length=hop,
-        window=torch.hann_window(FFT),
-        center=False,
-        return_complex=True,
-    )
+    last = first + len(tracks)
+    spectrum = compute_spectra(audio, first, last, n_fft=FFT, hop=HOP * STRIDE)
     power = spectrum.abs().square().numpy().T.astype(np.float64)
     hertz = tracks[:, :, None] * orders
     bins = np.rint(hertz * FFT / RATE).astype(np.int64).clip(1, power.shape[1] - 2)

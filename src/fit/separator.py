@@ -5,33 +5,27 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..dsp.spatial import PlaceSettings, separate_by_place
-from ..dsp.stft import soft_masks, stft
+from ..dsp.stft import soft_masks
 from ..dsp.tracks import remove_glides
 from ..errors import UmssError
 from ..f0.retune import retune
 from ..separator import MASK_POWERS, Separation, Separator
+from .explaining import Excitation, Explainer, Explanation
 from .hypotheses import F0Opinions, weigh_opinions
-from .partials import PartialSettings, average_around, find_partials, measure_share_left
+from .parameters import gather_parameters, mix_amplitudes
+from .partials import PartialSettings, average_around, measure_share_left
 from .rendering import FitRenderer
-from .scene import (
-    Scene,
-    build_tails,
-    check_counts,
-    count_to_cents,
-    describe_nothing,
-    find_scene,
-    spread_lines,
-)
-from .spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
+from .scene import check_counts
+from .spectra import FitSettings, FittedSpectra
 from .together import share_what_both_sing
-from .tuning import TuningSettings, tune_tracks
+from .tuning import TuningSettings
 
 # Frozen: what every separator begins with can be shared.
 _PARTIALS, _TUNING, _SPECTRA = PartialSettings(), TuningSettings(), FitSettings()
@@ -57,46 +51,6 @@ class FitOptions(TypedDict, total=False):
     mask: str
     n_fft: int
     mask_hop: int
-
-
-class _Grid(TypedDict):
-    """What relates the fit's spectrograms to samples and F0 frames."""
-
-    domain: float
-    rate: int
-    hop: int
-    mask_hop: int
-
-
-class Excitation(NamedTuple):
-    """What the envelopes of B mixtures multiply.
-
-    Attributes:
-        combs: [B, J, F, N] spectrograms, in the domain of the fit.
-        gain: [B] by which they are louder than what `controls` sing.
-        controls: parameters of a network's harmonics by name, [B, J, N, size] per frame or
-            [B, J, size].
-        rolled_off: whether they have the roll-off of voices already.
-    """
-
-    combs: Tensor
-    gain: Tensor
-    controls: dict[str, Tensor]
-    rolled_off: bool
-
-
-class Fit(NamedTuple):
-    """The fit of B mixtures under one opinion about F0.
-
-    Attributes:
-        spectra: the fitted model.
-        level: [B] mean of the combs, in the domain of the fit, of what `controls` sing.
-        controls: those of `Excitation`.
-    """
-
-    spectra: FittedSpectra
-    level: Tensor
-    controls: dict[str, Tensor]
 
 
 class FitSeparator(Separator):
@@ -191,78 +145,32 @@ class FitSeparator(Separator):
     ) -> Separation:
         if self.retune:
             f0 = _retune_tracks(mixture, f0)
-        tracks = [remove_glides(f0)]
-        spectrum = self._compute_spectrum(mixture)
-        scene, first = self._find_scene(mixture, spectrum, tracks[0])
-        # A single singer gets the whole mixture under any F0.
-        if self.opinions is not None and f0.shape[1] > 1:
-            tracks += [remove_glides(x) for x in self.opinions(mixture, f0)]
+        explainer = self._explainer
+        spectrum = explainer.compute_spectrum(mixture)
+        given = remove_glides(f0)
+        scene, first = explainer.find_scene(spectrum, self._excite(mixture, given), given)
+        tracks = [given, *self._ask_others(mixture, f0)]
         # Each from scratch: from the first fit the others would stay near it, and look too good.
-        others = [self._fit(spectrum, self._excite(mixture, x), scene) for x in tracks[1:]]
-        results = [first, *others]
-        fits = [x.spectra for x in results]
-        controls, level = results[0].controls, results[0].level
-        tracks = [self._tune(mixture, *pair) for pair in zip(tracks, fits, strict=True)]
-        pairs = [
-            self._find_partials(channels, x, fitted, scene.cents)
-            for x, fitted in zip(tracks, fits, strict=True)
+        others = [explainer.fit(spectrum, self._excite(mixture, x), scene) for x in tracks[1:]]
+        explanations = [
+            explainer.explain(mixture, channels, x, fit, scene)
+            for x, fit in zip(tracks, [first, *others], strict=True)
         ]
-        found = [sources for sources, _ in pairs]
-        rests = [channels - x.sum(dim=1) for x in found]
-        against = self.evidence * torch.stack([fitted.divergence for fitted in fits])
-        if self.partials is not None:
-            left = measure_share_left(
-                torch.stack(rests),
-                channels,
-                self.partials.highest,
-                rate=self.rate,
-                hop=self.mask_hop,
-            )
-            # A thousandth is what even the right partials leave; where the recording is silent,
-            # any partial leaves more than it found.
-            left = (left + 1e-3).clamp(max=1e3)
-            against += self.residual_evidence * left.log()
-            against *= self._weigh_evidence(left)
-        weights = weigh_opinions(against, frames=self.evidence_frames, trust=self.trust)
-        separated = torch.zeros_like(found[0])
-        mean = torch.zeros_like(fits[0].voices)
-        for weight, fitted, parts, rest in zip(weights, fits, found, rests, strict=True):
-            masks = self._share_out(fitted)
-            mean.addcmul_(masks, weight[:, None, None])
-            shares = [self.apply(channel, masks) for channel in rest.unbind(1)]
-            over_time = _spread_over_samples(weight, self.mask_hop, channels.shape[-1])
-            separated.addcmul_(parts + torch.stack(shares, dim=2), over_time)
+        weights = self._weigh(explanations, channels)
+        separated, masks = self._average(explanations, weights)
         separated = share_what_both_sing(separated, f0, hop=self.hop)
-        if channels.shape[1] > 1 and self.places is not None:
-            pairs_of_mixtures = zip(channels, separated, strict=True)
-            separated = torch.stack(
-                [separate_by_place(*pair, self.places) for pair in pairs_of_mixtures]
-            )
-        frames = torch.arange(f0.shape[-1], device=f0.device) * self.hop // self.mask_hop
-        parameters = {
-            "envelope_cosines": fits[0].envelope.transpose(2, 3)[:, :, frames],
-            "noise_cosines": _repeat_for_voices(
-                fits[0].noise_envelope.transpose(1, 2)[:, frames], f0
-            ),
-            "tuned_f0": tracks[0].unsqueeze(-1),
-            "section_cents": scene.cents[:, :, None, None].expand(-1, -1, f0.shape[-1], -1),
-            "reverberation": _repeat_for_voices(
-                torch.stack([scene.seconds, scene.late], dim=-1)
-                .unsqueeze(1)
-                .expand(-1, f0.shape[-1], -1),
-                f0,
-            ),
-        }
-        if len(tracks) > 1:
-            parameters["f0_weights"] = _repeat_for_voices(weights.permute(1, 2, 0)[:, frames], f0)
+        separated = self._tell_places_apart(channels, separated)
         # The voices sing what is known of them under the given F0s.
-        scale = _measure_scale(spectrum, level)
-        parameters["scale"] = scale.unsqueeze(1).expand(-1, f0.shape[1], -1)
-        parameters |= controls
-        sines = {"partials": _listen(pairs[0][1], channels, mixture)} if self.partials else {}
+        known = explanations[0]
+        parameters = gather_parameters(
+            known, scene, weights, spectrum, hop=self.hop, mask_hop=self.mask_hop
+        )
+        sines = {}
+        if self.partials is not None:
+            sines["partials"] = mix_amplitudes(known.amplitudes, channels, mixture)
         renderer = FitRenderer(**self._describe())
         voices = renderer.render(f0, parameters, sines, seed, mixture.shape[-1])
-        return Separation(separated, mean, voices, parameters, sines)
+        return Separation(separated, masks, voices, parameters, sines)
 
     def beside_accompaniment(self) -> FitSeparator:
         """The given tracks alone: opinions would hear the instruments as singers."""
@@ -286,33 +194,48 @@ class FitSeparator(Separator):
             "network": None,
         }
 
-    def _tune(self, mixture: Tensor, f0: Tensor, fitted: FittedSpectra) -> Tensor:
-        """Tracks [B, J, N] moved to where the phases of the partials are."""
-        if self.partials is None or self.tuning is None:
-            return f0
-        return tune_tracks(mixture, f0, fitted, self.tuning, **self._grid)
-
-    def _find_partials(
-        self, channels: Tensor, f0: Tensor, fitted: FittedSpectra, cents: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Partials [B, J, C, T] of the voices in channels [B, C, T], and their amplitudes.
-
-        Args:
-            cents: [B, J] by which the singers of a part scatter.
-        """
-        if self.partials is None:
-            sources = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
-            return sources, sources[..., None, :0]
-        return find_partials(channels, f0, fitted, self.partials, **self._grid, width=cents)
-
     @property
-    def _grid(self) -> _Grid:
-        return {
-            "domain": self.spectra.domain,
-            "rate": self.rate,
-            "hop": self.hop,
-            "mask_hop": self.mask_hop,
-        }
+    def _explainer(self) -> Explainer:
+        return Explainer(
+            spectra=self.spectra,
+            partials=self.partials,
+            tuning=self.tuning,
+            singers_per_part=self.singers_per_part,
+            rooms=self.rooms,
+            rate=self.rate,
+            hop=self.hop,
+            n_fft=self.n_fft,
+            mask_hop=self.mask_hop,
+        )
+
+    def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
+        """What the envelopes of F0 tracks [B, J, N] multiply in mixtures [B, T]."""
+        return self._explainer.excite(f0, mixture.shape[-1])
+
+    def _ask_others(self, mixture: Tensor, f0: Tensor) -> list[Tensor]:
+        """Other opinions about the tracks [B, J, N] of mixtures [B, T]."""
+        # A single singer gets the whole mixture under any F0.
+        if self.opinions is None or f0.shape[1] == 1:
+            return []
+        return [remove_glides(x) for x in self.opinions(mixture, f0)]
+
+    def _weigh(self, explanations: Sequence[Explanation], channels: Tensor) -> Tensor:
+        """Weights [K, B, N] of K explanations of channels [B, C, T], by how good each is."""
+        against = self.evidence * torch.stack([x.fit.spectra.divergence for x in explanations])
+        if self.partials is not None:
+            left = measure_share_left(
+                torch.stack([x.rest for x in explanations]),
+                channels,
+                self.partials.highest,
+                rate=self.rate,
+                hop=self.mask_hop,
+            )
+            # A thousandth is what even the right partials leave; where the recording is silent,
+            # any partial leaves more than it found.
+            left = (left + 1e-3).clamp(max=1e3)
+            against += self.residual_evidence * left.log()
+            against *= self._weigh_evidence(left)
+        return weigh_opinions(against, frames=self.evidence_frames, trust=self.trust)
 
     def _weigh_evidence(self, left: Tensor) -> Tensor:
         """Factor on the evidence in each frame, [B, N] from 0 to 1.
@@ -326,62 +249,23 @@ class FitSeparator(Separator):
         best = average_around(left, self.evidence_frames).amin(dim=0)
         return (self.doubt / best).clamp(max=1.0).square()
 
-    def _find_scene(self, mixture: Tensor, spectrum: Tensor, f0: Tensor) -> tuple[Scene, Fit]:
-        """The scene of mixtures [B, T] with F0 tracks [B, J, N], and the fit that it is for."""
-        excitation = self._excite(mixture, f0)
-        scene = describe_nothing(f0)
-        sections = self.singers_per_part is None
-        if self.singers_per_part is not None:
-            cents = count_to_cents(self.singers_per_part, f0.shape[1])
-            scene = dataclasses.replace(scene, cents=f0.new_tensor(cents).expand(len(f0), -1))
-        fit = self._fit(spectrum, excitation, scene)
-        if not sections and not self.rooms:
-            return scene, fit
-        found = find_scene(
-            spectrum,
-            spread_lines(excitation.combs, scene.cents, domain=self.spectra.domain),
-            fit.spectra,
-            self.spectra,
-            rate=self.rate,
-            mask_hop=self.mask_hop,
-            sections=sections,
-            rooms=self.rooms,
-        )
-        if not sections:
-            found = dataclasses.replace(found, cents=scene.cents)
-        known = torch.equal(found.cents, scene.cents) and not bool(found.late.any())
-        return found, fit if known else self._fit(spectrum, excitation, found)
+    def _average(
+        self, explanations: Sequence[Explanation], weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Average what K explanations separate with weights [K, B, N].
 
-    def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
-        """What the envelopes of F0 tracks [B, J, N] multiply in mixtures [B, T]."""
-        combs = compute_comb_spectra(
-            f0,
-            mixture.shape[-1],
-            rate=self.rate,
-            hop=self.hop,
-            n_fft=self.n_fft,
-            mask_hop=self.mask_hop,
-            domain=self.spectra.domain,
-        )
-        return Excitation(combs, combs.new_ones(len(combs)), {}, rolled_off=False)
-
-    def _fit(self, spectrum: Tensor, excitation: Excitation, scene: Scene) -> Fit:
-        """Fit the model to spectrograms [B, F, N] of mixtures (`_compute_spectrum`)."""
-        combs = spread_lines(excitation.combs, scene.cents, domain=self.spectra.domain)
-        fitted = fit_spectra(
-            spectrum,
-            combs,
-            self.spectra,
-            rate=self.rate,
-            rolled_off=excitation.rolled_off,
-            tails=build_tails(scene, spectrum.shape[-1], frame_seconds=self.mask_hop / self.rate),
-        )
-        return Fit(fitted, combs.mean(dim=(1, 2, 3)) / excitation.gain, excitation.controls)
-
-    def _compute_spectrum(self, signal: Tensor) -> Tensor:
-        """Spectrogram |S|^domain that the fit explains: [..., T] to [..., F, N]."""
-        magnitude = stft(signal, n_fft=self.n_fft, hop=self.mask_hop).abs()
-        return magnitude.pow(self.spectra.domain)
+        Returns:
+            Sources [B, J, C, T], and the masks [B, J, F, N] of what partials leave.
+        """
+        separated = torch.zeros_like(explanations[0].partials)
+        mean = torch.zeros_like(explanations[0].fit.spectra.voices)
+        for weight, explanation in zip(weights, explanations, strict=True):
+            masks = self._share_out(explanation.fit.spectra)
+            mean.addcmul_(masks, weight[:, None, None])
+            shares = [self.apply(channel, masks) for channel in explanation.rest.unbind(1)]
+            over_time = _spread_over_samples(weight, self.mask_hop, separated.shape[-1])
+            separated.addcmul_(explanation.partials + torch.stack(shares, dim=2), over_time)
+        return separated, mean
 
     def _share_out(self, fitted: FittedSpectra) -> Tensor:
         # What no harmonic explains is shared by all.
@@ -389,24 +273,12 @@ class FitSeparator(Separator):
         voices = wet + fitted.noise.unsqueeze(1) / wet.shape[1]
         return soft_masks(voices, power=MASK_POWERS[self.mask] / self.spectra.domain)
 
-
-def _measure_scale(spectrum: Tensor, level: Tensor) -> Tensor:
-    """Measure the mean of spectrograms [B, F, N], relative to a level [B] and by itself: [B, 2]."""
-    mean = spectrum.mean(dim=(1, 2))
-    tiny = torch.finfo(level.dtype).tiny
-    relative = torch.where(level > tiny, mean / level.clamp(min=tiny), 0.0)
-    return torch.stack([relative, mean], dim=-1)
-
-
-def _listen(amplitudes: Tensor, channels: Tensor, mixture: Tensor) -> Tensor:
-    """Mix amplitudes [B, J, C, frames, size] as the channels [B, C, T] are mixed: without C."""
-    if channels.shape[1] == 1:
-        return amplitudes[:, :, 0]
-    heard = channels.double()
-    products = heard @ heard.mT
-    target = heard @ mixture.double().unsqueeze(-1)
-    weights = (torch.linalg.pinv(products, rtol=1e-10, hermitian=True) @ target).to(amplitudes)
-    return torch.einsum("bjcns,bc->bjns", amplitudes, weights.squeeze(-1))
+    def _tell_places_apart(self, channels: Tensor, separated: Tensor) -> Tensor:
+        """Sources [B, J, C, T] of channels [B, C, T], told apart by where they are, too."""
+        if channels.shape[1] == 1 or self.places is None:
+            return separated
+        pairs = zip(channels, separated, strict=True)
+        return torch.stack([separate_by_place(*pair, self.places) for pair in pairs])
 
 
 def _retune_tracks(mixture: Tensor, f0: Tensor) -> Tensor:
@@ -426,8 +298,3 @@ def _spread_over_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
     )
     held = torch.nn.functional.pad(lines, (0, max(0, n_samples - size)), mode="replicate")
     return held[..., :n_samples].unsqueeze(1)
-
-
-def _repeat_for_voices(x: Tensor, f0: Tensor) -> Tensor:
-    """Repeat a parameter [B, N, size] of the mixtures for each of J voices: [B, J, N, size]."""
-    return x.unsqueeze(1).expand(-1, f0.shape[1], -1, -1)

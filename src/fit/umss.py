@@ -12,7 +12,8 @@ from ..models.finetuning import separate_one_by_one
 from ..models.source_filter import NOISE_CONTROLS
 from ..models.umss import UmssSeparator
 from ..separator import Separation
-from .separator import Excitation, FitOptions, FitSeparator
+from .explaining import Excitation
+from .separator import FitOptions, FitSeparator
 
 
 class UmssFitSeparator(FitSeparator):
@@ -69,6 +70,7 @@ class UmssFitSeparator(FitSeparator):
     def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
         voices, controls, peak = self.network.estimate_harmonics(mixture, f0)
         kept = {name: value for name, value in controls.items() if name not in NOISE_CONTROLS}
+        spectrum = self._explainer.compute_spectrum(voices)
         # What the network sings before it is made as loud as the mixture.
         gain = peak.squeeze(-1).pow(self.spectra.domain)
-        return Excitation(self._compute_spectrum(voices), gain, kept, rolled_off=True)
+        return Excitation(spectrum, gain, kept, rolled_off=True)

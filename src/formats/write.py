@@ -21,7 +21,8 @@ from pathlib import Path
 from ..dsp.tracks import HOP, RATE
 from ..editing.pitch import hertz_to_pitch
 from ..errors import UmssError
-from ..f0.contours import ContourError, F0Contours, write_f0
+from ..f0.contour_files import write_f0
+from ..f0.contours import ContourError, F0Contours
 from ..filenames import FILENAME, name_file
 from ..files import check_existing, name_failed_file
 from ..outputs import make_slug

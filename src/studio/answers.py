@@ -13,10 +13,10 @@ from ..claims import ClaimedError
 from ..errors import UmssError
 from .bodies import TooLargeError
 from .jobs import BusyError
+from .journal import StaleError
 from .library import NoProjectError
 from .opened import MissingRecordingError, Opened, Studio
 from .processes import ChildEndedError
-from .project import StaleError
 from .project_file import hide_folders
 from .sound import NoSoundError
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..audio import resample
 from ..dsp.tracks import HOP, RATE
 from ..editing.plan import build_plan
-from ..f0.contours import F0Contours, read_contours, read_f0, write_f0
+from ..f0.contour_files import read_contours, read_f0, write_f0
+from ..f0.contours import F0Contours
 from ..f0.score.reading import SCORE_SUFFIXES, read_score
 from ..formats.write import name_f0_files, write_formats
 from ..listening.sound import encode_flac

@@ -34,6 +34,10 @@ class JournalError(UmssError):
     """A journal that cannot be read; the message names it."""
 
 
+class StaleError(UmssError):
+    """A change of a state that is no longer the present one."""
+
+
 class Journal:
     """The changes of a project.
 
@@ -61,6 +65,21 @@ class Journal:
     def revision(self) -> int:
         """Number of changes."""
         return len(self.entries)
+
+    def check_revision(self, revision: Any) -> None:
+        """Refuse a change of another state than the present one.
+
+        Raises:
+            UmssError: `revision` is no number.
+            StaleError: it is that of another state.
+        """
+        if isinstance(revision, bool) or not isinstance(revision, int):
+            raise UmssError("give the revision that this change was made on")
+        if revision != self.revision:
+            raise StaleError(
+                "the project was changed in another window meanwhile; look at it, and make the "
+                "change again"
+            )
 
     def append(self, kind: str, content: Mapping[str, Any]) -> Entry:
         """Write a change down; it is on the disk when this returns.

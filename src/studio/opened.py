@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP
 from ..errors import UmssError
-from ..f0.contours import read_f0
+from ..f0.names import name_singers
 from ..f0.retune import retune
+from .changes import Change
 from .jobs import Job
 from .library import Library
 from .operations import Tune, list_locks
 from .processes import Child
-from .project import Change, Project
+from .project import Project
 from .stale import NOTES
 from .views import View
 
@@ -148,9 +149,9 @@ class Opened:
             state = project.state
             options = dict(self.job.content["options"]) if self.job.content else {}
             if step == "f0":
-                options["file"] = project.name_next_tracks()
+                options["file"] = project.track_files.name_next()
             score = project.score_path
-            held = project.find_held()
+            held = state.find_held()
             return {
                 "held": [] if held is None else list_locks(held),
                 "folder": str(project.folder),
@@ -158,7 +159,7 @@ class Opened:
                 "recording": str(project.recording_path),
                 "title": state.title,
                 "digest": project.recording.get("sha256"),
-                "tracks": str(project.tracks_path),
+                "tracks": str(project.track_files.present),
                 "score": None if score is None else str(score),
                 "names": list(state.names),
                 "frames": project.frames,
@@ -177,14 +178,13 @@ class Opened:
         await self.tell_project()
 
     def _take_tracks(self, done: dict[str, Any]) -> None:
-        path = self.project.folder / "tracks" / f"{done['tracks']}.csv"
-        names = done["names"]
+        file, names = done["tracks"], done["names"]
         known = self.project.state.names
-        automatic = names == [f"singer{j + 1}" for j in range(len(names))]
+        automatic = names == list(name_singers(len(names)))
         if automatic and len(known) == len(names):
             names = list(known)
         said = f"pitches of {len(names)} singers found"
-        self.project.set_tracks(read_f0(path).f0, names, said, done["tracks"])
+        self.project.set_tracks(self.project.track_files.read(file), names, said, file)
 
     def _tell_job(self, content: dict[str, Any]) -> None:
         self.tell("job", dict(content))

@@ -16,7 +16,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +26,18 @@ from ..audio import count_resampled
 from ..claims import LOCK, claim
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
-from ..f0.contours import F0Contours, read_f0, write_f0
+from ..f0.contours import F0Contours
 from ..files import write_json
 from . import operations
 from .cache import Cache
+from .changes import Change, describe_change
 from .journal import Entry, Journal
 from .operation_error import OperationError
 from .project_file import FILE, name_time, read_project
 from .renaming import rename_edits
 from .settings import check_names, check_settings, check_title
-from .state import State, describe_next, list_all, make, replay, take_meta
-
-Change = dict[str, Any]
-
-
-class StaleError(UmssError):
-    """A change of a state that is no longer the present one."""
+from .state import State, make, replay, take_meta
+from .track_files import TrackFiles
 
 
 class Project:
@@ -55,6 +50,7 @@ class Project:
         id: the folder's name.
         content: what project.json holds.
         state: what the journal leads to.
+        track_files: the folder of tracks.
         cache: what may be deleted.
 
     Raises:
@@ -70,6 +66,7 @@ class Project:
         self._held.enter_context(claim(folder, folder / LOCK))
         try:
             self.content = read_project(folder)
+            self.track_files = TrackFiles(folder / "tracks", self.stem)
             self.journal = Journal(folder / "journal.jsonl")
             self.state = self._replay()
         except BaseException:
@@ -77,7 +74,7 @@ class Project:
             raise
         self.cache = Cache(folder / "cache", self.frames)
         # The journal is the truth: what a killed server did not write yet is written now.
-        self._unsaved = not _is_newer(self.tracks_path, self.journal.path)
+        self._unsaved = not self.track_files.has_newer_than(self.journal.path)
         self.save_tracks()
 
     def close(self) -> None:
@@ -114,11 +111,6 @@ class Project:
             return True
 
     @property
-    def tracks_path(self) -> Path:
-        """The tracks as they are now."""
-        return self.folder / "tracks" / f"{self.stem}_f0.csv"
-
-    @property
     def score_path(self) -> Path | None:
         """The score, if there is one."""
         name = self.state.settings["score"]
@@ -142,34 +134,11 @@ class Project:
             f0, _ = self._get_tracks()
             return F0Contours.on_grid(f0, self.state.names)
 
-    def find_held(self) -> NDArray[np.bool_] | None:
-        """Find what separating must keep, [N, J]: what is locked or was corrected."""
-        with self.lock:
-            state = self.state
-            if state.f0 is None or state.locks is None:
-                return None
-            held: NDArray[np.bool_] = state.locks | (state.f0 != state.base)
-            return held
-
     def means(self, tune: operations.Tune | None) -> operations.Means:
         """What corrections may look at."""
         return operations.Means(self.state.names, self.cache.load_ridges(), tune)
 
     # Changes
-
-    def check_revision(self, revision: Any) -> None:
-        """Refuse a change of another state than the present one.
-
-        Raises:
-            StaleError: it is another.
-        """
-        if isinstance(revision, bool) or not isinstance(revision, int):
-            raise UmssError("give the revision that this change was made on")
-        if revision != self.journal.revision:
-            raise StaleError(
-                "the project was changed in another window meanwhile; look at it, and make the "
-                "change again"
-            )
 
     def correct(self, revision: Any, operation: Any, tune: operations.Tune | None) -> Change:
         """Make a correction (`src.studio.operations`).
@@ -178,7 +147,7 @@ class Project:
             StaleError, OperationError: it cannot be made.
         """
         with self.lock:
-            self.check_revision(revision)
+            self.journal.check_revision(revision)
             f0, locks = self._get_tracks()
             found = operations.apply(operation, f0, locks, self.means(tune))
             entry = {"operation": operation, "said": found.said}
@@ -204,7 +173,7 @@ class Project:
     def set_edits(self, revision: Any, edits: dict[str, Any], check: Callable[[], None]) -> Change:
         """Set the edits of `umss edit`, once `check` has found them possible."""
         with self.lock:
-            self.check_revision(revision)
+            self.journal.check_revision(revision)
             check()
             if edits == self.state.edits:
                 raise OperationError("this changes nothing: the edits are like that already")
@@ -225,18 +194,15 @@ class Project:
         """
         with self.lock:
             old, locks = self.state.f0, self.state.locks
-            held: list[list[list[int]]] = [] if locks is None else operations.list_locks(locks)
+            held = self.state.list_locks()
             kept: list[list[list[int]]] = [[] for _ in names]
-            notes = None if file is None else self._read_contours(file).accompaniment
+            notes = None if file is None else self.track_files.read_accompaniment(file)
             if old is not None and locks is not None and old.shape == f0.shape:
                 kept = held
                 if locks.any():
                     f0, file = np.where(locks, old, f0), None
             if file is None:
-                file = self.name_next_tracks()
-                target = self.folder / "tracks" / f"{file}.csv"
-                contours = F0Contours.on_grid(f0, tuple(names))
-                write_f0(target, replace(contours, accompaniment=notes), overwrite=True)
+                file = self.track_files.write_next(f0, names, notes)
             before = {
                 "tracks": self.state.tracks,
                 "names": list(self.state.names),
@@ -246,12 +212,6 @@ class Project:
             if list(names) != before["names"] and before["names"]:
                 self.journal.append("meta", {"after": {"names": list(names)}})
             return self._do("tracks", {"said": said, "before": before, "after": after})
-
-    def name_next_tracks(self) -> str:
-        """A name for new tracks that no tracks have."""
-        there = [p.stem for p in (self.folder / "tracks").glob("[0-9]*.csv")]
-        numbers = [int(name) for name in there if name.isdigit()]
-        return f"{max(numbers, default=0) + 1:04d}"
 
     def undo(self, revision: Any) -> Change:
         """Take the last change back.
@@ -276,7 +236,7 @@ class Project:
             UmssError: values that are not possible.
         """
         with self.lock:
-            self.check_revision(revision)
+            self.journal.check_revision(revision)
             after: dict[str, Any] = {}
             if "title" in content:
                 after["title"] = check_title(content["title"])
@@ -302,7 +262,7 @@ class Project:
     def set_score(self, revision: Any, name: str | None) -> None:
         """Set the score, which lies in its place already."""
         with self.lock:
-            self.check_revision(revision)
+            self.journal.check_revision(revision)
             self._note({"settings": {"score": name}})
 
     def set_found(self, found: Mapping[str, Any]) -> None:
@@ -327,12 +287,12 @@ class Project:
 
     def _do(self, kind: str, content: Mapping[str, Any]) -> Change:
         entry = self.journal.append(kind, {"time": name_time(), **content})
-        make(self.state, entry, self._read_tracks)
-        return self._describe_change(entry, "after", str(entry["said"]))
+        make(self.state, entry, self.track_files.read)
+        return self._tell(entry, "after", str(entry["said"]))
 
     def _step(self, revision: Any, kind: str) -> Change:
         with self.lock:
-            self.check_revision(revision)
+            self.journal.check_revision(revision)
             entries = self.journal.done if kind == "undo" else self.journal.undone
             if not entries:
                 raise OperationError(f"there is nothing to {kind}")
@@ -341,47 +301,18 @@ class Project:
             if kind == "undo" and entry["kind"] == "tracks":
                 self.state = self._replay()
             else:
-                make(self.state, entry, self._read_tracks, back=kind == "undo")
+                make(self.state, entry, self.track_files.read, back=kind == "undo")
             side = "before" if kind == "undo" else "after"
             word = "undone" if kind == "undo" else "made again"
-            return self._describe_change(entry, side, f"{word}: {entry['said']}")
+            return self._tell(entry, side, f"{word}: {entry['said']}")
 
-    def _describe_change(self, entry: Entry, side: str, said: str) -> Change:
+    def _tell(self, entry: Entry, side: str, said: str) -> Change:
         self._unsaved = True
         self._save()
-        changes: list[dict[str, Any]] = []
-        again = False
-        if entry["kind"] == "operation":
-            changes = [
-                {"singer": c["singer"], "first": c["first"], "f0": c[side]} for c in entry["patch"]
-            ]
-        elif entry["kind"] == "tracks":
-            again = True
-            if self.state.f0 is not None and len(entry["before"]["names"]) == len(self.state.names):
-                changes, again = list_all(self.state.f0), False
-        return {
-            "revision": self.journal.revision,
-            "changes": changes,
-            "reload": again,
-            "undo": describe_next(self.journal.done),
-            "redo": describe_next(self.journal.undone),
-            "locks": self.list_locks(),
-            "edits": self.state.edits,
-            "said": said,
-        }
-
-    def list_locks(self) -> list[list[list[int]]]:
-        """Locks as JSON; empty without tracks."""
-        return [] if self.state.locks is None else operations.list_locks(self.state.locks)
+        return describe_change(entry, side, said, self.state, self.journal)
 
     def _replay(self) -> State:
-        return replay(self.journal, str(self.content["title"]), self._read_tracks)
-
-    def _read_contours(self, name: str) -> F0Contours:
-        return read_f0(self.folder / "tracks" / f"{name}.csv")
-
-    def _read_tracks(self, name: str) -> NDArray[np.float32]:
-        return self._read_contours(name).f0
+        return replay(self.journal, str(self.content["title"]), self.track_files.read)
 
     # Files that are derived
 
@@ -398,16 +329,5 @@ class Project:
         with self.lock:
             if not self._unsaved or self.state.f0 is None:
                 return
-            contours = F0Contours.on_grid(self.state.f0, self.state.names)
-            if self.state.tracks is not None:
-                notes = self._read_contours(self.state.tracks).accompaniment
-                contours = replace(contours, accompaniment=notes)
-            write_f0(self.tracks_path, contours, overwrite=True)
+            self.track_files.write_present(self.state.f0, self.state.names, self.state.tracks)
             self._unsaved = False
-
-
-def _is_newer(path: Path, other: Path) -> bool:
-    try:
-        return path.stat().st_mtime_ns >= other.stat().st_mtime_ns
-    except OSError:
-        return False

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..f0.contours import read_f0, write_f0
+from ..f0.contour_files import read_f0, write_f0
 from ..files import write_json
 from ..outputs import DESCRIBING, name_outputs, write_parameters
 from ..resynthesis import read_parameters

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..edit_file import edit_file
 from ..errors import UmssError
-from ..f0.contours import read_f0
+from ..f0.contour_files import read_f0
 from ..files import replace_when_complete, write_json
 from ..intonation.measures import measure_intonation
 from ..listening.page import write_page

@@ -125,7 +125,7 @@ async def set_score(request: Request) -> Response:
     there = await get_opened(request)
     project = there.project
     revision, name = read_revision(request), read_name(request)
-    project.check_revision(revision)
+    project.journal.check_revision(revision)
     folder = project.folder / "score"
     waiting = folder / "new" / name
     waiting.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ async def set_score(request: Request) -> Response:
         request_to_child = {"call": "check_score", "with": {"path": str(waiting)}}
         await get_studio(request).helper.ask(request_to_child)
         with project.lock:
-            project.check_revision(revision)
+            project.journal.check_revision(revision)
             waiting.replace(folder / name)
             project.set_score(revision, name)
     finally:
@@ -155,7 +155,7 @@ async def start_job(request: Request) -> Response:
     """Start a job."""
     there = await get_opened(request)
     content = await read_json(request)
-    there.project.check_revision(content.get("revision"))
+    there.project.journal.check_revision(content.get("revision"))
     steps = content.get("steps")
     if not isinstance(steps, list) or not steps or any(step not in STEPS for step in steps):
         raise UmssError(f"steps: choose from {', '.join(STEPS)}")

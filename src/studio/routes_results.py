@@ -227,7 +227,7 @@ async def _make_f0_file(request: Request, there: Opened, kind: str) -> Path:
     await asyncio.to_thread(project.save_tracks)
     folder = project.cache.folder / "f0"
     asked = {
-        "tracks": str(project.tracks_path), "kind": kind, "folder": str(folder),
+        "tracks": str(project.track_files.present), "kind": kind, "folder": str(folder),
         "stem": project.stem,
     }  # fmt: skip
     done = await get_studio(request).helper.ask({"call": "write_f0_format", "with": asked})

@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import UmssError
-from ..f0.contours import read_f0
+from ..f0.contour_files import read_f0
 from .answers import get_opened, get_studio
 from .bodies import read_json, read_name, save_body
+from .changes import Change
 from .edit_settings import check_edits
 from .opened import Opened
 from .operations import find_changes, find_frames
-from .project import Change
 from .routes_projects import MOST_SCORE, read_revision
 from .suspicions import find_suspicions
 
@@ -75,7 +75,7 @@ async def replace_tracks(request: Request) -> Response:
     there = await get_opened(request)
     project = there.project
     revision, name = read_revision(request), read_name(request)
-    project.check_revision(revision)
+    project.journal.check_revision(revision)
     if project.frames is None:
         raise UmssError("the recording must be opened first")
     folder = project.folder / "tracks"
@@ -89,7 +89,7 @@ async def replace_tracks(request: Request) -> Response:
 
         def take() -> Change:
             with project.lock:
-                project.check_revision(revision)
+                project.journal.check_revision(revision)
                 return project.set_tracks(f0, found["names"], f"tracks of {name}")
 
         change = await asyncio.to_thread(take)

@@ -25,7 +25,8 @@ from ..chunks import (
     find_sung,
     separate_windows,
 )
-from ..f0.contours import F0Contours, write_f0
+from ..f0.contour_files import write_f0
+from ..f0.contours import F0Contours
 from ..files import check_space, name_failed_file, write_json
 from ..outputs import name_outputs, write_parameters
 from ..resynthesis import describe, read_parameters

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..chunks import find_sung
-from ..f0.contours import F0Contours, read_f0
+from ..f0.contour_files import read_f0
+from ..f0.contours import F0Contours
 from ..windows import STEP, Grid, silence_between
 from .operations import read_locks
 

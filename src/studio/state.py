@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .journal import Entry, Journal
-from .operations import list_pitches, read_locks
+from .operations import list_locks, read_locks
 
 Tracks = NDArray[np.float32]
 ReadTracks = Callable[[str], Tracks]
@@ -48,6 +48,17 @@ class State:
     edits: dict[str, Any] = field(default_factory=dict)
     title: str = ""
     settings: dict[str, Any] = field(default_factory=lambda: dict(SETTINGS))
+
+    def list_locks(self) -> list[list[list[int]]]:
+        """Locks as JSON; empty without tracks."""
+        return [] if self.locks is None else list_locks(self.locks)
+
+    def find_held(self) -> NDArray[np.bool_] | None:
+        """Find what separating must keep, [N, J]: what is locked or was corrected; None = none."""
+        if self.f0 is None or self.locks is None:
+            return None
+        held: NDArray[np.bool_] = self.locks | (self.f0 != self.base)
+        return held
 
 
 def replay(journal: Journal, title: str, read: ReadTracks) -> State:
@@ -99,13 +110,3 @@ def make(state: State, entry: Entry, read: ReadTracks, *, back: bool = False) ->
         state.f0 = f0
         if "locks" in entry:
             state.locks = read_locks(entry["locks"][side], len(f0))
-
-
-def list_all(f0: Tracks) -> list[dict[str, Any]]:
-    """Whole tracks as changes for the page."""
-    return [{"singer": j, "first": 0, "f0": list_pitches(track)} for j, track in enumerate(f0.T)]
-
-
-def describe_next(entries: Sequence[Entry]) -> str | None:
-    """What would be undone or made again; None = nothing."""
-    return str(entries[-1]["said"]) if entries else None

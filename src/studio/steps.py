@@ -15,7 +15,7 @@ from ..audio import examine_audio, load_mono
 from ..configuration import compose_config
 from ..dsp.tracks import RATE
 from ..errors import UmssError
-from ..f0.contours import read_f0, write_f0
+from ..f0.contour_files import read_f0, write_f0
 from ..f0.estimate import SHORTEST, expect_parts
 from ..f0.salience import Salience
 from ..f0.score.reading import read_score

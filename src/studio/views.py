@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..formats.names import FORMATS
+from .changes import describe_next
 from .operations import STEP
 from .project import Project
 from .sound import describe_sound, list_heard
 from .stale import NOTES, Former, Settings, describe_stale, find_former
-from .state import describe_next
 
 _GROUPS = ("practice", "page", "dataset", "intonation", "zip")
 
@@ -54,7 +54,7 @@ class View:
                 "frames": None if f0 is None else {"count": len(f0), "step": STEP},
                 "undo": describe_next(project.journal.done),
                 "redo": describe_next(project.journal.undone),
-                "locks": project.list_locks(),
+                "locks": state.list_locks(),
                 "warnings": notes["warnings"],
                 "confidence": notes["confidence"],
                 "edits": state.edits,
@@ -94,7 +94,7 @@ class View:
             settings = Settings(state.settings["method"], state.settings["seed"])
             notes = settings.note(state.names, project.recording.get("sha256") or "")
             separated = describe_stale(
-                former, project.get_contours(), notes, seconds, project.find_held()
+                former, project.get_contours(), notes, seconds, state.find_held()
             )
             if separated is not None:
                 made = _tell_time(project.folder / "separated" / NOTES)

@@ -23,7 +23,8 @@ from src.data.readers.base import DataError
 from src.data.readers.mixtures import MixturesReader
 from src.data.sampler import EpochSampler, EqualSizeBatches
 from src.errors import UmssError
-from src.f0.contours import F0Contours, write_f0
+from src.f0.contour_files import write_f0
+from src.f0.contours import F0Contours
 from src.prepare import tabulate_songs
 from src.training.accumulation import EvenAccumulation
 from tests import fake_f0

@@ -21,7 +21,8 @@ from src.cli import main as umss_command
 from src.edit_file import edit_file
 from src.editing.edits import Edit, EditError
 from src.errors import OutputExistsError, UmssError
-from src.f0.contours import F0Contours, write_f0
+from src.f0.contour_files import write_f0
+from src.f0.contours import F0Contours
 from src.fit.separator import FitSeparator
 from src.fit.spectra import FitSettings
 from src.fit.umss import UmssFitSeparator

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.f0.contours import ContourError, F0Contours, read_f0, write_f0
+from src.f0.contour_files import read_f0, write_f0
+from src.f0.contours import ContourError, F0Contours
 
 
 def contours(*tracks: list[float], step: float = 0.01) -> F0Contours:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.errors import UmssError
-from src.f0.contours import MAX_F0, F0Contours, read_contours, read_f0, write_f0
+from src.f0.contour_files import read_contours, read_f0, write_f0
+from src.f0.contours import MAX_F0, F0Contours
 from tests.f0.test_tables import DIALECTS, HIGH, LOW, PLAIN, TIMES, TRUST, table
 
 FEW = settings(max_examples=40, derandomize=True, deadline=None, database=None)

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 
 from src.cli import entry_point
-from src.f0.contours import read_f0
+from src.f0.contour_files import read_f0
 from src.find_f0 import main
 from tests.processes import Done, run_python
 from tests.tiny_training import compose_config

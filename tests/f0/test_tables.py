@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.f0.contours import ContourError, read_contours, read_f0
+from src.f0.contour_files import read_contours, read_f0
+from src.f0.contours import ContourError
 
 N = 40
 TIMES = [f"{0.01 * k:.2f}" for k in range(N)]

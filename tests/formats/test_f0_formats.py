@@ -11,7 +11,8 @@ import pytest
 
 from src.api import separate
 from src.errors import OutputExistsError, UmssError
-from src.f0.contours import ContourError, F0Contours, read_f0
+from src.f0.contour_files import read_f0
+from src.f0.contours import ContourError, F0Contours
 from src.f0.score.parts import Note
 from src.f0.score.reading import read_score
 from src.find_f0 import main

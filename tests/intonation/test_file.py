@@ -17,7 +17,7 @@ from src.configuration import FOLDER
 from src.data.choir import SONGS, generate, generate_song
 from src.data.choir.score import Note
 from src.errors import OutputExistsError, UmssError
-from src.f0.contours import write_f0
+from src.f0.contour_files import write_f0
 from src.intonation import files
 from src.intonation.files import TABLES
 from src.intonation.measures import measure_intonation

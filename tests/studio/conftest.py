@@ -48,7 +48,7 @@ def describe_place(project: Project, **options: Any) -> Place:
     return Place(
         folder=project.folder, stem=project.stem, recording=project.recording_path,
         title=project.state.title, digest=project.recording.get("sha256"),
-        tracks=project.tracks_path, score=project.score_path, names=project.state.names,
+        tracks=project.track_files.present, score=project.score_path, names=project.state.names,
         frames=project.frames, settings=project.state.settings, edits=project.state.edits,
         options=options,
     )  # fmt: skip

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from src.f0.contours import read_f0
+from src.f0.contour_files import read_f0
 from tests.listening.waiting import wait_for
 from tests.studio.quartet import (
     OCTAVE,

@@ -85,14 +85,14 @@ def test_every_window_keeps_its_own_frames(contrary: None, tmp_path: Path) -> No
 
 def test_what_was_corrected_or_locked_is_held(root: Path) -> None:
     project = Project(root / "song")
-    held = project.find_held()
+    held = project.state.find_held()
     assert held is not None and not held.any()
     project.correct(1, {"kind": "octave", "singer": 0, "from": 1, "to": 2, "direction": 1}, None)
     project.correct(2, {"kind": "lock", "singer": 1, "from": 3, "to": 3.2}, None)
-    held = project.find_held()
+    held = project.state.find_held()
     assert held is not None and list_locks(held) == [[[63, 126]], [[188, 201]]]
     project.undo(3)
     project.undo(4)
-    held = project.find_held()
+    held = project.state.find_held()
     assert held is not None and not held.any()
     project.close()

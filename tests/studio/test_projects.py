@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
 from src.claims import claim
-from src.f0.contours import F0Contours, read_f0, write_f0
+from src.f0.contour_files import read_f0, write_f0
+from src.f0.contours import F0Contours
 from src.studio.jobs import INTERRUPTED
 from src.studio.place import read_examination
 from src.studio.project import Project
@@ -314,7 +315,7 @@ def test_notes_of_instruments_outlast_corrections(root: Path, locked: bool) -> N
     project.set_tracks(f0, ("high", "low"), "found", "0007")
     project.correct(project.journal.revision, UP, None)
     project.save_tracks()
-    kept = read_f0(project.tracks_path)
+    kept = read_f0(project.track_files.present)
     assert kept.names == ("high", "low") and kept.f0.max() == 600.0
     np.testing.assert_array_equal(kept.accompaniment, notes)
     project.close()

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ...audio import examine_audio, load_mono
-from ...f0.contours import MAX_SINGERS, F0Contours, read_contours
+from ...f0.contour_files import read_contours
+from ...f0.contours import MAX_SINGERS, F0Contours
+from ...f0.names import name_singers
 from ...f0.score.reading import SCORE_SUFFIXES, ScoreError, read_score
 from ...outputs import find_all_outputs
 from .base import RATE, DataError, FileReader, Song, Stem, StemAudio
@@ -82,7 +84,7 @@ class MixturesReader(FileReader):
         songs = []
         for name, path in self._recordings.items():
             count = self._singers.get(name, self.n_singers)
-            parts = tuple(f"singer{j + 1}" for j in range(count))
+            parts = name_singers(count)
             songs.append(Song(name, parts, (Stem("mixture", "1", path),), has_stems=False))
         return songs
 

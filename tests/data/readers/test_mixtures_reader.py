@@ -14,7 +14,8 @@ from src.data.readers.base import DataError
 from src.data.readers.mixtures import MixturesReader
 from src.data.readers.several import SeveralReader
 from src.errors import UmssError
-from src.f0.contours import F0Contours, write_f0
+from src.f0.contour_files import write_f0
+from src.f0.contours import F0Contours
 
 TRACKS = np.tile(np.array([[400.0, 300.0]], np.float32), (100, 1))
 
