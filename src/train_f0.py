@@ -24,9 +24,9 @@ from .errors import OutputExistsError, UmssError
 from .f0.network import VoiceSalience, start_from
 from .f0.training import SalienceTraining
 from .files import replace_when_complete
-from .training.memory import keep_freed_memory
 from .training.averaging import WarmingAverage
 from .training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from .training.memory import keep_freed_memory
 from .training.metrics_table import MetricsTable
 from .training.quieten import quieten
 from .training.record import RunRecord
