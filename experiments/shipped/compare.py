@@ -1,9 +1,10 @@
 """The package's model, which heard no single voice, beside one trained with stems.
 
     python -m experiments.shipped.compare --csd DIR --choralsynth DIR
+    python -m experiments.shipped.compare --csd DIR --choralsynth DIR --checkpoint FILE --name US
 
-Both alone and inside the fit, tested as in `experiments.quality.learning`; rows go to compare.csv.
-The other model is that of with_stems.sh.
+All alone and inside the fit, tested as in `experiments.quality.learning`; rows go to compare.csv.
+The other model is that of with_stems.sh, or another checkpoint under a name of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     stems = Path(__file__).with_name("with_stems.ckpt")
     parser.add_argument("--checkpoint", type=Path, default=stems)
+    parser.add_argument("--name", default="with stems", help="of the checkpoint, in the table")
     parser.add_argument("--csd", type=Path, required=True)
     parser.add_argument("--choralsynth", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("compare.csv"))
@@ -30,7 +32,7 @@ def main() -> None:
             settings = [f"separator={method}"]
             settings += ["separator.mask=power"] if method == "umss" else []
             evaluate(table, places, f"{method}, mixtures alone", settings, [test])
-            evaluate(table, places, f"{method}, with stems", [*settings, own], [test])
+            evaluate(table, places, f"{method}, {options.name}", [*settings, own], [test])
 
 
 if __name__ == "__main__":
