@@ -3,8 +3,9 @@
     python -m experiments.shipped.compare --csd DIR --choralsynth DIR
     python -m experiments.shipped.compare --csd DIR --choralsynth DIR --checkpoint FILE --name US
 
-All alone and inside the fit, tested as in `experiments.quality.learning`; rows go to compare.csv.
-The other model is that of with_stems.sh, or another checkpoint under a name of its own.
+Both alone and inside the fit, beside the comb, tested as in `experiments.quality.learning`; rows go
+to compare.csv. The other model is that of with_stems.sh, or another checkpoint under a name of its
+own.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def main() -> None:
     table = Table(options.output)
     own = f"separator.checkpoint={options.checkpoint.resolve()}"
     for test in places.list_tests():
+        evaluate(table, places, "comb", ["separator=comb", "separator.mask=power"], [test])
         for method in ("umss", "umss_fit"):
             settings = [f"separator={method}"]
             settings += ["separator.mask=power"] if method == "umss" else []
