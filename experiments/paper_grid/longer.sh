@@ -43,14 +43,13 @@ minutes() { # so many minutes of recordings, F0 estimated from them
 
 f0_errors() { # what wrong F0 costs the last weights of US and SV
   local name settings
-  rm -rf "$out/f0_errors"
   for name in us_small sv_small; do
     settings=(separator=umss separator.mask=magnitude name="$name" n_singers=4
       separator.checkpoint="$out/$name/checkpoints/last.ckpt" data=csd "data.root=$csd"
-      'data.singers=[3]' f0=cached threads=1)
+      'data.singers=[3]' f0=cached threads=1 overwrite=true)
     $python -m src.evaluate "${settings[@]}" 'seeds=[0]' output="$out/f0_errors/$name-none"
     $python -m src.evaluate -m +sweep=f0_errors "${settings[@]}" hydra.callbacks.sweep.then=null \
-      paths.grid_dir="$out"
+      skip_existing=false paths.grid_dir="$out"
   done
   $python -m src.report "tables=[$out/f0_errors/*]" output="$out/f0_errors_report" overwrite=true
   cp "$out/f0_errors_report/tables/j4_f0_errors.csv" "$here/f0_errors.csv"

@@ -10,7 +10,6 @@ tells the truth.
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ from src.api import separate
 from src.data.choir.generate import SONGS, generate_song
 from src.dsp.tracks import RATE
 from src.files import write_text
+from src.metrics.speed import Stopwatch
 
 TABLE = Path(__file__).with_name("speed.csv")
 SECONDS = 30
-ONE_READINESS = {"separator": {"opinions": {"readiness": [1.0]}}}
 KINDS: dict[str, dict[str, Any]] = {
     "default": {},
-    "opinions.readiness=[1.0]": ONE_READINESS,
+    "opinions.readiness=[1.0]": {"separator": {"opinions": {"readiness": [1.0]}}},
     "opinions=null": {"separator": {"opinions": None}},
     "comb": {"method": "comb"},
 }
@@ -40,12 +39,17 @@ def main() -> None:
     rows = []
     for name, settings in KINDS.items():
         separate(mixture[: 4 * RATE], RATE, n_singers=4, **settings)
-        began = time.perf_counter(), time.process_time()
-        separate(mixture, RATE, n_singers=4, **settings)
-        wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-        rows.append({"what": name, "cores": len(os.sched_getaffinity(0))})
-        rows[-1] |= {"wall": round(wall / SECONDS, 3), "processor": round(cpu / SECONDS, 3)}
-        print(rows[-1], flush=True)
+        stopwatch = Stopwatch()
+        with stopwatch.measure(SECONDS):
+            separate(mixture, RATE, n_singers=4, **settings)
+        row = {
+            "what": name,
+            "cores": len(os.sched_getaffinity(0)),
+            "wall": round(stopwatch.seconds / SECONDS, 3),
+            "processor": round(stopwatch.cpu_seconds / SECONDS, 3),
+        }
+        rows.append(row)
+        print(row, flush=True)
     write_text(TABLE, pd.DataFrame(rows).to_csv(index=False))
 
 

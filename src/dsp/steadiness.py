@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .stft import frame_stft
+from .stft import compute_spectra
 from .tracks import HOP, RATE
 
 N_FFT = 2048  # samples, 128 ms: shorter than a swing of vibrato
@@ -38,10 +38,9 @@ def measure_steadiness(audio: NDArray[np.float32]) -> float:
         4 dB below them (experiments/real/accompaniment.csv).
     """
     low, high = (round(hertz * N_FFT / RATE) for hertz in (LOWEST, HIGHEST))
-    samples = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))
-    n_frames = -(-len(samples) // HOP)
+    n_frames = -(-len(audio) // HOP)
     firsts = range(0, n_frames, _BLOCK)
-    loudest = max((float(_transform(samples, n).abs().max()) for n in firsts), default=0.0)
+    loudest = max((float(_transform(audio, n, n_frames).abs().max()) for n in firsts), default=0.0)
     if loudest == 0.0:
         return 0.0
     # Twice over the recording, so that one of an hour needs no more memory than one of a minute.
@@ -51,7 +50,7 @@ def measure_steadiness(audio: NDArray[np.float32]) -> float:
     steady = 0
     before: Tensor | None = None
     for first in firsts:
-        spectrum = _transform(samples, first)
+        spectrum = _transform(audio, first, n_frames)
         level = _find_peaks(spectrum[low - AROUND : high + AROUND + 1])
         inner = spectrum[low : high + 1]
         if before is None:
@@ -77,12 +76,9 @@ def _find_peaks(spectrum: Tensor) -> Tensor:
     return torch.where(peak & (inner > CLEAR * around), inner, 0.0)
 
 
-def _transform(samples: Tensor, first: int) -> Tensor:
-    """Compute the spectra [F, n] of the frames from `first` on; frame n is centred on n * HOP."""
-    margin = N_FFT // HOP  # frames
-    begin = max(0, first - margin)
-    piece = samples[begin * HOP : (first + _BLOCK + margin) * HOP]
-    return frame_stft(piece, n_fft=N_FFT, hop=HOP)[:, first - begin :][:, :_BLOCK]
+def _transform(audio: NDArray[np.float32], first: int, n_frames: int) -> Tensor:
+    """Compute the spectra [F, n] of a block of n_frames frames, from frame `first` on."""
+    return compute_spectra(audio, first, min(first + _BLOCK, n_frames), n_fft=N_FFT, hop=HOP)
 
 
 def _measure_frequencies(spectrum: Tensor, lowest: int) -> Tensor:

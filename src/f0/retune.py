@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dsp.stft import compute_spectra
 from ..dsp.tracks import HOP, RATE
 from .peaks import find_parabola_top
-from .spectra import compute_spectra
 
 WINDOW = 1536  # samples, 96 ms
 FFT = 8192

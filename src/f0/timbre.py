@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dsp.stft import compute_spectra
 from ..dsp.tracks import HOP, RATE
 from .permutations import give_tracks
-from .spectra import compute_spectra
 
 FFT = 2048  # samples, 128 ms
 STRIDE = 2  # F0 frames from one measured frame to the next

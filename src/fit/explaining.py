@@ -186,8 +186,7 @@ class Explainer:
         """
         if self.partials is None:
             nothing = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
-            rest = channels - nothing.sum(dim=1)
-            return Explanation(f0, fit, nothing, nothing[..., None, :0], rest)
+            return Explanation(f0, fit, nothing, nothing[..., None, :0], channels)
         if self.tuning is not None:
             f0 = tune_tracks(mixture, f0, fit.spectra, self.tuning, **self._grid)
         found, amplitudes = find_partials(

@@ -196,10 +196,11 @@ class Project:
             old, locks = self.state.f0, self.state.locks
             held = self.state.list_locks()
             kept: list[list[list[int]]] = [[] for _ in names]
-            notes = None if file is None else self.track_files.read_accompaniment(file)
+            notes = None
             if old is not None and locks is not None and old.shape == f0.shape:
                 kept = held
                 if locks.any():
+                    notes = None if file is None else self.track_files.read_accompaniment(file)
                     f0, file = np.where(locks, old, f0), None
             if file is None:
                 file = self.track_files.write_next(f0, names, notes)
