@@ -26,6 +26,7 @@ from .f0.contour_files import read_contours
 from .f0.contours import F0Contours
 from .f0.estimate import F0Estimate, F0Estimator, NumberOfSingers, expect_parts, settle_number
 from .f0.names import name_singers
+from .f0.places import hold_channels
 from .f0.score.reading import SCORE_SUFFIXES, read_score
 from .resynthesis import check_voices, describe
 from .separated import SeparatedRecording
@@ -104,7 +105,7 @@ def separate(
     if f0 is None or (isinstance(f0, (str, Path)) and _is_score(f0)):
         parts = _plain(config.score_parts)
         score = None if f0 is None else read_score(f0, expect_parts(n_singers), parts)
-        estimate = _estimate(_mono(samples, rate), config, names, score=score)
+        estimate = _estimate(samples, rate, config, names, score=score)
         tracks, warnings = estimate.contours, estimate.warnings
         confidence = estimate.confidence
     elif isinstance(f0, (str, Path)):
@@ -176,7 +177,7 @@ def estimate_f0(
     settle_number(n_singers, names)
     parts = _plain(config.score_parts)
     read = None if score is None else read_score(score, expect_parts(n_singers), parts)
-    return _estimate(_mono(samples, _checked_rate(rate)), config, names, score=read)
+    return _estimate(samples, _checked_rate(rate), config, names, score=read)
 
 
 def _compose(
@@ -322,16 +323,26 @@ def join_parameters(parts: Sequence[Parameters]) -> Parameters:
 
 
 def _estimate(
-    mono: NDArray[np.float32],
+    samples: NDArray[np.float32],
+    rate: int,
     config: Mapping[str, Any],
     names: Sequence[str] | None,
     *,
     score: F0Contours | None,
 ) -> F0Estimate:
-    """F0 of mono samples at 16 kHz by the configuration of `umss separate` or `umss f0`."""
+    """F0 of samples [T] or [C, T] by the configuration of `umss separate` or `umss f0`."""
     estimator: F0Estimator = instantiate(config["multif0"])
+    channels, heard = None, samples
+    if samples.ndim == 2:
+        mix = mix_for_listening(samples, rate)
+        channels, heard = hold_channels(samples, rate, mix), mix.apply(samples)
     return estimator(
-        mono, config["n_singers"], names, score=score, alignment=config["score_alignment"]
+        resample(heard, rate, RATE),
+        config["n_singers"],
+        names,
+        score=score,
+        alignment=config["score_alignment"],
+        channels=channels,
     )
 
 
@@ -360,12 +371,6 @@ def _checked_rate(rate: int | None) -> int:
     if isinstance(rate, bool) or int(rate) != rate or rate <= 0:
         raise UmssError(f"rate must be a positive whole number of Hz, got {rate}")
     return int(rate)
-
-
-def _mono(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """What F0 is estimated from: one channel [T] at 16 kHz."""
-    heard = samples if samples.ndim == 1 else mix_for_listening(samples, rate)
-    return resample(heard, rate, RATE)
 
 
 def _is_score(path: str | Path) -> bool:

@@ -279,11 +279,11 @@ def load_mono(
 
 def mix_for_listening(
     channels: NDArray[np.float32], rate: int, name: str | Path = "the recording"
-) -> NDArray[np.float32]:
-    """Mix [C, T] to the one channel [T] that is listened to, with warnings (`src.hearing`)."""
+) -> Mix:
+    """How to mix [C, T] to what is listened to (`src.hearing`), with warnings."""
     mix = measure_mix(channels, rate)
     _warn(Path(name), mix.notes)
-    return mix.apply(channels)
+    return mix
 
 
 def measure_mix(channels: NDArray[np.float32], rate: int) -> Mix:

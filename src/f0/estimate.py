@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio import load_mono
+from ..audio import examine_audio, load_mono
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
 from ..hearing import Mix
@@ -22,6 +22,7 @@ from .heard import listen
 from .identity import SingerIdentity
 from .names import MAX_ESTIMATED as MAX_SINGERS
 from .names import name_singers
+from .places import Channels, measure_places, open_channels
 from .retune import retune
 from .salience import Assigner, Salience, SalienceModel
 from .score.alignment import Alignment, fill_unisons, place_score
@@ -110,6 +111,7 @@ class F0Estimator:
         *,
         score: F0Contours | None = None,
         alignment: Alignment = "dtw",
+        channels: Channels | None = None,
     ) -> F0Estimate:
         """Estimate one track per singer.
 
@@ -122,6 +124,7 @@ class F0Estimator:
             score: the score as F0 tracks, one per singer (`src.f0.score.reading.read_score`).
             alignment: how the score is aligned with the recording, see
                 `src.f0.score.alignment.place_score`.
+            channels: of the recording, if it has several.
 
         Raises:
             UmssError: unusable audio, number of singers, names or score.
@@ -176,7 +179,10 @@ class F0Estimator:
             contours = replace(contours, accompaniment=found.notes[:n_frames])
         # An instrument covers the partials that would tell the singers apart.
         elif self.identity is not None and prior is None:
-            given = self.identity(samples, frames)
+            places = None
+            if channels is not None and self.identity.places:
+                places = measure_places(channels, frames)
+            given = self.identity(samples, frames, extra=places)
             contours = F0Contours.on_grid(given.f0, labels, confidence=given.confidence)
             contours = replace(contours.sorted_high_to_low(), names=labels)
             warnings += warn_of_doubtful_singers(contours)
@@ -208,8 +214,11 @@ def estimate_file(
         UmssError: see `F0Estimator`.
     """
     settle_number(n_singers, names, score)  # report wrong settings before the slow part
+    if mix is None:
+        mix = examine_audio(path).mix
     audio = load_mono(path, RATE, mix=mix)
-    return estimator(audio, n_singers, names, score=score, alignment=alignment)
+    channels = open_channels(Path(path), mix)
+    return estimator(audio, n_singers, names, score=score, alignment=alignment, channels=channels)
 
 
 def expect_parts(n_singers: NumberOfSingers) -> int | None:

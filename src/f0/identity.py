@@ -67,6 +67,8 @@ class SingerIdentity:
         starts: how often it begins with two singers, the first time from the given tracks; half
             as often with three or four, a quarter as often with more.
         unisons: a singer who is silent in his track may sing another's (`src.f0.unisons`).
+        places: where singers are tells them apart, too, in recordings of several channels
+            (`src.f0.places`).
 
     Raises:
         UmssError: a setting out of range.
@@ -80,6 +82,7 @@ class SingerIdentity:
     covariance_prior: float = 10.0
     starts: int = 16
     unisons: bool = True
+    places: bool = True
 
     def __post_init__(self) -> None:
         for name in ("range_width", "freedom", "mean_prior", "covariance_prior"):
@@ -103,8 +106,8 @@ class SingerIdentity:
         Args:
             audio: recording [T] or [C, T] at 16 kHz.
             f0: [N, J] Hz on the 16-ms grid, 0 = silent, in any assignment.
-            extra: [N, J, E] more that tells voices apart, e.g. their place in stereo, along the
-                tracks; NaN where unknown.
+            extra: [N', J, E] more that tells voices apart, in every `src.f0.timbre.STRIDE`-th
+                frame, e.g. where they are (`src.f0.places`); NaN where unknown.
 
         Returns:
             The same pitches in every frame, by singer.

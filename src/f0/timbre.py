@@ -47,12 +47,11 @@ class Timbre:
     beating: NDArray[np.float64]
 
     def extend(self, extra: NDArray[np.float64]) -> Timbre:
-        """Add features [N', J, E] of the F0 frames, NaN where unknown: there their mean counts."""
-        more = extra[::STRIDE][: len(self.pitch)].astype(np.float64)
-        known = np.isfinite(more)
+        """Add features [N, J, E], NaN where unknown: there their mean counts."""
+        known = np.isfinite(extra)
         count = np.maximum(known.sum(axis=(0, 1)), 1)
-        mean = np.where(known, more, 0.0).sum(axis=(0, 1)) / count
-        features = np.concatenate([self.features, np.where(known, more, mean)], axis=2)
+        mean = np.where(known, extra, 0.0).sum(axis=(0, 1)) / count
+        features = np.concatenate([self.features, np.where(known, extra, mean)], axis=2)
         return replace(self, features=features)
 
     def choose(self, tracks: slice) -> Timbre:
@@ -142,6 +141,20 @@ def _listen(
     bins = np.rint(hertz * FFT / RATE).astype(np.int64).clip(1, power.shape[1] - 2)
     row = np.arange(len(tracks))[:, None, None]
     around = power[row, bins - 1] + power[row, bins] + power[row, bins + 1]
+    return around, find_clear(tracks, orders)
+
+
+def find_clear(tracks: NDArray[np.float64], orders: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Find the partials that no partial of another track covers.
+
+    Args:
+        tracks: [N, J] Hz, 0 = silent.
+        orders: [H] of the partials.
+
+    Returns:
+        [N, J, H], 1 where a partial is clear, 0 where it is covered, silent or too high.
+    """
+    hertz = tracks[:, :, None] * orders
     clear = ((tracks[:, :, None] > 0) & (hertz < HIGHEST)).astype(np.float64)
     for j in range(tracks.shape[1]):
         for other in range(tracks.shape[1]):
@@ -151,7 +164,7 @@ def _listen(
             nearest = np.maximum(1.0, np.round(hertz[:, j] / pitch)) * pitch
             distance = np.abs(hertz[:, j] - nearest)
             clear[:, j] *= np.clip((distance - CLOSE) / (CLEAR - CLOSE), 0.0, 1.0)
-    return around, clear
+    return clear
 
 
 def _measure_beating(

@@ -148,13 +148,14 @@ class FitSeparator(Separator):
         explainer = self._explainer
         spectrum = explainer.compute_spectrum(mixture)
         given = remove_glides(f0)
-        scene, first = explainer.find_scene(spectrum, self._excite(mixture, given), given)
         tracks = [given, *self._ask_others(mixture, f0)]
+        excitation, *others = self._excite(mixture, tracks)
+        scene, first = explainer.find_scene(spectrum, excitation, given)
         # Each from scratch: from the first fit the others would stay near it, and look too good.
-        others = [explainer.fit(spectrum, self._excite(mixture, x), scene) for x in tracks[1:]]
+        fits = [first, *(explainer.fit(spectrum, x, scene) for x in others)]
         explanations = [
             explainer.explain(mixture, channels, x, fit, scene)
-            for x, fit in zip(tracks, [first, *others], strict=True)
+            for x, fit in zip(tracks, fits, strict=True)
         ]
         weights = self._weigh(explanations, channels)
         separated, masks = self._average(explanations, weights)
@@ -208,9 +209,9 @@ class FitSeparator(Separator):
             mask_hop=self.mask_hop,
         )
 
-    def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
-        """What the envelopes of F0 tracks [B, J, N] multiply in mixtures [B, T]."""
-        return self._explainer.excite(f0, mixture.shape[-1])
+    def _excite(self, mixture: Tensor, tracks: Sequence[Tensor]) -> list[Excitation]:
+        """What the envelopes of each of several tracks [B, J, N] multiply in mixtures [B, T]."""
+        return [self._explainer.excite(f0, mixture.shape[-1]) for f0 in tracks]
 
     def _ask_others(self, mixture: Tensor, f0: Tensor) -> list[Tensor]:
         """Other opinions about the tracks [B, J, N] of mixtures [B, T]."""

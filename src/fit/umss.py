@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+import torch
 from torch import Tensor
 
 from ..models.finetuning import separate_one_by_one
@@ -67,10 +69,23 @@ class UmssFitSeparator(FitSeparator):
     def _describe(self) -> dict[str, Any]:
         return super()._describe() | {"network": self.network.model.voice.settings}
 
-    def _excite(self, mixture: Tensor, f0: Tensor) -> Excitation:
-        voices, controls, peak = self.network.estimate_harmonics(mixture, f0)
-        kept = {name: value for name, value in controls.items() if name not in NOISE_CONTROLS}
-        spectrum = self._explainer.compute_spectrum(voices)
+    def _excite(self, mixture: Tensor, tracks: Sequence[Tensor]) -> list[Excitation]:
+        # All at once: the network hears the mixture once, and many voices are as fast as a few.
+        found, controls, peak = self.network.estimate_harmonics(mixture, torch.cat([*tracks], 1))
         # What the network sings before it is made as loud as the mixture.
         gain = peak.squeeze(-1).pow(self.spectra.domain)
-        return Excitation(spectrum, gain, kept, rolled_off=True)
+        sizes = [f0.shape[1] for f0 in tracks]
+        kept = {
+            name: value.split(sizes, dim=1)
+            for name, value in controls.items()
+            if name not in NOISE_CONTROLS
+        }
+        return [
+            Excitation(
+                self._explainer.compute_spectrum(voices),
+                gain,
+                {name: values[k] for name, values in kept.items()},
+                rolled_off=True,
+            )
+            for k, voices in enumerate(found.split(sizes, dim=1))
+        ]

@@ -17,6 +17,7 @@ from ..dsp.tracks import RATE
 from ..errors import UmssError
 from ..f0.contour_files import read_f0, write_f0
 from ..f0.estimate import SHORTEST, expect_parts
+from ..f0.places import open_channels
 from ..f0.salience import Salience
 from ..f0.score.reading import read_score
 from ..files import replace_when_complete, write_json
@@ -112,7 +113,12 @@ def find_pitches(place: Place, report: Report) -> dict[str, Any]:
     estimator = instantiate(config.multif0)
     with listen(lambda share: report(share, "finding the pitches")):
         estimate = estimator(
-            np.array(samples), number, names, score=score, alignment=wanted["score_alignment"]
+            np.array(samples),
+            number,
+            names,
+            score=score,
+            alignment=wanted["score_alignment"],
+            channels=open_channels(place.recording, read_examination(place).mix),
         )
     file = wanted["file"]
     base = place.folder / "tracks"

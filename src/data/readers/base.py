@@ -229,7 +229,7 @@ class FileReader(Reader):
             raise DataError(f"{self.name}: {song.name} {stem.part} has no file")
         channels, rate = load_audio(stem.path)
         clipped = count_clipped(channels)
-        mono = resample(mix_for_listening(channels, rate, stem.path), rate, RATE)
+        mono = resample(mix_for_listening(channels, rate, stem.path).apply(channels), rate, RATE)
         if mono.size == 0:
             raise AudioError(f"{stem.path}: the audio is too short to resample to {RATE} Hz")
         return StemAudio(mono, rate, clipped)
