@@ -179,3 +179,16 @@ def apply_masks(mixture: Tensor, masks: Tensor, *, n_fft: int = 2048, hop: int =
     """
     spectrum = stft(mixture, n_fft=n_fft, hop=hop).unsqueeze(-3)
     return istft(masks * spectrum, mixture.shape[-1], n_fft=n_fft, hop=hop)
+
+
+def average_around(x: Tensor, radius: int) -> Tensor:
+    """Average [..., N] over `radius` frames before and after each; over fewer at both ends."""
+    radius = min(radius, x.shape[-1] - 1)
+    mean = torch.nn.functional.avg_pool1d(
+        x.reshape(-1, 1, x.shape[-1]),
+        2 * radius + 1,
+        stride=1,
+        padding=radius,
+        count_include_pad=False,
+    )
+    return mean.view_as(x)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..dsp.stft import stft
+from .descent import fit_spectra
 from .partials import PartialSettings, find_partials
 from .scene import (
     Scene,
@@ -19,7 +20,7 @@ from .scene import (
     find_scene,
     spread_lines,
 )
-from .spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
+from .spectra import FitSettings, FittedSpectra, compute_comb_spectra
 from .tuning import TuningSettings, tune_tracks
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..dsp.reverberation import ReverberationSuppressor
+from ..dsp.stft import average_around
 from ..errors import UmssError
 from ..f0.contours import F0Contours
 from ..f0.estimate import SHORTEST, SILENCE_PEAK, F0Estimator, choose_singer_names
@@ -26,7 +27,6 @@ from ..f0.matching import follow_tracks
 from ..f0.network import VoiceSalience
 from ..f0.retune import retune
 from ..f0.tracker import VoiceTracker
-from .partials import average_around
 
 # Frozen: what every separator begins with can be shared.
 _SUPPRESSOR = ReverberationSuppressor()

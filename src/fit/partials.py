@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..dsp.stft import stft
+from ..dsp.stft import average_around, stft
 from ..errors import UmssError
 from .sines import (
     Sines,
@@ -259,19 +259,6 @@ def _measure_energy_below(signal: Tensor, highest: float, *, rate: int, hop: int
     n_fft = 4 * hop
     spectrum = stft(signal, n_fft=n_fft, hop=hop)[..., : 1 + round(highest / rate * n_fft), :]
     return spectrum.abs().square().sum(dim=(-3, -2))
-
-
-def average_around(x: Tensor, radius: int) -> Tensor:
-    """Average [..., N] over `radius` frames before and after each; over fewer at both ends."""
-    radius = min(radius, x.shape[-1] - 1)
-    mean = torch.nn.functional.avg_pool1d(
-        x.reshape(-1, 1, x.shape[-1]),
-        2 * radius + 1,
-        stride=1,
-        padding=radius,
-        count_include_pad=False,
-    )
-    return mean.view_as(x)
 
 
 def _build_equations(

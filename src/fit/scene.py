@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..dsp.stft import soft_masks
 from ..errors import UmssError
-from .spectra import FitSettings, FittedSpectra, Problem, descend, pose_problem
+from .descent import descend, describe
+from .spectra import FitSettings, FittedSpectra, Problem, pose_problem
 
 # Cents by which many singers of one part scatter.
 _SCATTER = 20.0
@@ -283,7 +284,9 @@ class _Search:
         envelope[:, :, 0] -= (wide / narrow).log().unsqueeze(-1)
         if tails is not None:
             envelope[:, :, 0] -= 0.5 * self.domain * tails[:, 0].sum(dim=-1).log1p().view(1, 1, 1)
-        fitted = descend(problem, envelope, self.noise.clone(), _ITERATIONS, _RATE)
+        noise = self.noise.clone()
+        descend(problem, envelope, noise, _ITERATIONS, _RATE)
+        fitted = describe(problem, envelope, noise)
         wet = fitted.voices if fitted.wet is None else fitted.wet
         model = (wet.sum(dim=1) + fitted.noise).mT.clamp(min=1e-6)
         excess = torch.xlogy(problem.target, problem.target / model) - problem.target + model

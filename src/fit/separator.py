@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..dsp.spatial import PlaceSettings, separate_by_place
-from ..dsp.stft import soft_masks
+from ..dsp.stft import average_around, soft_masks
 from ..dsp.tracks import remove_glides
 from ..errors import UmssError
 from ..f0.retune import retune
@@ -20,7 +20,7 @@ from ..separator import MASK_POWERS, Separation, Separator
 from .explaining import Excitation, Explainer, Explanation
 from .hypotheses import F0Opinions, weigh_opinions
 from .parameters import gather_parameters, mix_amplitudes
-from .partials import PartialSettings, average_around, measure_share_left
+from .partials import PartialSettings, measure_share_left
 from .rendering import FitRenderer
 from .scene import check_counts
 from .spectra import FitSettings, FittedSpectra

@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 
 from ..dsp.harmonic import count_harmonics, harmonic_source
-from ..dsp.noise import rolloff_fir
 from ..dsp.stft import stft
 from ..errors import UmssError
-from .adam import Adam, differentiate_changes
 
 # Least value of a model, relative to the mixture's mean.
-_FLOOR = 1e-6
+FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -139,12 +137,6 @@ def compute_comb_spectra(
     return stft(comb, n_fft=n_fft, hop=mask_hop).abs().pow(domain)
 
 
-def _solve_coefficients(target: Tensor, basis: Tensor) -> Tensor:
-    """Solve basis [F, D] @ c = target [F] for c [D] by least squares."""
-    # The last bits of a decomposition differ from run to run; single precision never sees them.
-    return torch.linalg.lstsq(basis.double(), target.double()[:, None]).solution[:, 0].to(target)
-
-
 @dataclass(frozen=True)
 class Problem:
     """What is fitted: spectrograms relative to their means, frames before bins.
@@ -153,6 +145,7 @@ class Problem:
         target: [B, N, F].
         combs: [B, J, N, F].
         basis, noise_basis: [F, D], [F, D'] of the log envelopes.
+        width: [F], how many bins of a spectrogram each bin sums.
         tails: [B, N, N] of `src.fit.scene.build_tails`, None = no room.
         settings: see `FitSettings`.
     """
@@ -161,6 +154,7 @@ class Problem:
     combs: Tensor
     basis: Tensor
     noise_basis: Tensor
+    width: Tensor
     tails: Tensor | None
     settings: FitSettings
 
@@ -185,6 +179,28 @@ class Problem:
             combs=self.combs[..., :n_bins].contiguous(),
             basis=self.basis[:n_bins],
             noise_basis=self.noise_basis[:n_bins],
+            width=self.width[:n_bins],
+        )
+
+    def pool(self, first: int, size: int) -> Problem:
+        """The problem of sums of `size` bins from bin `first` on; fewer bins cost less."""
+        n_bins = self.target.shape[-1]
+        starts = torch.cat([torch.arange(first), torch.arange(first, n_bins, size)])
+        pool = (torch.arange(n_bins)[:, None] >= starts).sum(dim=1) - 1
+        pool = pool.to(self.target.device)
+
+        def add(x: Tensor) -> Tensor:
+            sums = x.new_zeros(*x.shape[:-1], len(starts))
+            return sums.index_add_(-1, pool, x)
+
+        width = add(self.width)
+        return replace(
+            self,
+            target=add(self.target),
+            combs=add(self.combs),
+            basis=(add(self.basis.T) / width).T.contiguous(),
+            noise_basis=(add(self.noise_basis.T) / width).T.contiguous(),
+            width=width,
         )
 
     def choose(self, index: int) -> Problem:
@@ -196,7 +212,38 @@ class Problem:
     def explain(self, envelope: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Voices [B, J, N, F] and noise [B, N, F] of coefficients."""
         voices = torch.exp(envelope.mT @ self.basis.T).mul_(self.combs)
-        return voices, torch.exp(noise.mT @ self.noise_basis.T)
+        return voices, torch.exp(noise.mT @ self.noise_basis.T).mul_(self.width)
+
+    def cut(self, size: int) -> list[tuple[slice, Problem]]:
+        """The problem in blocks of frames, which stay in the processor's cache."""
+        n_frames = self.target.shape[1]
+        parts = [slice(n, min(n + size, n_frames)) for n in range(0, n_frames, size)]
+        return [
+            (part, replace(self, target=self.target[:, part], combs=self.combs[:, :, part]))
+            for part in parts
+        ]
+
+    def differentiate(
+        self, envelope: Tensor, noise: Tensor, late: Tensor | None, *, measured: bool
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Differentiate the divergence of coefficients [B, J, D, N] and [B, D', N].
+
+        Args:
+            envelope, noise: the coefficients.
+            late: [B, J, N, F] powers of the reverberation; None = no room.
+            measured: whether the divergence itself is wanted.
+
+        Returns:
+            The divergence [B] or None, and the gradients, shaped like the coefficients.
+        """
+        voices, rest = self.explain(envelope, noise)
+        wet, direct = (voices, None) if late is None else self.wet(voices, late)
+        model = wet.sum(dim=1).add_(rest).add_(FLOOR * self.width)
+        divergence = compute_divergence(self.target.mT, model.mT).sum(dim=1) if measured else None
+        slope = 1.0 - self.target / model
+        change = voices if direct is None else wet.mul_(direct)
+        of_envelope = (change.mul_(slope.unsqueeze(1)) @ self.basis).mT
+        return divergence, of_envelope, (rest.mul_(slope) @ self.noise_basis).mT
 
     @property
     def smoothness(self) -> Tensor:
@@ -230,95 +277,8 @@ def pose_problem(
         for count in (settings.envelope_cosines, settings.noise_cosines)
     )
     target, combs = target.mT.contiguous(), combs.mT.contiguous()
-    return Problem(target, combs, basis, noise_basis, tails, settings)
-
-
-def fit_spectra(
-    mixture: Tensor,
-    combs: Tensor,
-    settings: FitSettings,
-    *,
-    rate: int,
-    rolled_off: bool = False,
-    tails: Tensor | None = None,
-) -> FittedSpectra:
-    """Fit envelopes and noise to the spectrogram of each mixture.
-
-    Minimises the generalised Kullback-Leibler divergence, sum X ln(X / V) - X + V, of the model
-    V = sum over voices comb * exp(envelope) + exp(noise) from the spectrogram X, plus the squared
-    changes of the coefficients in time. Mixtures of a batch do not influence each other.
-
-    Args:
-        mixture: [B, F, N] spectrogram |S|^domain, not negative.
-        combs: [B, J, F, N] what the envelopes multiply, in the same domain
-            (`compute_comb_spectra`).
-        settings: see `FitSettings`.
-        rate: sample rate in Hz.
-        rolled_off: the combs have their roll-off already, and begin with a flat envelope.
-        tails: [B, N, N] of the room (`src.fit.scene.build_tails`), whose reverberation adds to the
-            power of every voice; None = no room.
-    """
-    batch, n_voices, n_bins, n_frames = combs.shape
-    problem = pose_problem(mixture, combs, settings, rate=rate, tails=tails)
-    # Both start with the fixed roll-off of the paper's harmonics, the voices equally loud.
-    taps = rolloff_fir(rate=rate).double()
-    rolloff = torch.fft.rfft(taps, n=2 * (n_bins - 1)).abs().clamp(min=1e-4)
-    tilt = settings.domain * rolloff.log()[:n_bins].to(mixture)
-    basis, noise_basis = problem.basis, problem.noise_basis
-    first = torch.zeros_like(basis[0]) if rolled_off else _solve_coefficients(tilt, basis)
-    envelope = first[:, None].expand(batch, n_voices, -1, n_frames).clone()
-    level = (torch.exp(basis @ first) * problem.combs).sum(dim=1).mean(dim=(1, 2))
-    envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
-    noise = (
-        _solve_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
-    )
-    noise[:, 0] += settings.noise_level
-    return descend(problem, envelope, noise, settings.max_iterations, settings.learning_rate)
-
-
-def descend(
-    problem: Problem, envelope: Tensor, noise: Tensor, iterations: int, learning_rate: float
-) -> FittedSpectra:
-    """Fit coefficients [B, J, D, N] and [B, D', N], which are written into, by Adam."""
-    settings, target, smoothness = problem.settings, problem.target, problem.smoothness
-    optimisers = Adam(envelope), Adam(noise)
-    active = target.new_ones(len(target))
-    previous = torch.full_like(active, math.inf)
-    late = torch.zeros(()).to(target)
-    for step in range(iterations):
-        voices, rest = problem.explain(envelope, noise)
-        wet = voices
-        if problem.tails is not None:
-            # The reverberation follows the voices with a delay; its own gradient is left out.
-            if step % 5 == 0:
-                late = problem.reverberate(voices)
-            wet, direct = problem.wet(voices, late)
-        model = wet.sum(dim=1).add_(rest).add_(_FLOOR)
-        if step % 10 == 0:
-            roughness = problem.measure_roughness(envelope, noise)
-            value = compute_divergence(target.mT, model.mT).sum(dim=1) + roughness
-            active = active * ((previous - value).abs() > settings.tolerance * value)
-            previous = value
-            if not bool(active.any()):
-                break
-        slope = 1.0 - target / model
-        change = voices if problem.tails is None else wet.mul_(direct)
-        of_envelope = (change.mul_(slope.unsqueeze(1)) @ problem.basis).mT
-        of_noise = (rest.mul_(slope) @ problem.noise_basis).mT
-        of_envelope += smoothness * differentiate_changes(envelope)
-        of_noise += settings.noise_smoothness * differentiate_changes(noise)
-        fall = 0.1 + 0.45 * (1.0 + math.cos(math.pi * step / iterations))
-        for optimiser, gradient in zip(optimisers, (of_envelope, of_noise), strict=True):
-            optimiser.step(gradient, fall * learning_rate, active)
-    voices, rest = problem.explain(envelope, noise)
-    wet = voices
-    if problem.tails is not None:
-        wet = problem.wet(voices, problem.reverberate(voices))[0]
-    model = wet.sum(dim=1).add_(rest).add_(_FLOOR)
-    distance = compute_divergence(target.mT, model.mT)
-    value = distance.sum(dim=1) + problem.measure_roughness(envelope, noise)
-    heard = None if problem.tails is None else wet.mT
-    return FittedSpectra(voices.mT, rest.mT, envelope, noise, distance, value, heard)
+    width = torch.ones_like(basis[:, 0])
+    return Problem(target, combs, basis, noise_basis, width, tails, settings)
 
 
 def compute_divergence(mixture: Tensor, model: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from torch import Tensor
 from src.baselines.masks import CombSeparator
 from src.dsp.lpc import lpc_response
 from src.dsp.stft import stft
+from src.fit.descent import fit_spectra
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, build_mel_cosines, compute_comb_spectra, fit_spectra
+from src.fit.spectra import FitSettings, build_mel_cosines, compute_comb_spectra
 from src.metrics.frames import si_sdr
 
 RATE = 16_000

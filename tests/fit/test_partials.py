@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from src.fit.descent import fit_spectra
 from src.fit.partials import PartialSettings, estimate_partials
 from src.fit.separator import FitSeparator
-from src.fit.spectra import FitSettings, FittedSpectra, compute_comb_spectra, fit_spectra
+from src.fit.spectra import FitSettings, FittedSpectra, compute_comb_spectra
 from src.metrics.frames import si_sdr
 from tests.fit.test_fit import voices
 
