@@ -8,6 +8,8 @@ another voice covers do not count.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,17 +40,19 @@ def retune(audio: NDArray[np.float32], f0: NDArray[np.float32]) -> NDArray[np.fl
     Returns:
         float32 [N, J], silent where `f0` is.
     """
-    loudest = 0.0
-    for first in range(0, len(f0), CHUNK_FRAMES):
-        magnitude = _compute_magnitude(audio, first, min(first + CHUNK_FRAMES, len(f0)))
-        loudest = max(loudest, float(magnitude.max(initial=0.0)))
+    starts = range(0, len(f0), CHUNK_FRAMES)
+
+    @lru_cache(maxsize=1)  # the only chunk of a short recording is transformed once
+    def listen(first: int) -> NDArray[np.float32]:
+        return _compute_magnitude(audio, first, min(first + CHUNK_FRAMES, len(f0)))
+
+    loudest = max((float(listen(first).max(initial=0.0)) for first in starts), default=0.0)
     if loudest == 0.0:
         return f0.astype(np.float32)
     tuned = np.zeros(f0.shape, dtype=np.float32)
-    for first in range(0, len(f0), CHUNK_FRAMES):
+    for first in starts:
         part = f0[first : first + CHUNK_FRAMES].astype(np.float64)
-        magnitude = _compute_magnitude(audio, first, first + len(part))
-        level = np.log1p(magnitude / (FLOOR * loudest))
+        level = np.log1p(listen(first) / (FLOOR * loudest))
         for j in range(f0.shape[1]):
             tuned[first : first + len(part), j] = _tune(level, part, j)
     return tuned

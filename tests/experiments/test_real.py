@@ -13,7 +13,8 @@ import yaml
 
 from experiments.real import rooms, run, scores, sounds
 from experiments.real.build import Mixture, Voices, build_row, take_median, turn
-from experiments.real.plan import GROUPS, Beside, Room, Row, Singer, read_plan, select
+from experiments.real.plan import GROUPS, PLAN, Beside, Room, Row, Singer, read_plan, select
+from experiments.real.where import is_wanted
 from src.dsp.tracks import RATE
 from src.editing.pitch import hertz_to_pitch
 from src.errors import UmssError
@@ -66,6 +67,12 @@ def test_the_plan_keeps_development_and_test_apart() -> None:
     assert {r.group for r in chosen} == {"unison", "room"} and chosen[0] in plan.rows
     with pytest.raises(UmssError, match="nothing is called wrong; there are"):
         select(plan.rows, ["wrong"], "--rows")
+
+
+def test_places_are_tried_on_dry_soloists_alone() -> None:
+    wanted = {row.name for row in read_plan(PLAN).rows if is_wanted(row)}
+    assert {"quartet-1212", "unison-soprano", "three"} <= wanted
+    assert not wanted & {"sections-2", "noise-room", "stereo-panned", "organ", "eight"}
 
 
 @pytest.mark.parametrize(
