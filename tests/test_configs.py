@@ -87,7 +87,7 @@ def test_every_data_module_builds(data: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "experiment",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name == "fd_full" else [])
+        pytest.param(name, marks=[pytest.mark.slow] if name.startswith("fd_") else [])
         for name in choices("experiment")
     ],
 )

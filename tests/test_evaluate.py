@@ -79,6 +79,7 @@ def test_reference_protocol_on_real_singers(
     assert "overwrite=true" in again.stderr
 
 
+@pytest.mark.slow
 def test_generated_data_without_any_download(tmp_path: Path) -> None:
     done = run(
         "separator=comb", "data.reader.options.max_seconds=9", "n_singers=2",
