@@ -229,7 +229,7 @@ def estimate_contours(cfg: DictConfig, keep: Sequence[Path] = ()) -> tuple[F0Est
             singers.names,
             score=singers.score,
             alignment=cfg.score_alignment,
-            mix=examination.mix,
+            examination=examination,
         )
     for message in estimate.list_messages():
         log.log(logging.WARNING if message.startswith("warning") else logging.INFO, message)

@@ -17,24 +17,15 @@ import numpy as np
 import pandas as pd
 import torch
 from hydra.utils import instantiate
-from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from experiments.real.build import Mixture, build_row
 from experiments.real.development import open_development
-from experiments.real.scores import find_near, score_pitches
+from experiments.real.scores import score_best
 from src.configuration import compose_config
 from src.dsp.reverberation import measure_dryness
 from src.dsp.tracks import RATE
 from src.f0.estimate import F0Estimator
 from src.files import write_text
-
-
-def score_best(tracks: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str, float]:
-    """Scores of tracks [J, N] that are matched with singers [J, N] by their right pitches."""
-    right = find_near(tracks, wanted).sum(axis=-1)
-    rows, columns = linear_sum_assignment(right, maximize=True)
-    return score_pitches(tracks[rows[np.argsort(columns)]], wanted)
 
 
 def measure_row(mixture: Mixture, estimator: F0Estimator) -> dict[str, float]:

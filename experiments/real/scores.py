@@ -150,3 +150,10 @@ def score_row(
         "leak": measure_leak(estimates, mixture),
         "n_frames": int(sung.sum()),
     }, table
+
+
+def score_best(tracks: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str, float]:
+    """Scores of tracks [J, N] that are matched with singers [J, N] by their right pitches."""
+    right = find_near(tracks, wanted).sum(axis=-1)
+    rows, columns = linear_sum_assignment(right, maximize=True)
+    return score_pitches(tracks[rows[np.argsort(columns)]], wanted)

@@ -18,8 +18,8 @@ from hydra.utils import instantiate
 
 from experiments.real.build import Mixture, build_row
 from experiments.real.development import open_development
-from experiments.real.dryness import score_best
 from experiments.real.plan import Room, Row
+from experiments.real.scores import score_best
 from src.configuration import compose_config
 from src.dsp.tracks import RATE
 from src.f0.estimate import F0Estimator
@@ -46,7 +46,7 @@ def is_wanted(row: Row) -> bool:
 def measure(mixture: Mixture, estimator: F0Estimator) -> dict[str, float]:
     """The share of right pitches of a row in two channels, by what tells singers apart."""
     audio = mixture.audio.astype(np.float32)
-    heard = audio.mean(axis=0)
+    heard, channels = audio.mean(axis=0), hold_channels(audio, RATE, Mix())
     found = {}
     for name, identity in (
         ("tracker", None),
@@ -54,7 +54,6 @@ def measure(mixture: Mixture, estimator: F0Estimator) -> dict[str, float]:
         ("places", SingerIdentity()),
     ):
         estimator.identity = identity
-        channels = hold_channels(audio, RATE, Mix())
         contours = estimator(heard, len(mixture.stems), channels=channels).contours
         tracks = contours.to_frames(mixture.f0.shape[1]).T
         found[name] = score_best(tracks, mixture.f0)["f0_right"]

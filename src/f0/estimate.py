@@ -10,10 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio import examine_audio, load_mono
+from ..audio import Examination, examine_audio, load_mono
 from ..dsp.tracks import HOP, RATE
 from ..errors import UmssError
-from ..hearing import Mix
 from ..progress import tell
 from .accompaniment import AccompanimentFinder
 from .contours import F0Contours
@@ -199,7 +198,7 @@ def estimate_file(
     *,
     score: F0Contours | None = None,
     alignment: Alignment = "dtw",
-    mix: Mix | None = None,
+    examination: Examination | None = None,
 ) -> F0Estimate:
     """Estimate the F0 of a file of any sample rate and number of channels.
 
@@ -207,17 +206,16 @@ def estimate_file(
         path: the recording.
         estimator: the method.
         n_singers, names, score, alignment: see `F0Estimator`.
-        mix: how the channels are mixed for listening; None = as is found in the file.
+        examination: of the file, if it was examined already.
 
     Raises:
         AudioError: the file is missing, unreadable or empty.
         UmssError: see `F0Estimator`.
     """
     settle_number(n_singers, names, score)  # report wrong settings before the slow part
-    if mix is None:
-        mix = examine_audio(path).mix
-    audio = load_mono(path, RATE, mix=mix)
-    channels = open_channels(Path(path), mix)
+    found = examine_audio(path) if examination is None else examination
+    audio = load_mono(path, RATE, mix=found.mix)
+    channels = open_channels(Path(path), found)
     return estimator(audio, n_singers, names, score=score, alignment=alignment, channels=channels)
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio import open_audio
+from ..audio import Examination, open_audio
 from ..dsp.tracks import HOP, RATE
 from ..hearing import Mix
-from .timbre import FFT, PARTIALS, STRIDE, find_clear
+from .timbre import FFT, PARTIALS, STRIDE, find_clear, read_powers
 
 EDGES = (0.0, 700.0, 1500.0, 5000.0)  # Hz; microphones and heads shade high partials more
 ALIKE = 0.5  # dB by which levels must vary for channels to be different
@@ -40,20 +40,18 @@ class Channels:
     used: NDArray[np.bool_]
 
 
-def open_channels(path: Path, mix: Mix) -> Channels | None:
-    """The channels of a file of which `mix` is listened to; None where it is one channel.
+def open_channels(path: Path, examination: Examination) -> Channels | None:
+    """The channels of an examined file that are listened to; None where it is one channel.
 
-    Raises:
-        AudioError: see `src.audio.open_audio`.
+    The file is opened when they are read, with the errors of `src.audio.open_audio`.
     """
-    with open_audio(path) as source:
-        used = _list_used(source.channels, mix)
+    used = _list_used(examination.channels, examination.mix)
 
     def read() -> Iterator[NDArray[np.float32]]:
         with open_audio(path) as source:
             yield from source.blocks()
 
-    return Channels(read, source.rate, used) if used.sum() > 1 else None
+    return Channels(read, examination.rate, used) if used.sum() > 1 else None
 
 
 def hold_channels(samples: NDArray[np.float32], rate: int, mix: Mix) -> Channels | None:
@@ -83,7 +81,8 @@ def measure_places(channels: Channels, f0: NDArray[np.float32]) -> NDArray[np.fl
     for first, spectra in _transform(channels, len(tracks), size):
         part = slice(first, first + spectra.shape[1])
         hertz = tracks[part, :, None] * orders
-        powers = _read_powers(np.square(np.abs(spectra)), hertz * size / channels.rate)
+        power = np.square(np.abs(spectra))
+        powers = read_powers(power, hertz * size / channels.rate).astype(np.float64)
         clear = find_clear(tracks[part], orders) * (hertz < 0.5 * channels.rate)
         places[part], weights[part] = _average_levels(powers, clear, hertz)
     heard = weights > FAINT * weights.max(initial=0.0)
@@ -123,14 +122,6 @@ def _transform(
         if first < n_frames:
             gone = max(0, int(centres[first]) - size // 2 - position)
             held, position = held[:, gone:], position + gone
-
-
-def _read_powers(powers: NDArray[np.float32], bins: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Powers [C, n, J, H] of partials in powers [C, n, F], each of three bins around `bins`."""
-    nearest = np.rint(bins).astype(np.int64).clip(1, powers.shape[-1] - 2)
-    row = np.arange(powers.shape[1])[:, None, None]
-    around = powers[:, row, nearest - 1] + powers[:, row, nearest] + powers[:, row, nearest + 1]
-    return around.astype(np.float64)
 
 
 def _average_levels(

@@ -7,6 +7,7 @@ on the mean of the recording, so that it says nothing about who sings.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,10 +139,22 @@ def _listen(
     spectrum = compute_spectra(audio, first, last, n_fft=FFT, hop=HOP * STRIDE)
     power = spectrum.abs().square().numpy().T.astype(np.float64)
     hertz = tracks[:, :, None] * orders
-    bins = np.rint(hertz * FFT / RATE).astype(np.int64).clip(1, power.shape[1] - 2)
-    row = np.arange(len(tracks))[:, None, None]
-    around = power[row, bins - 1] + power[row, bins] + power[row, bins + 1]
-    return around, find_clear(tracks, orders)
+    return read_powers(power, hertz * FFT / RATE), find_clear(tracks, orders)
+
+
+def read_powers(power: NDArray[Any], bins: NDArray[np.float64]) -> NDArray[Any]:
+    """Read the powers [..., N, J, H] of partials, each of three bins around `bins` [N, J, H].
+
+    Args:
+        power: [..., N, F] of spectra.
+        bins: where the partials are, in bins; those outside are read at the edges.
+    """
+    nearest = np.rint(bins).astype(np.int64).clip(1, power.shape[-1] - 2)
+    row = np.arange(len(bins))[:, None, None]
+    around: NDArray[Any] = (
+        power[..., row, nearest - 1] + power[..., row, nearest] + power[..., row, nearest + 1]
+    )
+    return around
 
 
 def find_clear(tracks: NDArray[np.float64], orders: NDArray[np.int64]) -> NDArray[np.float64]:

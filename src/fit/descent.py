@@ -11,7 +11,6 @@ from ..dsp.noise import rolloff_fir
 from ..dsp.stft import average_around
 from .adam import Adam, differentiate_changes
 from .spectra import (
-    FLOOR,
     FitSettings,
     FittedSpectra,
     Problem,
@@ -68,8 +67,7 @@ def fit_spectra(
     )
     noise[:, 0] += settings.noise_level
     # Harmonics are as far apart as ever up there, and envelopes as smooth.
-    first_pooled = min(n_bins, round(_POOLED_FROM / rate * 2 * (n_bins - 1)))
-    pooled = problem.pool(first_pooled, _POOLED)
+    pooled = problem.pool(round(_POOLED_FROM / rate * 2 * (n_bins - 1)), _POOLED)
     balance_levels(pooled, envelope, noise)
     descend(pooled, envelope, noise, settings.max_iterations, settings.learning_rate)
     return describe(problem, envelope, noise)
@@ -91,7 +89,7 @@ def balance_levels(problem: Problem, envelope: Tensor, noise: Tensor) -> None:
     total = total.clamp(min=torch.finfo(total.dtype).tiny)
     gain = torch.ones_like(total)
     for _ in range(_UPDATES):
-        model = torch.einsum("bkn,bknf->bnf", gain, parts) + FLOOR * problem.width
+        model = torch.einsum("bkn,bknf->bnf", gain, parts) + problem.floor
         wanted = torch.einsum("bknf,bnf->bkn", parts, problem.target / model) / total
         gain *= wanted.clamp(1.0 / _MOST, _MOST)
     change = average_around(sounds * gain.clamp(1.0 / _MOST, _MOST).log(), _AROUND)
@@ -152,7 +150,7 @@ def describe(problem: Problem, envelope: Tensor, noise: Tensor) -> FittedSpectra
     wet = voices
     if problem.tails is not None:
         wet = problem.wet(voices, problem.reverberate(voices))[0]
-    model = wet.sum(dim=1).add_(rest).add_(FLOOR)
+    model = wet.sum(dim=1).add_(rest).add_(problem.floor)
     distance = compute_divergence(target.mT, model.mT)
     value = distance.sum(dim=1) + problem.measure_roughness(envelope, noise)
     heard = None if problem.tails is None else wet.mT

@@ -18,7 +18,7 @@ from ..dsp.stft import stft
 from ..errors import UmssError
 
 # Least value of a model, relative to the mixture's mean.
-FLOOR = 1e-6
+_FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -185,13 +185,12 @@ class Problem:
     def pool(self, first: int, size: int) -> Problem:
         """The problem of sums of `size` bins from bin `first` on; fewer bins cost less."""
         n_bins = self.target.shape[-1]
-        starts = torch.cat([torch.arange(first), torch.arange(first, n_bins, size)])
-        pool = (torch.arange(n_bins)[:, None] >= starts).sum(dim=1) - 1
-        pool = pool.to(self.target.device)
+        index = torch.arange(n_bins, device=self.target.device)
+        pool = torch.where(index < first, index, first + (index - first) // size)
+        n_pools = int(pool[-1]) + 1
 
         def add(x: Tensor) -> Tensor:
-            sums = x.new_zeros(*x.shape[:-1], len(starts))
-            return sums.index_add_(-1, pool, x)
+            return x.new_zeros(*x.shape[:-1], n_pools).index_add_(-1, pool, x)
 
         width = add(self.width)
         return replace(
@@ -213,6 +212,11 @@ class Problem:
         """Voices [B, J, N, F] and noise [B, N, F] of coefficients."""
         voices = torch.exp(envelope.mT @ self.basis.T).mul_(self.combs)
         return voices, torch.exp(noise.mT @ self.noise_basis.T).mul_(self.width)
+
+    @property
+    def floor(self) -> Tensor:
+        """The least value [F] of a model."""
+        return _FLOOR * self.width
 
     def cut(self, size: int) -> list[tuple[slice, Problem]]:
         """The problem in blocks of frames, which stay in the processor's cache."""
@@ -238,7 +242,7 @@ class Problem:
         """
         voices, rest = self.explain(envelope, noise)
         wet, direct = (voices, None) if late is None else self.wet(voices, late)
-        model = wet.sum(dim=1).add_(rest).add_(FLOOR * self.width)
+        model = wet.sum(dim=1).add_(rest).add_(self.floor)
         divergence = compute_divergence(self.target.mT, model.mT).sum(dim=1) if measured else None
         slope = 1.0 - self.target / model
         change = voices if direct is None else wet.mul_(direct)

@@ -70,8 +70,9 @@ class UmssFitSeparator(FitSeparator):
         return super()._describe() | {"network": self.network.model.voice.settings}
 
     def _excite(self, mixture: Tensor, tracks: Sequence[Tensor]) -> list[Excitation]:
-        # All at once: the network hears the mixture once, and many voices are as fast as a few.
-        found, controls, peak = self.network.estimate_harmonics(mixture, torch.cat([*tracks], 1))
+        # All at once, so that the network hears the mixture once.
+        together = torch.cat(list(tracks), dim=1)
+        found, controls, peak = self.network.estimate_harmonics(mixture, together)
         # What the network sings before it is made as loud as the mixture.
         gain = peak.squeeze(-1).pow(self.spectra.domain)
         sizes = [f0.shape[1] for f0 in tracks]

@@ -118,7 +118,7 @@ def find_pitches(place: Place, report: Report) -> dict[str, Any]:
             names,
             score=score,
             alignment=wanted["score_alignment"],
-            channels=open_channels(place.recording, read_examination(place).mix),
+            channels=open_channels(place.recording, read_examination(place)),
         )
     file = wanted["file"]
     base = place.folder / "tracks"

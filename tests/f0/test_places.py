@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
-from src.audio import resample
+from src.audio import Examination, resample
 from src.f0.estimate import F0Estimator, estimate_file
 from src.f0.identity import SingerIdentity
 from src.f0.places import Channels, hold_channels, measure_places, open_channels
@@ -82,13 +83,15 @@ def test_channels_that_are_not_listened_to_say_nothing(tmp_path: Path) -> None:
     mix = Mix(np.array([0.5, 0.5, 0.0], np.float32))
     path = tmp_path / "three.wav"
     sf.write(path, audio.T, 16_000, subtype="FLOAT")
-    for channels in (hold_channels(audio, 16_000, mix), open_channels(path, mix)):
+    found = Examination(audio.shape[1], 16_000, 3, mix)
+    for channels in (hold_channels(audio, 16_000, mix), open_channels(path, found)):
         assert channels is not None
         two = hold_channels(audio[:2], 16_000, Mix())
         assert two is not None
         np.testing.assert_array_equal(measure_places(channels, f0), measure_places(two, f0))
     one = Mix(np.array([0.0, 1.0, 0.0], np.float32))
-    assert hold_channels(audio, 16_000, one) is None and open_channels(path, one) is None
+    assert hold_channels(audio, 16_000, one) is None
+    assert open_channels(path, replace(found, mix=one)) is None
 
 
 class Tracks(Assigner):
