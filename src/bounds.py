@@ -74,6 +74,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "decay": (-100, 100),
     "min_hz": (1, 8000),
     "max_hz": (1, 8000),
+    "stride": (1, 100),
     "max_iterations": (1, 10**6),
     "envelope_cosines": (1, 1000),
     "noise_cosines": (1, 1000),

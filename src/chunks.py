@@ -2,9 +2,10 @@
 
 Two lengths are kept apart. A *window* is what the separator sees at once. Windows lie on a fixed
 time grid of the recording, and each is separated in the same way whatever surrounds it; neighbours
-are cross-faded where they overlap. A *chunk* is how much is read and separated at a time: its
-windows go through the separator as one batch. Stems therefore depend on the windows but, up to
-rounding, not on the chunks.
+are cross-faded where they overlap. A *chunk* is how much is read at a time: its windows go through
+the separator as one batch, and several chunks are separated at the same time, each by its share of
+the processor's threads. Stems therefore depend on the windows but, up to rounding, neither on the
+chunks nor on the threads.
 
 Masks come from the mono mix at the separator's rate and are applied to every channel, so that stems
 keep the input's channels and sample rate. What a recording has above the separator's band is shared
@@ -27,6 +28,7 @@ from .dsp.high_band import share_high_band
 from .errors import UmssError
 from .f0.contours import F0Contours
 from .hearing import Mix
+from .threads import map_in_threads
 from .windows import (
     FADE,
     Audio,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 OVERLAP = "_overlap"  # ends the names of frames that two windows have
 UNCOVERED = 1.0  # seconds without F0 at either end in which singers may sound
+_MOST_CHUNKS = 8  # separated at the same time; each needs a quarter of a gigabyte
 
 Parameters = dict[str, NDArray[np.floating]]
 
@@ -103,8 +106,9 @@ def separate_chunks(
         separator: the method.
         window_seconds: what the separator sees at once, see `Grid`.
         overlap_seconds: stretch in which neighbouring windows are cross-faded.
-        chunk_seconds: what is separated at a time, rounded up to whole windows. Longer chunks may
-            be faster and need more memory; the stems are the same up to rounding.
+        chunk_seconds: what is separated as one batch, rounded up to whole windows; up to eight such
+            chunks, one per thread, are separated at the same time. Longer chunks need more memory;
+            the stems are the same up to rounding.
         seed: seed of the method's noise; window k takes seed + k.
         mix: how channels are mixed for listening; None = their mean.
         covered: where singers may sound, from and to in seconds (`find_covered`); elsewhere stems
@@ -124,10 +128,18 @@ def separate_chunks(
     with_voices = separator.describe_voice() is not None
     stretches = find_sung(contours)
     position = 0
-    for batch in _group_windows(cut_windows(read, rate, grid), grid.per_chunk):
-        results = separate_windows(
-            batch, rate, contours, separator, seed, mix or Mix(), full_band=full_band
+
+    def separate_batch(windows: list[Window]) -> list[SeparatedWindow]:
+        return list(
+            separate_windows(
+                windows, rate, contours, separator, seed, mix or Mix(), full_band=full_band
+            )
         )
+
+    batches = _group_windows(cut_windows(read, rate, grid), grid.per_chunk)
+    # A GPU is busy with one chunk.
+    most = _MOST_CHUNKS if separator.device.type == "cpu" else 1
+    for batch, results in map_in_threads(separate_batch, batches, most=most):
         for window, found in zip(batch, results, strict=True):
             samples = window.choose_kept(grid, rate)
             frames = window.choose_kept(grid, separator.rate / separator.hop)

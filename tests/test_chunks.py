@@ -17,6 +17,7 @@ from src.baselines.nmf import Nmf1Separator
 from src.baselines.source_filter_nmf import Nmf2Separator
 from src.chunks import Grid, Piece, find_sung, separate_chunks
 from src.f0.contours import F0Contours
+from src.fit.separator import FitSeparator
 from src.models.umss import UmssSeparator
 from src.models.unet_lit import UnetTraining
 from src.models.unet_separator import UnetSeparator
@@ -173,6 +174,7 @@ class Spy(CombSeparator):
 
 
 def test_windows_of_a_chunk_are_one_batch() -> None:
+    torch.set_num_threads(1)  # one chunk after the other
     audio, f0 = choir(11.5, 16_000)
     spy = Spy()
     separate(audio, 16_000, f0, spy, window_seconds=3.0, chunk_seconds=6.9, seed=10)
@@ -186,9 +188,11 @@ def test_windows_of_a_chunk_are_one_batch() -> None:
 
 
 @pytest.mark.parametrize(("window_seconds", "chunk_seconds"), [(3.0, 3.0), (3.0, 8.0), (5.0, 9.0)])
-def test_pieces_follow_each_other_and_no_more_than_a_chunk_is_held(
-    window_seconds: float, chunk_seconds: float
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_pieces_follow_each_other_and_only_the_chunks_at_work_are_held(
+    window_seconds: float, chunk_seconds: float, threads: int
 ) -> None:
+    torch.set_num_threads(threads)
     audio, f0 = choir(24.6, 16_000)
     contours = F0Contours.on_grid(f0.T, ("high", "low"))
     settings = {"window_seconds": window_seconds, "chunk_seconds": chunk_seconds}
@@ -199,9 +203,11 @@ def test_pieces_follow_each_other_and_no_more_than_a_chunk_is_held(
     for piece in separate_chunks(
         reader(audio, sizes), 16_000, contours, CombSeparator(), **settings
     ):
-        # A chunk of whole windows, and the start of the next to see whether there is one.
+        # Chunks of whole windows, and the start of the next to see whether there is one: one chunk
+        # per thread, and one that waits for the first of them.
         held = min(sum(sizes), audio.shape[-1]) - done
-        assert held <= 16_000 * (grid.per_chunk * grid.advance + 1 + grid.advance)
+        chunks = 1 if threads == 1 else threads + 1
+        assert held <= 16_000 * (chunks * grid.per_chunk * grid.advance + 1 + grid.advance)
         pieces.append(piece)
         done += piece.audio.shape[-1]
     assert max(sizes) == window_seconds * 16_000
@@ -214,6 +220,7 @@ def test_pieces_follow_each_other_and_no_more_than_a_chunk_is_held(
 @pytest.mark.parametrize("seconds", [0.3, 4.9, 5.0, 5.001, 6.9, 7.0, 7.001, 8.99, 9.0, 9.01, 13.3])
 @pytest.mark.parametrize("rate", [16_000, 11_025])
 def test_the_last_window_is_not_a_moment(seconds: float, rate: int) -> None:
+    torch.set_num_threads(1)  # windows in their order
     audio, f0 = choir(seconds, rate)
     f0[0, 0] = 440.0  # somebody sings in the shortest one, too
     spy = Spy()
@@ -230,6 +237,22 @@ def test_the_last_window_is_not_a_moment(seconds: float, rate: int) -> None:
     np.testing.assert_allclose(result.f0, f0, rtol=1e-6)
     together = separate(audio, rate, f0, spy, window_seconds=5.0, chunk_seconds=50.0)
     assert_same(together, result)
+
+
+def test_threads_do_not_change_stems(networks: dict[str, Separator]) -> None:
+    """Where every chunk has one thread, however many chunks are separated at the same time."""
+    audio, f0 = choir(4.3, 16_000)
+    for separator in (FitSeparator(opinions=None), CombSeparator(), networks["umss"]):
+        torch.set_num_threads(1)
+        alone = separate(audio, 16_000, f0, separator, window_seconds=2.0, chunk_seconds=1.0)
+        for threads in (2, 5):
+            torch.set_num_threads(threads)
+            got = separate(audio, 16_000, f0, separator, window_seconds=2.0, chunk_seconds=1.0)
+            # The same here; elsewhere, the fit may enlarge what alignment in memory rounds.
+            assert (levels(got.stems - alone.stems, alone.stems) < -50).all()
+            assert {k: v.shape for k, v in got.parameters.items()} == {
+                k: v.shape for k, v in alone.parameters.items()
+            }
 
 
 @pytest.mark.parametrize("overlap_seconds", [0.0, 0.25, 4.0])

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate, pad
 
 from ..dsp.noise import rolloff_fir
 from ..dsp.stft import average_around
@@ -59,18 +60,31 @@ def fit_spectra(
     tilt = settings.domain * rolloff.log()[:n_bins].to(mixture)
     basis, noise_basis = problem.basis, problem.noise_basis
     first = torch.zeros_like(basis[0]) if rolled_off else _solve_coefficients(tilt, basis)
-    envelope = first[:, None].expand(batch, n_voices, -1, n_frames).clone()
+    # Harmonics are as far apart as ever up there, and envelopes as smooth.
+    pooled = problem.pool(round(_POOLED_FROM / rate * 2 * (n_bins - 1)), _POOLED)
+    pooled = pooled.thin(settings.stride)
+    n_fitted = pooled.target.shape[1]
+    envelope = first[:, None].expand(batch, n_voices, -1, n_fitted).clone()
     level = (torch.exp(basis @ first) * problem.combs).sum(dim=1).mean(dim=(1, 2))
     envelope[:, :, 0] -= level.clamp(min=1e-6).log().view(-1, 1, 1)
     noise = (
-        _solve_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_frames).clone()
+        _solve_coefficients(0.5 * tilt, noise_basis)[:, None].expand(batch, -1, n_fitted).clone()
     )
     noise[:, 0] += settings.noise_level
-    # Harmonics are as far apart as ever up there, and envelopes as smooth.
-    pooled = problem.pool(round(_POOLED_FROM / rate * 2 * (n_bins - 1)), _POOLED)
     balance_levels(pooled, envelope, noise)
     descend(pooled, envelope, noise, settings.max_iterations, settings.learning_rate)
+    envelope, noise = (_fill_frames(x, settings.stride, n_frames) for x in (envelope, noise))
     return describe(problem, envelope, noise)
+
+
+def _fill_frames(coefficients: Tensor, stride: int, n_frames: int) -> Tensor:
+    """Interpolate [..., n] of every `stride`-th frame linearly to all; the last ones are held."""
+    size = 1 + stride * (coefficients.shape[-1] - 1)
+    lines = interpolate(
+        coefficients.flatten(0, -2).unsqueeze(0), size=size, mode="linear", align_corners=True
+    )
+    held = pad(lines, (0, max(0, n_frames - size)), mode="replicate")[0, :, :n_frames]
+    return held.unflatten(0, coefficients.shape[:-1]).contiguous()
 
 
 def balance_levels(problem: Problem, envelope: Tensor, noise: Tensor) -> None:

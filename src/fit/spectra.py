@@ -16,6 +16,7 @@ from torch import Tensor
 from ..dsp.harmonic import count_harmonics, harmonic_source
 from ..dsp.stft import stft
 from ..errors import UmssError
+from ..ranges import check_whole
 
 # Least value of a model, relative to the mixture's mean.
 _FLOOR = 1e-6
@@ -33,6 +34,8 @@ class FitSettings:
         level_smoothness: the same for the first coefficient, a voice's level.
         noise_smoothness: the same for the noise.
         noise_level: logarithm of the noise's first level, relative to the mixture.
+        stride: every how manieth frame is fitted; the coefficients of those between follow from
+            their neighbours'.
         max_iterations: steps of the optimiser.
         learning_rate: of Adam, in units of the coefficients; falls to a tenth.
         tolerance: a mixture is done when ten steps change its objective by less than this share.
@@ -48,6 +51,7 @@ class FitSettings:
     level_smoothness: float = 150.0
     noise_smoothness: float = 20.0
     noise_level: float = -6.0
+    stride: int = 2
     max_iterations: int = 100
     learning_rate: float = 0.1
     tolerance: float = 1e-3
@@ -55,12 +59,8 @@ class FitSettings:
     def __post_init__(self) -> None:
         if not 0.0 < self.domain <= 2.0:
             raise UmssError(f"domain must lie in (0, 2], got {self.domain}")
-        counts = (self.envelope_cosines, self.noise_cosines, self.max_iterations)
-        if min(counts) < 1:
-            raise UmssError(
-                "envelope_cosines, noise_cosines and max_iterations must be at least 1, got "
-                f"{', '.join(map(str, counts))}"
-            )
+        for name in ("envelope_cosines", "noise_cosines", "stride", "max_iterations"):
+            check_whole(name, getattr(self, name), 1, 2**20)
         for name in (
             "envelope_smoothness", "level_smoothness", "noise_smoothness", "tolerance",
         ):  # fmt: skip
@@ -200,6 +200,28 @@ class Problem:
             basis=(add(self.basis.T) / width).T.contiguous(),
             noise_basis=(add(self.noise_basis.T) / width).T.contiguous(),
             width=width,
+        )
+
+    def thin(self, stride: int) -> Problem:
+        """The problem of every `stride`-th frame, which costs as many times less.
+
+        Frames overlap, so that those between say little of their own; a steady change of the
+        coefficients costs as much as before.
+        """
+        settings = replace(
+            self.settings,
+            envelope_smoothness=self.settings.envelope_smoothness / stride,
+            level_smoothness=self.settings.level_smoothness / stride,
+            noise_smoothness=self.settings.noise_smoothness / stride,
+        )
+        # A frame stands for the reverberation of those that are left out, too.
+        tails = None if self.tails is None else stride * self.tails[:, ::stride, ::stride]
+        return replace(
+            self,
+            target=self.target[:, ::stride].contiguous(),
+            combs=self.combs[:, :, ::stride].contiguous(),
+            tails=tails,
+            settings=settings,
         )
 
     def choose(self, index: int) -> Problem:

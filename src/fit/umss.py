@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-import torch
 from torch import Tensor
 
 from ..models.finetuning import separate_one_by_one
@@ -70,23 +69,11 @@ class UmssFitSeparator(FitSeparator):
         return super()._describe() | {"network": self.network.model.voice.settings}
 
     def _excite(self, mixture: Tensor, tracks: Sequence[Tensor]) -> list[Excitation]:
-        # All at once, so that the network hears the mixture once.
-        together = torch.cat(list(tracks), dim=1)
-        found, controls, peak = self.network.estimate_harmonics(mixture, together)
+        voices, controls, peak = self.network.synthesise_harmonics(mixture, tracks)
         # What the network sings before it is made as loud as the mixture.
         gain = peak.squeeze(-1).pow(self.spectra.domain)
-        sizes = [f0.shape[1] for f0 in tracks]
-        kept = {
-            name: value.split(sizes, dim=1)
-            for name, value in controls.items()
-            if name not in NOISE_CONTROLS
-        }
+        kept = {name: value for name, value in controls.items() if name not in NOISE_CONTROLS}
         return [
-            Excitation(
-                self._explainer.compute_spectrum(voices),
-                gain,
-                {name: values[k] for name, values in kept.items()},
-                rolled_off=True,
-            )
-            for k, voices in enumerate(found.split(sizes, dim=1))
+            Excitation(self._explainer.compute_spectrum(sung), gain, kept, rolled_off=True)
+            for sung in voices
         ]

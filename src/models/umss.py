@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,22 +79,34 @@ class UmssSeparator(Separator):
         )
         return tuned
 
-    def synthesise_harmonics(self, mixture: Tensor, f0: Tensor) -> Tensor:
-        """The network's voices without their noise, [B, J, T], as loud as the mixture's."""
-        return self.estimate_harmonics(mixture, f0)[0]
+    def synthesise_harmonics(
+        self, mixture: Tensor, tracks: Sequence[Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor], Tensor]:
+        """The network's voices without their noise, along several opinions about their F0.
 
-    def estimate_harmonics(
-        self, mixture: Tensor, f0: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """`synthesise_harmonics`, their parameters by name, and the mixture's peaks [B, 1]."""
+        The network hears the mixture with the first tracks; the same voices, with the same
+        parameters, sing along the others.
+
+        Args:
+            mixture: [B, T].
+            tracks: K times [B, J, N] Hz, 0 where silent.
+
+        Returns:
+            K times the voices [B, J, T], as loud as the mixture's; their parameters by name; the
+            mixture's peaks [B, 1].
+        """
         scale = measure_peak(mixture)
-        heard, tracks = (mixture / scale).to(self.device), f0.to(self.device)
-        controls = self.model.estimator(heard, tracks)
-        silence = {"noise_gain": torch.zeros_like(controls["noise_gain"])}
+        heard = (mixture / scale).to(self.device)
+        controls = self.model.estimator(heard, tracks[0].to(self.device))
+        silent = controls | {"noise_gain": torch.zeros_like(controls["noise_gain"])}
         seed = torch.zeros(len(heard), dtype=torch.int64, device=self.device)
-        voices: Tensor = self.model.voice(tracks, controls | silence, seed, heard.shape[-1])
+        voices = [
+            self.model.voice(f0.to(self.device), silent, seed, heard.shape[-1]).to(mixture.device)
+            * scale.unsqueeze(1)
+            for f0 in tracks
+        ]
         at_home = {name: value.to(mixture.device) for name, value in controls.items()}
-        return voices.to(mixture.device) * scale.unsqueeze(1), at_home, scale
+        return voices, at_home, scale
 
     def separate(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -42,8 +43,6 @@ def voices(n_samples: int = 32_000) -> tuple[Tensor, Tensor]:
 
 
 def _interpolate(track, n_samples: int):  # type: ignore[no-untyped-def]
-    import numpy as np
-
     return np.interp(np.arange(n_samples) / 256, np.arange(len(track)), track)
 
 
@@ -67,7 +66,7 @@ def test_cosines() -> None:
 def test_end_is_a_stationary_point(domain: float) -> None:
     """The gradient of the objective, written down once more for autograd, nearly vanishes."""
     settings = FitSettings(
-        domain=domain, max_iterations=400, tolerance=0.0, envelope_smoothness=100.0
+        domain=domain, max_iterations=400, tolerance=0.0, envelope_smoothness=100.0, stride=1
     )
     mixture, combs = spectra(settings)
     target = mixture / mixture.mean()
@@ -147,6 +146,34 @@ def test_edge_cases_stay_finite_and_sum_to_the_mixture(case: str) -> None:
         assert torch.isfinite(values).all()
 
 
+@pytest.mark.parametrize(("n_frames", "stride"), [(1, 2), (2, 2), (9, 4), (31, 3)])
+def test_frames_between_those_that_are_fitted_follow_from_their_neighbours(
+    n_frames: int, stride: int
+) -> None:
+    mixture, combs = (x[..., :n_frames] for x in spectra(FitSettings()))
+    settings = FitSettings(stride=stride, max_iterations=20)
+    fitted = fit_spectra(mixture, combs, settings, rate=RATE)
+    assert fitted.envelope.shape[-1] == fitted.voices.shape[-1] == n_frames
+    known = np.arange(n_frames)
+    last = stride * ((n_frames - 1) // stride)
+    for coefficients in (fitted.envelope[0], fitted.noise_envelope[0]):
+        lines = np.apply_along_axis(
+            lambda values: np.interp(known, known[::stride], values),
+            -1,
+            coefficients[..., ::stride].numpy(),
+        )
+        np.testing.assert_allclose(coefficients, lines, atol=1e-5)
+        assert (coefficients[..., last:] == coefficients[..., last : last + 1]).all()
+
+
+def test_half_the_frames_tell_nearly_as_much() -> None:
+    mixture, combs = spectra(FitSettings())
+    every, half = (
+        fit_spectra(mixture, combs, FitSettings(stride=stride), rate=RATE) for stride in (1, 2)
+    )
+    assert half.divergence.sum() < 1.03 * every.divergence.sum()
+
+
 def test_tolerance_stops_early() -> None:
     settings = FitSettings(max_iterations=100, tolerance=0.5)
     mixture, combs = spectra(settings)
@@ -162,6 +189,7 @@ def test_tolerance_stops_early() -> None:
         ("domain", 0.0),
         ("domain", 3.0),
         ("envelope_cosines", 0),
+        ("stride", 0),
         ("max_iterations", 0),
         ("level_smoothness", -1.0),
         ("learning_rate", 0.0),

@@ -29,17 +29,37 @@ def test_harmonics_are_the_voices_without_noise(checkpoint: Path) -> None:
     f0 = torch.full((1, 1, 63), 500.0)
     level = [
         stft(x)[0, 0, :, 20:40].abs().mean(dim=-1)
-        for x in (separator.synthesise_harmonics(mixture, f0), separator(mixture, f0).synthesised)
+        for x in (
+            separator.synthesise_harmonics(mixture, [f0])[0][0],
+            separator(mixture, f0).synthesised,
+        )
         if x is not None
     ]
     between = torch.arange(96, 900, 64)  # halfway from harmonic to harmonic, 64 bins apart
     assert level[0][between].max() < 1e-2 * level[0].max()
     assert (level[0][between] < 0.2 * level[1][between]).all()
     quiet, loud = (
-        separator.synthesise_harmonics(mixture, f0),
-        separator.synthesise_harmonics(10.0 * mixture, f0),
+        separator.synthesise_harmonics(mixture, [f0])[0][0],
+        separator.synthesise_harmonics(10.0 * mixture, [f0])[0][0],
     )
     assert (loud - 10.0 * quiet).norm() < 0.05 * loud.norm()
+
+
+def test_the_same_voices_sing_along_other_tracks(checkpoint: Path) -> None:
+    separator = UmssSeparator(checkpoint)
+    mixture = torch.sin(0.2 * torch.arange(16_000)).unsqueeze(0)
+    low, high = (torch.full((1, 1, 63), hertz) for hertz in (250.0, 500.0))
+    (first, second), found, peak = separator.synthesise_harmonics(mixture, [low, high])
+    (alone,), controls, _ = separator.synthesise_harmonics(mixture, [low])
+    torch.testing.assert_close(first, alone)
+    assert found.keys() == controls.keys()
+    for name, value in controls.items():
+        torch.testing.assert_close(found[name], value)
+    # What these parameters sing along the other track.
+    silent = controls | {"noise_gain": torch.zeros_like(controls["noise_gain"])}
+    with torch.inference_mode():
+        sung = separator.model.voice(high, silent, torch.zeros(1, dtype=torch.int64), 16_000)
+    torch.testing.assert_close(second, sung * peak.unsqueeze(1))
 
 
 def test_the_fit_improves_on_the_untrained_network(checkpoint: Path) -> None:
