@@ -9,13 +9,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
+from threading import Event
 from typing import TypeVar
 
 import torch
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_unwanted: ContextVar[Event | None] = ContextVar("unwanted", default=None)
+
+
+class _NotWantedError(Exception):
+    """Raised in work whose result nobody waits for; nobody sees it."""
+
+
+def give_up_if_unwanted() -> None:
+    """End work of `map_in_threads` here if its result is no longer wanted.
+
+    Long work calls it now and then, so that Ctrl-C or an error elsewhere need not wait for it.
+    """
+    event = _unwanted.get()
+    if event is not None and event.is_set():
+        raise _NotWantedError
 
 
 def map_in_threads(
@@ -43,8 +60,10 @@ def map_in_threads(
         return
 
     graded, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    unwanted = Event()
 
     def call(item: T) -> R:
+        _unwanted.set(unwanted)
         with torch.inference_mode(inference), torch.set_grad_enabled(graded):
             return function(item)
 
@@ -61,5 +80,6 @@ def map_in_threads(
             done, result = waiting.popleft()
             yield done, result.result()
     finally:
+        unwanted.set()
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)

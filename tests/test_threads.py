@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from src.progress import listen, tell
-from src.threads import map_in_threads
+from src.threads import give_up_if_unwanted, map_in_threads
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
@@ -96,6 +96,36 @@ def test_an_error_comes_where_its_item_is_and_ends_the_work(threads: int) -> Non
     assert max(begun) <= 2 + threads
     assert torch.get_num_threads() == threads
     assert not [t for t in threading.enumerate() if t.name.startswith("umss")]
+
+
+@pytest.mark.parametrize("why", ["error", "closed"])
+def test_work_that_nobody_waits_for_is_given_up(why: str) -> None:
+    torch.set_num_threads(2)
+    begun = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert begun.wait(30)
+            if why == "error":
+                raise ValueError("the first")
+            return item
+        begun.set()
+        for _ in range(6000):
+            give_up_if_unwanted()
+            time.sleep(0.01)
+        raise AssertionError("ran for a minute")
+
+    start = time.monotonic()
+    results = map_in_threads(work, range(5), most=2)
+    if why == "error":
+        with pytest.raises(ValueError, match="the first"):
+            next(results)
+    else:
+        assert next(results) == (0, 0)
+        results.close()
+    assert time.monotonic() - start < 30
+    assert not [t for t in threading.enumerate() if t.name.startswith("umss")]
+    give_up_if_unwanted()  # nothing happens here
 
 
 def test_nothing_runs_on_where_nobody_wants_more() -> None:

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate, pad
 
 from ..dsp.noise import rolloff_fir
 from ..dsp.stft import average_around
+from ..threads import give_up_if_unwanted
 from .adam import Adam, differentiate_changes
 from .spectra import (
     FitSettings,
@@ -134,6 +135,8 @@ def descend(
             # The reverberation follows the voices with a delay; its own gradient is left out.
             late = problem.reverberate(problem.explain(envelope, noise)[0])
         measured = step % 10 == 0
+        if measured:
+            give_up_if_unwanted()
         value = problem.measure_roughness(envelope, noise) if measured else previous
         for frames, part in parts:
             divergence, *slopes = part.differentiate(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..dsp.stft import stft
+from ..threads import give_up_if_unwanted
 from .descent import fit_spectra
 from .partials import PartialSettings, find_partials
 from .scene import (
@@ -188,6 +189,7 @@ class Explainer:
         if self.partials is None:
             nothing = channels.new_zeros(*f0.shape[:2], *channels.shape[1:])
             return Explanation(f0, fit, nothing, nothing[..., None, :0], channels)
+        give_up_if_unwanted()
         if self.tuning is not None:
             f0 = tune_tracks(mixture, f0, fit.spectra, self.tuning, **self._grid)
         found, amplitudes = find_partials(

@@ -27,6 +27,7 @@ from ..f0.matching import follow_tracks
 from ..f0.network import VoiceSalience
 from ..f0.retune import retune
 from ..f0.tracker import VoiceTracker
+from ..threads import give_up_if_unwanted
 
 # Frozen: what every separator begins with can be shared.
 _SUPPRESSOR = ReverberationSuppressor()
@@ -131,6 +132,7 @@ class F0Opinions:
     ) -> NDArray[np.float32]:
         """The opinions of one estimator, whose network gets what is `heard`."""
         n_singers, n_frames = given.shape
+        give_up_if_unwanted()
         salience = estimator.model(heard)
         names = choose_singer_names(n_singers)
         opinions = []
