@@ -26,6 +26,7 @@ from .sines import (
     estimate_surroundings,
     find_nearest_frames,
     place_frames,
+    thin,
 )
 from .spectra import FittedSpectra
 
@@ -132,27 +133,35 @@ def find_partials(
     Args:
         width: [B, J] cents by which the singers of a part scatter; None = one singer a part.
     """
-    middle = place_frames(channels.shape[-1], settings.hop, channels.device)
+    n_samples = channels.shape[-1]
+    middle = place_frames(n_samples, settings.hop, channels.device)
+    factor = settings.choose_factor(rate, hop, mask_hop)
+    coarse = settings.thin(factor)
     sources = channels.new_zeros(len(f0), f0.shape[1], *channels.shape[1:])
     powers = fitted.measure_powers(domain)
     n_columns = 2 * count_partials(settings.highest)
     tables = channels.new_zeros(*sources.shape[:3], len(middle), n_columns)
     widths = len(f0) * [None] if width is None else width
     for heard, tracks, voices, noise, scatter, result, table in zip(
-        channels, f0, *powers, widths, sources, tables, strict=True
+        thin(channels, factor), f0, *powers, widths, sources, tables, strict=True
     ):
-        sines = build_sines(
-            tracks, middle, heard.shape[-1], rate=rate, hop=hop, highest=settings.highest
-        )
+        sines = build_sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
         if not len(sines.voice):
             continue
-        equations = _build_equations(heard, sines.signals, len(middle), settings)
+        few = sines.thin(factor)
+        equations = _build_equations(heard, few.signals, len(middle), coarse)
         uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
+        amplitudes = heard.new_zeros(len(sines.voice), len(heard), len(middle))
         for again in (False, True) if settings.left else (False,):
             if again:
-                rest = heard - result.sum(dim=0)
+                rest = heard - _sum_sines(few, amplitudes, coarse, len(result)).sum(dim=0)
                 share = measure_share_left(
-                    rest, heard, settings.highest, rate=rate, hop=mask_hop, around=_AROUND
+                    rest,
+                    heard,
+                    settings.highest,
+                    rate=rate / factor,
+                    hop=mask_hop // factor,
+                    around=_AROUND,
                 )
                 frame = find_nearest_frames(middle, mask_hop, len(share))
                 uncertainty = (settings.left * share).clamp(*_UNCERTAINTIES)[frame]
@@ -165,8 +174,8 @@ def find_partials(
                 mask_hop=mask_hop,
                 width=scatter,
             )
-            amplitudes = _solve_amplitudes(equations, ratio, settings, n_channels=len(heard))
-            result.copy_(_sum_sines(sines, amplitudes, settings, len(result)))
+            amplitudes = _solve_amplitudes(equations, ratio, coarse, n_channels=len(heard))
+        result.copy_(_sum_sines(sines, amplitudes, settings, len(result)))
         table[sines.voice, :, :, sines.find_columns(settings.highest)] = amplitudes
     return sources, tables
 
@@ -232,7 +241,7 @@ def _sum_sines(
 
 
 def measure_share_left(
-    rest: Tensor, whole: Tensor, highest: float, *, rate: int, hop: int, around: int = 0
+    rest: Tensor, whole: Tensor, highest: float, *, rate: float, hop: int, around: int = 0
 ) -> Tensor:
     """Measure which share of a recording's energy below `highest` Hz its rest has, over time.
 
@@ -254,7 +263,7 @@ def measure_share_left(
     return left / all_.clamp(min=torch.finfo(all_.dtype).tiny)
 
 
-def _measure_energy_below(signal: Tensor, highest: float, *, rate: int, hop: int) -> Tensor:
+def _measure_energy_below(signal: Tensor, highest: float, *, rate: float, hop: int) -> Tensor:
     """Energy of signals [..., C, T] below `highest` Hz, of all channels, at n * hop: [..., N]."""
     n_fft = 4 * hop
     spectrum = stft(signal, n_fft=n_fft, hop=hop)[..., : 1 + round(highest / rate * n_fft), :]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
+from torchaudio.functional import resample
 
 from ..dsp.harmonic import harmonic_phase, interpolate_f0
 from ..dsp.stft import check_hop
@@ -19,6 +20,10 @@ _BLOCK = 16
 _LEAST, _MOST = 1e-6, 1e6
 # Hz; a track near zero would have any number of partials.
 _LOWEST = 60.0
+# Samples are left out as long as so many times the highest partial remain; the filter then keeps
+# all partials, and nothing that would be taken for one, to 80 dB.
+_ENOUGH = 2.5
+_ROLLOFF, _ZEROS, _BETA = 0.97, 32, 9.0
 # Cents: a line as wide as this is twice as uncertain as that of one singer.
 _WIDE = 5.0
 
@@ -56,6 +61,36 @@ class SineSettings:
                     f"{self.section}.{name} must be positive, got {getattr(self, name)}"
                 )
 
+    def choose_factor(self, rate: int, *hops: int) -> int:
+        """Choose how many samples one stands for: partials are slow, and fewer samples do.
+
+        Args:
+            rate: sample rate in Hz.
+            hops: of other frames that must lie on samples that remain.
+        """
+        for factor in (16, 8, 4, 2):
+            even = all(size % factor == 0 for size in (self.window, self.hop, *hops))
+            if even and rate >= factor * _ENOUGH * self.highest:
+                return factor
+        return 1
+
+    def thin(self, factor: int) -> Self:
+        """The same frames of signals of which every `factor`-th sample is kept."""
+        return replace(self, window=self.window // factor, hop=self.hop // factor)
+
+
+def thin(signal: Tensor, factor: int) -> Tensor:
+    """Low-pass signals [..., T] and keep every `factor`-th sample."""
+    return resample(
+        signal,
+        factor,
+        1,
+        lowpass_filter_width=_ZEROS,
+        rolloff=_ROLLOFF,
+        resampling_method="sinc_interp_kaiser",
+        beta=_BETA,
+    )
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -79,7 +114,7 @@ class Sines:
     """Cosines and sines of the partials of one mixture.
 
     Attributes:
-        signals: [M, T], zero where the voice is silent or the partial too high.
+        signals: [M, samples], zero where the voice is silent or the partial too high.
         voice: [M] index of the voice that each belongs to.
         order: [M] number of the partial, 1 = F0; positive for cosines, negative for sines.
         other: [M] index of the sine that belongs to a cosine, and of the cosine to a sine.
@@ -91,6 +126,10 @@ class Sines:
     order: Tensor
     other: Tensor
     frequency: Tensor
+
+    def thin(self, factor: int) -> Sines:
+        """These sines, every `factor`-th sample of them."""
+        return replace(self, signals=self.signals[:, ::factor])
 
     def find_columns(self, highest: float) -> Tensor:
         """Find the columns [M] of a table of cosines and then sines of all possible partials."""
@@ -114,7 +153,14 @@ def find_nearest_frames(middle: Tensor, hop: int, n_frames: int) -> Tensor:
 
 
 def build_sines(
-    f0: Tensor, middle: Tensor, n_samples: int, *, rate: int, hop: int, highest: float
+    f0: Tensor,
+    middle: Tensor,
+    n_samples: int,
+    *,
+    rate: int,
+    hop: int,
+    highest: float,
+    factor: int = 1,
 ) -> Sines:
     """Build cosines and sines of all partials below `highest` Hz of F0 tracks.
 
@@ -125,12 +171,15 @@ def build_sines(
         rate: sample rate in Hz.
         hop: samples per F0 frame.
         highest: Hz.
+        factor: every how manieth sample is kept.
     """
-    signals, frequency = [f0.new_zeros(0, n_samples)], [f0.new_zeros(0, len(middle))]
+    kept = slice(None, None, factor)
+    n_kept = -(-n_samples // factor)
+    signals, frequency = [f0.new_zeros(0, n_kept)], [f0.new_zeros(0, len(middle))]
     voice: list[int] = []
     orders: list[int] = []
     other: list[int] = []
-    place = torch.arange(n_samples, device=f0.device, dtype=torch.float64) / hop
+    place = torch.arange(n_samples, device=f0.device, dtype=torch.float64)[kept] / hop
     nearest = place.round().long().clamp(max=f0.shape[-1] - 1)
     for j, track in enumerate(f0.double()):
         if not bool((track > 0).any()):
@@ -139,10 +188,10 @@ def build_sines(
         along = interpolate_f0(_bridge_gaps(track), hop=hop, n_samples=n_samples)
         count = int(highest / max(_LOWEST, float(track[track > 0].min())))
         order = torch.arange(1, count + 1, dtype=torch.float64, device=f0.device).unsqueeze(-1)
-        phase = harmonic_phase(along, rate=rate).to(f0)
+        phase = harmonic_phase(along, rate=rate)[kept].to(f0)
         # Powers of e^(i phase), one product each, in place of a cosine and a sine.
         partial = torch.polar(torch.ones_like(phase), phase).expand(count, -1).cumprod(dim=0)
-        sounds = active & (order * along < highest)
+        sounds = active & (order * along[kept] < highest)
         signals += [x * sounds for x in (partial.real, partial.imag)]
         frequency += 2 * [(order * along[middle]).to(f0)]
         cosines = range(len(voice), len(voice) + count)

@@ -23,6 +23,7 @@ from .sines import (
     estimate_surroundings,
     find_nearest_frames,
     place_frames,
+    thin,
 )
 from .spectra import FittedSpectra
 
@@ -90,9 +91,23 @@ def tune_tracks(
     weights = _weigh_frames(f0, len(middle), settings, hop=hop)
     nearest = find_nearest_frames(middle, hop, f0.shape[-1])
     powers = fitted.measure_powers(domain)
+    factor = settings.choose_factor(rate, hop)
+    coarse = settings.thin(factor)
+    low = thin(mixture, factor)
+    # What is not in the samples that remain is no partial either.
+    beyond = _measure_power(mixture, len(middle), settings)
+    beyond = (beyond - _measure_power(low, len(middle), coarse)).clamp(min=0.0)
     results = []
-    for heard, tracks, voices, noise in zip(mixture, f0, *powers, strict=True):
-        sines = build_sines(tracks, middle, n_samples, rate=rate, hop=hop, highest=settings.highest)
+    for heard, high, tracks, voices, noise in zip(low, beyond, f0, *powers, strict=True):
+        sines = build_sines(
+            tracks,
+            middle,
+            n_samples,
+            rate=rate,
+            hop=hop,
+            highest=settings.highest,
+            factor=factor,
+        )
         uncertainty = torch.full_like(middle, settings.uncertainty, dtype=heard.dtype)
         ratio = estimate_surroundings(
             sines, (voices, noise), middle, uncertainty, rate=rate, mask_hop=mask_hop
@@ -100,23 +115,41 @@ def tune_tracks(
         deviation = (2.0 ** (settings.deviation / 1200.0) - 1.0) * tracks[:, nearest]
         offsets = torch.zeros_like(deviation)
         for frames in cut_frames(
-            heard[None],
-            sines.signals,
-            len(middle),
-            window=settings.window,
-            hop=settings.hop,
+            heard[None], sines.signals, len(middle), window=coarse.window, hop=coarse.hop
         ):
             if bool(frames.sound.any()):
                 offsets[:, frames.where] = _solve_offsets(
-                    frames, sines, ratio[frames.where], deviation[:, frames.where], rate=rate
+                    frames,
+                    sines,
+                    ratio[frames.where],
+                    deviation[:, frames.where],
+                    high[frames.where],
+                    rate=rate,
+                    factor=factor,
                 )
         results.append(tracks + torch.where(tracks > 0, offsets @ weights, 0.0))
     reach = 2.0 ** (_REACH / 1200.0)
     return torch.stack(results).clamp(min=f0 / reach, max=f0 * reach)
 
 
+def _measure_power(signal: Tensor, n_frames: int, settings: TuningSettings) -> Tensor:
+    """Mean power of signals [..., T] in least-squares frames: [..., frames]."""
+    window, hop = settings.window, settings.hop
+    weights = torch.hann_window(window, dtype=signal.dtype, device=signal.device).square()
+    margin = (window // 2, (n_frames - 1) * hop + window - window // 2 - signal.shape[-1])
+    padded = torch.nn.functional.pad(signal.square(), margin)
+    return padded.unfold(-1, window, hop) @ (weights / weights.sum())
+
+
 def _solve_offsets(
-    frames: Frames, sines: Sines, ratio: Tensor, deviation: Tensor, *, rate: int
+    frames: Frames,
+    sines: Sines,
+    ratio: Tensor,
+    deviation: Tensor,
+    beyond: Tensor,
+    *,
+    rate: int,
+    factor: int,
 ) -> Tensor:
     """Solve for the offsets [J, frames] in Hz of the tracks in a few frames.
 
@@ -125,15 +158,17 @@ def _solve_offsets(
         sines: all M sines.
         ratio: [frames, M] relative power around each partial, see `estimate_surroundings`.
         deviation: [J, frames] expected error in Hz.
-        rate: sample rate in Hz.
+        beyond: [frames] power of what the recording has besides.
+        rate: sample rate of the recording in Hz.
+        factor: samples for which one of the frames' stands.
     """
     columns, heard = frames.columns, frames.heard
     window = columns.shape[-1]
     energy = torch.hann_window(window, dtype=columns.dtype, device=columns.device).square().sum()
-    factor = torch.linalg.cholesky(
+    root = torch.linalg.cholesky(
         columns @ columns.mT + torch.diag_embed(0.5 * energy * ratio[:, frames.sound])
     )
-    amplitudes = torch.cholesky_solve(columns @ heard.mT, factor)
+    amplitudes = torch.cholesky_solve(columns @ heard.mT, root)
     left = heard - amplitudes.mT @ columns
 
     # d/dphi of a cos(h phi) + b sin(h phi) is h b cos(h phi) - h a sin(h phi).
@@ -141,13 +176,16 @@ def _solve_offsets(
     of_all[:, frames.sound] = amplitudes[..., 0]
     turned = (of_all[:, sines.other] * sines.order)[:, frames.sound]
     whose = sines.voice[frames.sound] == torch.arange(len(deviation)).to(sines.voice)[:, None]
-    seconds = (torch.arange(window, device=columns.device) - window // 2).to(columns) / rate
+    seconds = (torch.arange(window, device=columns.device) - window // 2).to(columns)
+    seconds *= factor / rate
     derivative = (turned.unsqueeze(1) * whose) @ columns * (2.0 * math.pi * seconds)
 
     # The amplitudes are eliminated; what remains is J equations per frame.
     shared = columns @ derivative.mT
-    matrix = derivative @ derivative.mT - shared.mT @ torch.cholesky_solve(shared, factor)
-    penalty = (left.square().sum(dim=-1) / energy).T / deviation.square().clamp(min=1e-6)
+    matrix = derivative @ derivative.mT - shared.mT @ torch.cholesky_solve(shared, root)
+    power = left.square().sum(dim=-1) / energy + beyond.unsqueeze(-1)
+    # All products of columns are as many times smaller as there are fewer samples.
+    penalty = power.T / factor / deviation.square().clamp(min=1e-6)
     tiny = torch.finfo(matrix.dtype).tiny
     matrix = matrix + torch.diag_embed(penalty.T.clamp(min=tiny**0.5))
     offsets: Tensor = torch.linalg.solve(matrix.double(), (derivative @ left.mT).double())
