@@ -27,6 +27,7 @@ from .audio import resample
 from .dsp.high_band import share_high_band
 from .errors import UmssError
 from .f0.contours import F0Contours
+from .fit.together import share_what_one_sings
 from .hearing import Mix
 from .threads import map_in_threads
 from .windows import (
@@ -273,9 +274,15 @@ def separate_windows(
         channels=heard,
         accompaniment=torch.from_numpy(np.stack(notes)) if notes else None,
     )
+    sources = result.sources
+    sure = [x.confidence.T for x in tracks if x.confidence is not None]
+    if sure:
+        sources = share_what_one_sings(
+            sources, torch.from_numpy(f0), torch.from_numpy(np.stack(sure)), hop=separator.hop
+        )
     for b, window in enumerate(windows):
         stems = fit_length(
-            resample(result.sources[b].numpy(), separator.rate, rate), window.audio.shape[-1]
+            resample(sources[b].numpy(), separator.rate, rate), window.audio.shape[-1]
         )
         if full_band and rate > separator.rate:
             # The fit knows F0s better than the tracks, which partials above the band need.
@@ -284,7 +291,7 @@ def separate_windows(
             low = fit_length(resample(channels[b], separator.rate, rate), stems.shape[-1])
             stems += share_high_band(
                 torch.from_numpy(window.audio - low),
-                result.sources[b],
+                sources[b],
                 sung,
                 rate=rate,
                 stem_rate=separator.rate,

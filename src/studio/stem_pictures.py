@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..dsp.tracks import HOP, RATE
 from ..listening.pictures import OVERVIEW_COLUMNS
+from .arrays import open_array
 from .pictures import COLUMNS, encode_levels, find_window, measure_levels
 from .project import Project
 from .sound import NoSoundError, find_heard
@@ -99,7 +100,7 @@ class _Sound:
 def _open(path: Path) -> Iterator[_Sound]:
     """Open a file of sound, or the recording as the studio keeps it."""
     if path.suffix == ".npy":
-        samples = np.load(path, mmap_mode="r", allow_pickle=False)
+        samples = open_array(path)
         yield _Sound(RATE, len(samples), lambda first, stop: np.array(samples[first:stop]))
         return
     with sf.SoundFile(path) as file:

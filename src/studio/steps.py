@@ -25,6 +25,7 @@ from ..listening.content import Recording, Track
 from ..listening.pictures import find_peaks
 from ..listening.sound import choose_gain, choose_rate, encode_flac, measure, read_pieces
 from ..progress import listen
+from .arrays import open_array
 from .cache import PIECE_SECONDS
 from .operations import read_locks
 from .pictures import draw_saliences, draw_spectrograms
@@ -55,7 +56,7 @@ def open_recording(place: Place, report: Report) -> dict[str, Any]:
     samples = load_mono(place.recording, RATE, mix=found.mix)
     with replace_when_complete(folder / "mono.npy") as temporary:
         np.save(temporary, samples, allow_pickle=False)
-    samples = np.load(folder / "mono.npy", mmap_mode="r", allow_pickle=False)
+    samples = open_array(folder / "mono.npy")
     report(0.4, "drawing the recording")
     shutil.rmtree(folder / "spectrogram", ignore_errors=True)
     draw_spectrograms(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from umss.fit.separator import FitSeparator
-from umss.fit.together import find_unisons, share_what_both_sing
+from umss.fit.together import find_unisons, share_what_both_sing, share_what_one_sings
 
 HOP = 256
 
@@ -29,9 +29,11 @@ def test_only_where_both_sing_and_only_if_they_mostly_do_so_in_unison() -> None:
     f0 = torch.full((1, 2, 40), 220.0)
     f0[:, 1, 24:] = 440.0
     f0[:, 0, :2] = 0.0
-    assert find_unisons(f0)[0, 0, 1].tolist() == [2 <= n < 24 for n in range(40)]
+    same, mostly = find_unisons(f0)
+    assert same[0, 0, 1].tolist() == [2 <= n < 24 for n in range(40)]
+    assert mostly[0, ..., 0].tolist() == [[False, True], [True, False]]
     f0[:, 1, 18:] = 440.0  # 16 frames of 38
-    assert not find_unisons(f0).any()
+    assert not find_unisons(f0)[1].any()
     stems = _stems(2, 40)
     assert share_what_both_sing(stems, f0, hop=HOP) is stems
 
@@ -44,6 +46,26 @@ def test_nothing_is_lost_where_unisons_begin_and_end() -> None:
     shared = share_what_both_sing(stems, f0, hop=HOP)
     torch.testing.assert_close(shared.sum(dim=1), stems.sum(dim=1), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(shared[:, 1, :, 45 * HOP :], stems[:, 1, :, 45 * HOP :])
+
+
+def test_what_they_sing_apart_is_divided_by_how_sure_it_is_whose_it_is() -> None:
+    f0 = torch.full((1, 3, 60), 220.0)
+    f0[:, 1, 40:] = 262.0
+    f0[:, 2] = 330.0
+    confidence = torch.ones(1, 3, 60)
+    confidence[:, :2, 50:] = 0.75
+    confidence[:, 2] = 0.2  # the third is never in unison
+    stems = _stems(3, 60)
+    shared = share_what_one_sings(stems, f0, confidence, hop=HOP)
+    torch.testing.assert_close(shared[..., : 48 * HOP], stems[..., : 48 * HOP])
+    torch.testing.assert_close(shared[:, 2], stems[:, 2])
+    first, second = stems[0, :2, :, 52 * HOP :]
+    torch.testing.assert_close(shared[0, 0, :, 52 * HOP :], 0.75 * first + 0.25 * second)
+    torch.testing.assert_close(shared[0, 1, :, 52 * HOP :], 0.25 * first + 0.75 * second)
+    # Singers who sing apart for most of the time are known; less than even is even.
+    assert share_what_one_sings(stems, f0[..., -1:].expand_as(f0), confidence, hop=HOP) is stems
+    even = share_what_one_sings(stems, f0, torch.zeros_like(confidence), hop=HOP)
+    torch.testing.assert_close(even[0, 0, :, 42 * HOP :], even[0, 1, :, 42 * HOP :])
 
 
 @pytest.mark.parametrize("gains", [(1.0,), (1.0, 0.5)])
