@@ -27,7 +27,7 @@ from .audio import resample
 from .dsp.high_band import share_high_band
 from .errors import UmssError
 from .f0.contours import F0Contours
-from .fit.together import share_what_one_sings
+from .fit.together import share_by_confidence
 from .hearing import Mix
 from .threads import map_in_threads
 from .windows import (
@@ -277,7 +277,7 @@ def separate_windows(
     sources = result.sources
     sure = [x.confidence.T for x in tracks if x.confidence is not None]
     if sure:
-        sources = share_what_one_sings(
+        sources = share_by_confidence(
             sources, torch.from_numpy(f0), torch.from_numpy(np.stack(sure)), hop=separator.hop
         )
     for b, window in enumerate(windows):

@@ -276,6 +276,22 @@ def test_parameters_say_how_sure_the_singers_are() -> None:
     np.testing.assert_allclose(found[:, :, 0], sure, atol=1e-6)
 
 
+def test_what_singers_in_unison_sing_apart_is_divided_by_confidence() -> None:
+    audio, f0 = choir(4.0, 16_000)
+    f0[1, :150] = f0[0, :150]
+    halves = np.full(f0.shape, 0.5, np.float32)
+    unsure = F0Contours.on_grid(f0.T, ("high", "low"), confidence=halves.T)
+    sure = F0Contours.on_grid(f0.T, ("high", "low"), confidence=np.ones_like(halves).T)
+    plain = F0Contours.on_grid(f0.T, ("high", "low"))
+    high, low = separate(audio, 16_000, unsure, CombSeparator()).stems
+    np.testing.assert_allclose(high, low, atol=1e-6)
+    np.testing.assert_allclose(high + low, audio, atol=1e-4)
+    known, given = (separate(audio, 16_000, x, CombSeparator()).stems for x in (sure, plain))
+    apart = slice(160 * 256, None)
+    np.testing.assert_allclose(known[..., apart], given[..., apart], atol=1e-6)
+    assert not np.allclose(*known[..., apart], atol=1e-2)
+
+
 def test_silence_is_the_same_in_every_chunk(networks: dict[str, Separator]) -> None:
     silence = np.zeros((2, 7 * 22_050), np.float32)
     f0 = np.zeros((2, math.ceil(7 * 62.5)))

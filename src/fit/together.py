@@ -32,8 +32,8 @@ def share_what_both_sing(stems: Tensor, f0: Tensor, *, hop: int) -> Tensor:
     return _divide(stems, (same & mostly).to(stems), hop)
 
 
-def share_what_one_sings(stems: Tensor, f0: Tensor, confidence: Tensor, *, hop: int) -> Tensor:
-    """Divide what singers who mostly sing in unison sing apart by how sure it is whose it is.
+def share_by_confidence(stems: Tensor, f0: Tensor, confidence: Tensor, *, hop: int) -> Tensor:
+    """As `share_what_both_sing`; what they sing apart is divided by how sure it is whose it is.
 
     Args:
         stems: [B, J, C, T].
@@ -46,8 +46,9 @@ def share_what_one_sings(stems: Tensor, f0: Tensor, confidence: Tensor, *, hop: 
     """
     same, mostly = find_unisons(f0)
     sure = torch.minimum(confidence[:, :, None], confidence[:, None]).clamp(0.5, 1.0)
-    other = (1.0 - sure) / sure  # beside 1 for the track's own singer
-    return _divide(stems, torch.where(mostly & ~same, other, 0.0).to(stems), hop)
+    # Beside 1 for the track's own singer.
+    other = torch.where(same, 1.0, (1.0 - sure) / sure)
+    return _divide(stems, (other * mostly).to(stems), hop)
 
 
 def _divide(stems: Tensor, others: Tensor, hop: int) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from umss.fit.separator import FitSeparator
-from umss.fit.together import find_unisons, share_what_both_sing, share_what_one_sings
+from umss.fit.together import find_unisons, share_by_confidence, share_what_both_sing
 
 HOP = 256
 
@@ -56,15 +56,19 @@ def test_what_they_sing_apart_is_divided_by_how_sure_it_is_whose_it_is() -> None
     confidence[:, :2, 50:] = 0.75
     confidence[:, 2] = 0.2  # the third is never in unison
     stems = _stems(3, 60)
-    shared = share_what_one_sings(stems, f0, confidence, hop=HOP)
-    torch.testing.assert_close(shared[..., : 48 * HOP], stems[..., : 48 * HOP])
+    shared = share_by_confidence(stems, f0, confidence, hop=HOP)
+    half = (stems[:, 0] + stems[:, 1]) / 2
+    for stem in shared[0, :2, :, : 38 * HOP]:
+        torch.testing.assert_close(stem, half[0, :, : 38 * HOP])
+    alone = slice(42 * HOP, 48 * HOP)
+    torch.testing.assert_close(shared[..., alone], stems[..., alone])
     torch.testing.assert_close(shared[:, 2], stems[:, 2])
     first, second = stems[0, :2, :, 52 * HOP :]
     torch.testing.assert_close(shared[0, 0, :, 52 * HOP :], 0.75 * first + 0.25 * second)
     torch.testing.assert_close(shared[0, 1, :, 52 * HOP :], 0.25 * first + 0.75 * second)
     # Singers who sing apart for most of the time are known; less than even is even.
-    assert share_what_one_sings(stems, f0[..., -1:].expand_as(f0), confidence, hop=HOP) is stems
-    even = share_what_one_sings(stems, f0, torch.zeros_like(confidence), hop=HOP)
+    assert share_by_confidence(stems, f0[..., -1:].expand_as(f0), confidence, hop=HOP) is stems
+    even = share_by_confidence(stems, f0, torch.zeros_like(confidence), hop=HOP)
     torch.testing.assert_close(even[0, 0, :, 42 * HOP :], even[0, 1, :, 42 * HOP :])
 
 
