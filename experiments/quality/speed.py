@@ -27,6 +27,9 @@ SECONDS = 30
 KINDS: dict[str, dict[str, Any]] = {
     "default": {},
     "opinions.readiness=[1.0]": {"separator": {"opinions": {"readiness": [1.0]}}},
+    "opinions.readiness=[1.0] opinions.estimators.default=null": {
+        "separator": {"opinions": {"readiness": [1.0], "estimators": {"default": None}}}
+    },
     "opinions=null": {"separator": {"opinions": None}},
     "comb": {"method": "comb"},
 }

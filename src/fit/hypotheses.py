@@ -53,8 +53,9 @@ class F0Opinions:
     """F0 tracks of several estimators, each with trackers that hear singing more or less readily.
 
     Args:
-        estimators: multi-F0 models and their trackers by name; the trackers' own `bias` is not
-            used. None = the package's two networks, each with the default tracker.
+        estimators: multi-F0 models and their trackers by name, None = this one is left out; the
+            trackers' own `bias` is not used. None for all = the package's two networks, each with
+            the default tracker.
         readiness: values of `VoiceTracker`'s `bias`, log-odds added to every pitch; every estimator
             gives one opinion for each.
 
@@ -64,7 +65,7 @@ class F0Opinions:
 
     def __init__(
         self,
-        estimators: Mapping[str, F0Estimator] | None = None,
+        estimators: Mapping[str, F0Estimator | None] | None = None,
         *,
         readiness: Sequence[float] = (0.0, 2.0),
     ) -> None:
@@ -75,17 +76,18 @@ class F0Opinions:
                     SecondVoiceSalience(), VoiceTracker(), preprocess=_SUPPRESSOR
                 ),
             }
-        for name, value in (("estimators", estimators), ("readiness", readiness)):
+        asked = {name: x for name, x in estimators.items() if x is not None}
+        for name, value in (("estimators", asked), ("readiness", readiness)):
             if not value:
                 raise UmssError(f"opinions.{name} is empty; set opinions=null to have no opinions")
-        for name, estimator in estimators.items():
+        for name, estimator in asked.items():
             if not isinstance(estimator.assigner, VoiceTracker):
                 raise UmssError(
                     f"opinions.estimators.{name} has a {type(estimator.assigner).__name__}, which "
                     "cannot be made more or less ready to sing; use multif0=default or "
                     "multif0=cuesta there"
                 )
-        self.estimators = dict(estimators)
+        self.estimators = asked
         self.readiness = tuple(readiness)
 
     def __call__(self, mixture: Tensor, f0: Tensor) -> Tensor:

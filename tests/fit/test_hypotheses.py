@@ -178,6 +178,16 @@ def test_opinions_of_silence_are_the_given_ones() -> None:
     torch.testing.assert_close(found, given.expand(4, -1, -1, -1))
 
 
+def test_an_estimator_that_is_null_is_left_out() -> None:
+    estimator = F0Estimator(ToneSalience(), VoiceTracker(), retune=False)
+    opinions = F0Opinions({"default": None, "tones": estimator}, readiness=[1.0])
+    assert list(opinions.estimators) == ["tones"]
+    given = torch.full((1, 2, 10), 200.0)
+    assert len(opinions(torch.zeros(1, 2560), given)) == 1
+    with pytest.raises(ValueError, match="estimators is empty.*opinions=null"):
+        F0Opinions({"default": None})
+
+
 def test_the_second_network_is_another_one() -> None:
     first, second = VoiceSalience(), SecondVoiceSalience()
     tone = np.sin(2 * np.pi * 220 * np.arange(16_000) / 16_000).astype(np.float32)
