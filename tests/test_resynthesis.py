@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 import umss
 from numpy.typing import NDArray
 
@@ -34,6 +35,12 @@ METHODS = ("umss", "fit", "umss_fit")
 QUICK: dict[str, Any] = {"opinions": None, "spectra": FitSettings(max_iterations=5)}
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Windows are separated with one thread each; more here would round otherwise."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_checkpoint(tmp_path_factory.mktemp("network"))
@@ -43,8 +50,8 @@ def build(method: str, checkpoint: Path, **options: Any) -> Separator:
     if method == "umss":
         return UmssSeparator(checkpoint)
     if method == "fit":
-        return FitSeparator(**QUICK, **options)
-    return UmssFitSeparator(checkpoint, **QUICK, **options)
+        return FitSeparator(**QUICK | options)
+    return UmssFitSeparator(checkpoint, **QUICK | options)
 
 
 def separate(audio: NDArray[np.float32], rate: int, f0: Any, separator: Separator, **options: Any):  # type: ignore[no-untyped-def]
@@ -88,7 +95,9 @@ def test_resynthesis_is_what_the_separation_computed(
 )
 def test_chunks_do_not_matter_and_seeds_do(method: str, checkpoint: Path, tmp_path: Path) -> None:
     audio, f0 = choir(6.3, 16_000)
-    separator = build(method, checkpoint)
+    # The first steps of a descent follow the signs of gradients, also of those that are rounding.
+    spectra = {} if method == "umss" else {"spectra": FitSettings(max_iterations=60)}
+    separator = build(method, checkpoint, **spectra)
     files = {}
     for name, chunk_seconds, seed in (("one", 3.0, 0), ("all", 99.0, 0), ("other", 99.0, 1)):
         result = separate(
@@ -98,8 +107,7 @@ def test_chunks_do_not_matter_and_seeds_do(method: str, checkpoint: Path, tmp_pa
         files[name] = sing(result.save(tmp_path / name)["parameters"])
         assert_equal(files[name], result.synthesised)
     norm = np.linalg.norm(files["one"])
-    # The first steps of a descent follow the signs of gradients, also of those that are rounding.
-    assert np.linalg.norm(files["one"] - files["all"]) < (5e-3 if method == "umss" else 3e-2) * norm
+    assert np.linalg.norm(files["one"] - files["all"]) < 5e-3 * norm
     assert np.linalg.norm(files["all"] - files["other"]) > 3e-4 * norm
 
 

@@ -18,7 +18,7 @@ import torch
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
-from experiments.real.build import Voices
+from experiments.real.build import PEAK, Voices
 from src.audio import resample
 from src.configuration import compose_config
 from src.data.choir.generate import SONGS
@@ -29,7 +29,6 @@ from src.metrics.frames import si_sdr
 Signal = NDArray[np.float32]
 
 SECONDS = 6.0
-PEAK = 0.7  # of the mixture
 COUNTS = {"train": 480, "validation": 60}
 _SPEED = 3.0  # semitones by which a voice is resampled at most, formants and all; training only
 _LEVEL = 4.0  # dB by which a voice is louder or softer at most
@@ -56,16 +55,14 @@ _PARTS = ("soprano", "alto", "tenor", "bass")
 
 
 class Excerpt(NamedTuple):
-    """A mixture of two, its stems, and what the fit makes of it: float32 at 16 kHz.
+    """Two stems, and what the fit makes of their mixture: float32 at 16 kHz.
 
     Attributes:
-        mixture: [T].
         stems: [2, T].
         fitted: [2, T], in the order of the stems.
         group: index into `GROUPS`.
     """
 
-    mixture: Signal
     stems: Signal
     fitted: Signal
     group: int
@@ -120,7 +117,7 @@ def make_excerpt(voices: Voices, use: str, seed: int, estimator, separator) -> E
     orders = [list(order) for order in permutations(range(2))]
     true = torch.from_numpy(stems)
     best = max(orders, key=lambda o: float(si_sdr(torch.from_numpy(fitted[o]), true).mean()))
-    return Excerpt(mixture, stems, fitted[best], group)
+    return Excerpt(stems, fitted[best], group)
 
 
 def read_excerpts(folder: Path, use: str) -> list[Excerpt]:
@@ -129,7 +126,7 @@ def read_excerpts(folder: Path, use: str) -> list[Excerpt]:
     for path in sorted((folder / use).glob("*.npz")):
         with np.load(path) as arrays:
             stems, fitted = (arrays[x].astype(np.float32) / 32_767 for x in ("stems", "fitted"))
-            found.append(Excerpt(stems.sum(axis=0), stems, fitted, int(arrays["group"])))
+            found.append(Excerpt(stems, fitted, int(arrays["group"])))
     return found
 
 

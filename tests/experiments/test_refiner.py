@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from experiments.real.build import Voices
+from experiments.real.build import PEAK, Voices
 from experiments.refiner import excerpts, train
 from experiments.refiner.network import Refiner
 from src.dsp.tracks import RATE
@@ -57,7 +57,7 @@ def test_excerpts_are_drawn_from_their_seed(use: str) -> None:
     assert not np.array_equal(first[0], other[0])
     for stems, group in (first, other):
         assert stems.shape == (2, excerpts.SECONDS * RATE) and stems.dtype == np.float32
-        assert np.abs(stems.sum(axis=0)).max() == pytest.approx(excerpts.PEAK, rel=1e-5)
+        assert np.abs(stems.sum(axis=0)).max() == pytest.approx(PEAK, rel=1e-5)
         assert (stems.std(axis=1) > 0.01).all()
         assert 0 <= group < len(excerpts.GROUPS)
 
