@@ -24,8 +24,9 @@ MEETING, APART, NEARBY = 0.7, 1.5, 0.25  # semitones, semitones, seconds
 MET = 2.0  # nats for two voices that meet before or after, against them if one rests there
 RANGE = 4.0  # semitones: standard deviation of a singer's pitches
 PRIOR_SECONDS = 6.0  # how surely the share of unisons is expected
-# A voice that is missed costs more than half of a voice that sings alone.
-LIKELY = 0.2
+# A voice that is missed costs far more than one too many: the fit leaves silent what it does not
+# need.
+LIKELY = 0.02
 MOSTLY = 0.52  # with a larger share of unisons, every silence beside a voice is one
 PRIOR = {2: 0.5}  # share of unisons by the number of singers ...
 PRIOR_OF_MORE = 0.25  # ... and of more than two
