@@ -130,12 +130,15 @@ class Method:
         name: on the command line, in tables and files.
         separator: one of conf/separator.
         f0: own (estimated from the mixture) or stems (the bound).
+        without: the part of the default that is left out, in words; None: it is a method of its
+            own.
         settings: of `umss.separate`, by name.
     """
 
     name: str
     separator: str
     f0: str = "own"
+    without: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

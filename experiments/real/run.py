@@ -4,6 +4,7 @@
     python -m experiments.real.run --csd DIR --choralsynth DIR --rows unison 'quartet*' \\
         --methods umss_fit
     python -m experiments.real.run --csd DIR --choralsynth DIR --use test
+    python -m experiments.real.run --csd DIR --choralsynth DIR --methods 'no-*' fast
     python -m experiments.real.run --table
 
 Rows and methods stand in rows.yaml. Scores go to results.csv one by one; those already there with
@@ -90,14 +91,16 @@ def _separate_by_stems(mixture: Mixture, method: Method) -> NDArray[np.float32]:
 
 def compute_digest(row: Row, method: Method) -> str:
     """Stands for everything that decides about the scores, but for the code."""
-    text = json.dumps([asdict(row), asdict(method)], sort_keys=True, default=str)
+    settings = {key: value for key, value in asdict(method).items() if key != "without"}
+    text = json.dumps([asdict(row), settings], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def run(plan: Plan, options: argparse.Namespace) -> None:
     """Evaluate the chosen methods on the chosen rows."""
     rows = [r for r in select(plan.rows, options.rows, "--rows") if r.use == options.use]
-    methods = select(plan.methods, options.methods, "--methods")
+    whole = [method for method in plan.methods if method.without is None]
+    methods = select(plan.methods, options.methods, "--methods") if options.methods else whole
     results = Results(options.output / "results.csv", KEYS, (), columns=COLUMNS)
     voices = Voices({"csd": options.csd, "choralsynth": options.choralsynth})
     order = order_of(plan)
@@ -165,7 +168,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--csd", metavar="DIR", help="Choral Singing Dataset, Niño Dios")
     parser.add_argument("--choralsynth", metavar="DIR")
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="names, patterns or groups")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="or patterns, as 'umss*'")
+    parser.add_argument(
+        "--methods", nargs="+", metavar="NAME",
+        help="or patterns, as 'no-*'; by default all but those that leave out a part",
+    )  # fmt: skip
     parser.add_argument("--use", choices=USES, default=USES[0])
     parser.add_argument(
         "--state", default="now", metavar="NAME", help="of the code; states stand side by side"

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from experiments.quality.results import difference, markdown_table, number
+from experiments.real.parts import DEFAULT, describe_parts
 from experiments.real.plan import GROUPS, USES, Plan
 from src.errors import UmssError
 from src.files import write_text
 
-REFERENCE = "umss_fit"  # whose F0 is looked at, and who is compared with itself between states
 Column = tuple[str, str]
 
 
@@ -66,9 +66,11 @@ def _describe(plan: Plan, table: pd.DataFrame, frames: Path) -> list[str]:
         ]
         parts += [f"### {group.capitalize()}\n", markdown_table(header, lines)]
     for method, state in columns:
-        if method == REFERENCE:
+        if method == DEFAULT:
             found = [by_key.get((row.name, method, state)) for row in rows]
             parts += _describe_pitches([r for r in found if r is not None], state)
+    for state in dict.fromkeys(state for _, state in columns):
+        parts += describe_parts(plan, table, state)
     parts += _compare_states(columns, [row.name for row in rows], frames)
     return parts
 
@@ -77,7 +79,7 @@ def _list_columns(plan: Plan, table: pd.DataFrame) -> list[Column]:
     """Methods in the order of the plan; of each, states in the order of the file."""
     states = sorted(set(table["state"]), key=lambda s: (s != "before", s))
     known = set(zip(table["method"], table["state"], strict=True))
-    methods = [m.name for m in plan.methods]
+    methods = [m.name for m in plan.methods if m.without is None]
     return [(m, s) for m in methods for s in states if (m, s) in known]
 
 
@@ -112,7 +114,7 @@ def _describe_pitches(rows: list[dict[str, Any]], state: str) -> list[str]:
         "time", "runs",
     ]  # fmt: skip
     return [
-        f"### What {REFERENCE} heard ({state})\n\nClose: share of the time in which two singers "
+        f"### What {DEFAULT} heard ({state})\n\nClose: share of the time in which two singers "
         "are within a semitone. Of the sung frames, the share with the right pitch within 50 "
         "cents, with a pitch that only another singer's track has, with a pitch that nobody has; "
         "of the silent ones, the share with a pitch. Worst: mean SI-SDR of the worst stem. Leak: "
@@ -124,12 +126,12 @@ def _describe_pitches(rows: list[dict[str, Any]], state: str) -> list[str]:
 
 def _compare_states(columns: list[Column], rows: list[str], frames: Path) -> list[str]:
     """Differences between the first state and the others over all rows, with intervals."""
-    states = [state for method, state in columns if method == REFERENCE]
+    states = [state for method, state in columns if method == DEFAULT]
     parts = []
     for state in states[1:]:
         found = []
         for row in rows:
-            paths = [frames / s / row / f"{REFERENCE}.csv" for s in (state, states[0])]
+            paths = [frames / s / row / f"{DEFAULT}.csv" for s in (state, states[0])]
             if all(path.exists() for path in paths):
                 one, other = (pd.read_csv(path) for path in paths)
                 found.append((row, *difference(one, other)))
@@ -139,7 +141,7 @@ def _compare_states(columns: list[Column], rows: list[str], frames: Path) -> lis
         ]
         if lines:
             parts += [
-                f"### {REFERENCE}: {state} minus {states[0]}\n\nIn brackets: paired 95 % interval "
+                f"### {DEFAULT}: {state} minus {states[0]}\n\nIn brackets: paired 95 % interval "
                 "over the seconds of the row.\n",
                 markdown_table(["", "dB"], lines),
             ]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from experiments.real import rooms, run, scores, sounds
+from experiments.real import parts, rooms, run, scores, sounds
 from experiments.real.build import Mixture, Voices, build_row, take_median, turn
 from experiments.real.plan import GROUPS, PLAN, Beside, Room, Row, Singer, read_plan, select
 from experiments.real.where import is_wanted
@@ -310,6 +310,59 @@ def test_the_program_writes_rows_once_and_a_table(
     text = (tmp_path / "RESULTS.md").read_text()
     assert "| number (1) |" in text and "umss_fit, before | umss_fit, now" in text
     assert "### umss_fit: now minus before" in text and "| pair | +0.00" in text
+
+
+def test_parts_are_compared_with_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "Voices", Tones)
+    rows = [
+        {"name": f"pair{k}", "group": "plain", "use": "development", "start": 0.5,
+         "seconds": 2.048, "stereo": stereo, "parts": ["csd/soprano_1", "csd/tenor_1"]}
+        for k, stereo in enumerate(("panned", None))
+    ]  # fmt: skip
+    alone = {"opinions": None, "tuning": None}
+    default = {"name": "umss_fit", "separator": "fit", "settings": {"separator": alone}}
+    without = {"separator": {**alone, "places": None}}
+    content = {
+        "rows": rows,
+        "methods": [
+            default,
+            {**default, "name": "no-places", "without": "places", "settings": without},
+        ],
+    }
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(yaml.safe_dump(content))
+    common = ["--plan", str(plan), "--output", str(tmp_path), "--frames", str(tmp_path / "frames")]
+    run.main(common)
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert set(table["method"]) == {"umss_fit"}
+    run.main([*common, "--methods", "no-*"])
+    means = pd.read_csv(tmp_path / "results.csv").pivot(
+        index="row", columns="method", values="mean"
+    )
+    gains = means["umss_fit"] - means["no-places"]
+    assert abs(gains["pair0"]) > 0.1 and gains["pair1"] == 0.0
+    run.main([*common, "--table"])
+    text = (tmp_path / "RESULTS.md").read_text()
+    changed = int((gains.abs() >= parts.CHANGED).sum())
+    line = next(x for x in text.splitlines() if x.startswith("| places (`no-places`)"))
+    cells = [x.strip() for x in line.strip("|").split("|")]
+    assert cells[1] == f"{changed} of 2" and cells[3].startswith(f"{gains.mean():+.2f} [")
+    assert "no-places" not in next(x for x in text.splitlines() if x.startswith("|  |"))
+    # Words about a method do not make it another one.
+    methods = read_plan(plan).methods
+    renamed = replace(methods[1], without="where they are")
+    assert run.compute_digest(read_plan(plan).rows[0], renamed) == run.compute_digest(
+        read_plan(plan).rows[0], methods[1]
+    )
+
+
+def test_means_of_differences_have_students_interval() -> None:
+    assert parts.describe_mean([]) == "-" and parts.describe_mean([1.0]) == "+1.00"
+    # Student's t with one degree of freedom is 12.706 at 97.5 %.
+    assert parts.describe_mean([1.0, 3.0]) == "+2.00 [-10.71, +14.71]"
+    assert parts.describe_mean([1.0, 3.0], interval=False) == "+2.00"
 
 
 def test_rows_of_real_singers_can_be_built(shared_dir: Path) -> None:
