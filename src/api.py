@@ -17,23 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 from omegaconf import DictConfig
 from torch import Tensor
 
-from .audio import load_audio, measure_mix, mix_for_listening, resample
-from .chunks import Grid, find_covered, separate_chunks
+from .arrays import check_rate, read_samples, separate_array
+from .audio import load_audio, mix_for_listening, resample
 from .configuration import compose_config
 from .dsp.tracks import RATE
 from .errors import UmssError
 from .f0.contour_files import read_contours
 from .f0.contours import F0Contours
 from .f0.estimate import F0Estimate, F0Estimator, NumberOfSingers, expect_parts, settle_number
-from .f0.names import name_singers
 from .f0.places import hold_channels
 from .f0.score.reading import SCORE_SUFFIXES, read_score
-from .resynthesis import check_voices, describe
+from .resynthesis import check_voices
 from .separated import SeparatedRecording
 from .separator import Separator
 from .writing.tags import Tags, read_tags
-
-Parameters = dict[str, NDArray[np.floating]]
 
 
 def separate(
@@ -92,8 +89,8 @@ def separate(
         samples = samples[0] if len(samples) == 1 else samples
         name = Path(audio).stem
     else:
-        samples, name = _as_samples(audio), "recording"
-    rate = _checked_rate(rate)
+        samples, name = read_samples(audio), "recording"
+    rate = check_rate(rate)
     separator: Separator = (
         method if isinstance(method, Separator) else instantiate(config.separator)
     )
@@ -173,11 +170,11 @@ def estimate_f0(
     if isinstance(audio, (str, Path)):
         samples, rate = load_audio(audio)
     else:
-        samples = _as_samples(audio)
+        samples = read_samples(audio)
     settle_number(n_singers, names)
     parts = _plain(config.score_parts)
     read = None if score is None else read_score(score, expect_parts(n_singers), parts)
-    return _estimate(samples, _checked_rate(rate), config, names, score=read)
+    return _estimate(samples, check_rate(rate), config, names, score=read)
 
 
 def _compose(
@@ -214,114 +211,6 @@ def _refuse_options_of_files(options: dict[str, Any]) -> None:
         )
 
 
-def separate_array(
-    audio: ArrayLike,
-    rate: int,
-    f0: F0Contours | ArrayLike,
-    separator: Separator,
-    *,
-    window_seconds: float = 9.0,
-    overlap_seconds: float = 1.0,
-    chunk_seconds: float = 9.0,
-    seed: int = 0,
-    full_band: bool = True,
-) -> SeparatedRecording:
-    """Separate samples in memory with a separator and F0 that are there already.
-
-    Args:
-        audio: [T] or [C, T] samples.
-        rate: sample rate in Hz.
-        f0: contours, or an array [J, N] in Hz on the 16-ms grid (0 = silent), rows from the
-            highest voice to the lowest.
-        separator: e.g. `UmssSeparator("best.ckpt")` or `CombSeparator()`.
-        window_seconds, overlap_seconds, chunk_seconds: see `src.chunks.separate_chunks`.
-        seed: seed of the method's noise.
-        full_band: share out what is above the separator's band too (`src.dsp.high_band`).
-
-    Raises:
-        UmssError: empty, wrongly shaped or not finite input, or F0 that does not fit.
-    """
-    array = _as_samples(audio)
-    channels = np.atleast_2d(array)
-    n_samples = -(-channels.shape[-1] * separator.rate // _checked_rate(rate))
-    contours = as_contours(f0, -(-n_samples // separator.hop), separator)
-    covered = find_covered(contours, channels.shape[-1] / rate)
-    grid = Grid.of(window_seconds, overlap_seconds, chunk_seconds)
-    sings = separator.describe_voice() is not None
-    position = 0
-
-    def read(n: int) -> NDArray[np.float32]:
-        nonlocal position
-        start, position = position, position + n
-        return channels[:, start:position]
-
-    pieces = list(
-        separate_chunks(
-            read,
-            rate,
-            contours,
-            separator,
-            window_seconds=window_seconds,
-            overlap_seconds=overlap_seconds,
-            chunk_seconds=chunk_seconds,
-            seed=seed,
-            mix=measure_mix(channels, rate),
-            covered=covered,
-            synthesise=sings,
-            full_band=full_band,
-        )
-    )
-    stems = np.concatenate([p.stems for p in pieces], axis=-1)
-    residual = np.concatenate([p.residual for p in pieces], axis=-1)
-    if array.ndim == 1:
-        stems, residual = stems[:, 0], residual[0]
-    parameters = join_parameters([{**p.parameters, "f0": p.f0, **p.beside} for p in pieces])
-    voices = [p.synthesised for p in pieces if p.synthesised is not None]
-    sung: Any = np.concatenate(voices, axis=-1) if voices else []
-    return SeparatedRecording(
-        stems=dict(zip(contours.names, stems, strict=True)),
-        residual=residual,
-        f0=contours,
-        parameters=parameters,
-        rate=rate,
-        synthesised=dict(zip(contours.names, sung, strict=True)) if sings else {},
-        description=describe(
-            separator,
-            grid,
-            rate=rate,
-            n_samples=channels.shape[-1],
-            seed=seed,
-            covered=covered,
-        ),
-    )
-
-
-def as_contours(f0: F0Contours | ArrayLike, n_frames: int, separator: Separator) -> F0Contours:
-    """F0 given as contours, or as an array [J, N] on the frame grid, as contours.
-
-    Raises:
-        UmssError: an array that is not [J, N] with N within two frames of the recording's.
-    """
-    if isinstance(f0, F0Contours):
-        return f0
-    array = np.asarray(f0, dtype=np.float32)
-    if array.ndim != 2 or abs(array.shape[1] - n_frames) > 2:
-        transposed = array.ndim == 2 and array.shape[0] > array.shape[1]
-        hint = "; transpose it" if transposed else ""
-        raise UmssError(
-            f"f0 must be [J, N] = [J, {n_frames}], one row per singer and one column per "
-            f"{1000 * separator.hop / separator.rate:g} ms; got {list(array.shape)}{hint}"
-        )
-    columns = np.ascontiguousarray(array.T)
-    names = name_singers(len(array))
-    return F0Contours.on_grid(columns, names, hop=separator.hop, rate=separator.rate)
-
-
-def join_parameters(parts: Sequence[Parameters]) -> Parameters:
-    """Parameters of consecutive pieces, one after the other."""
-    return {name: np.concatenate([p[name] for p in parts], axis=1) for name in parts[0]}
-
-
 def _estimate(
     samples: NDArray[np.float32],
     rate: int,
@@ -344,33 +233,6 @@ def _estimate(
         alignment=config["score_alignment"],
         channels=channels,
     )
-
-
-def _as_samples(audio: ArrayLike | Tensor) -> NDArray[np.float32]:
-    array = np.asarray(audio.detach().cpu() if isinstance(audio, Tensor) else audio)
-    if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or array.size == 0:
-        raise UmssError(
-            "audio must be [T] or [C, T] numbers and not empty, got "
-            f"{list(array.shape)} of type {array.dtype}"
-        )
-    if array.dtype.kind in "iu":
-        raise UmssError(
-            f"audio must be floating-point samples between -1 and 1, got {array.dtype}; divide by "
-            f"{np.iinfo(array.dtype).max + 1}"
-        )
-    if array.ndim == 2 and array.shape[0] > array.shape[1]:
-        raise UmssError(
-            f"audio must be [C, T], one row per channel; got {list(array.shape)}; transpose it"
-        )
-    return array.astype(np.float32)
-
-
-def _checked_rate(rate: int | None) -> int:
-    if rate is None:
-        raise UmssError("give the sample rate of the array in Hz, e.g. rate=44100")
-    if isinstance(rate, bool) or int(rate) != rate or rate <= 0:
-        raise UmssError(f"rate must be a positive whole number of Hz, got {rate}")
-    return int(rate)
 
 
 def _is_score(path: str | Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.api import separate_array
+from src.arrays import separate_array
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Arrays:
 
 
 def separate(*arguments: Any, **settings: Any) -> Arrays:
-    """As `src.api.separate_array`."""
+    """As `src.arrays.separate_array`."""
     result = separate_array(*arguments, **settings)
     parameters = dict(result.parameters)
     f0 = parameters.pop("f0")

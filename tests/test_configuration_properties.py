@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from src.arguments import prepare_arguments
-from src.cli import COMMANDS, explain_composition, user_message
+from src.cli import COMMANDS
 from src.configuration import FOLDER
 from src.errors import UmssError
+from src.messages import explain_composition, user_message
 from src.settings import check_settings, find_kinds
 from src.targets import check_targets
 from tests.doors import assert_one_sentence, few_and_many, snapshot

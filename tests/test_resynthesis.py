@@ -55,7 +55,7 @@ def build(method: str, checkpoint: Path, **options: Any) -> Separator:
 
 
 def separate(audio: NDArray[np.float32], rate: int, f0: Any, separator: Separator, **options: Any):  # type: ignore[no-untyped-def]
-    from src.api import separate_array
+    from src.arrays import separate_array
 
     return separate_array(audio, rate, f0, separator, **options)
 

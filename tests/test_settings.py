@@ -198,7 +198,8 @@ def test_options_that_are_handed_on_are_all_options() -> None:
 
 
 def test_chunks_and_commands_agree() -> None:
-    from src.api import estimate_f0, separate, separate_array
+    from src.api import estimate_f0, separate
+    from src.arrays import separate_array
     from src.chunks import separate_chunks
 
     config = OmegaConf.load(FOLDER / "separate.yaml")

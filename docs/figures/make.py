@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 from PIL import Image
-from umss.api import separate_array
+from umss.arrays import separate_array
 from umss.baselines.masks import CombSeparator
 from umss.data.readers import build_reader
 from umss.dsp.allpole import allpole_ola

@@ -29,8 +29,8 @@ from experiments.quality.results import (
     scores,
     with_interval,
 )
-from src.cli import user_message
 from src.files import write_text
+from src.messages import user_message
 from src.metrics.evaluation import evaluate
 from src.metrics.speed import Stopwatch
 

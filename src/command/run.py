@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..arguments import quote
-from ..cli import accept_all_names, leave_on_signals, user_message
+from ..cli import accept_all_names, leave_on_signals
 from ..errors import UmssError
+from ..messages import user_message
 from .jobs import run_in_turn, run_together
 from .recordings import find_recordings
 from .separation import Job, compose, print_message

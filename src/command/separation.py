@@ -14,9 +14,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ..arguments import quote
-from ..cli import FULL_ERROR, explain_composition, user_message
+from ..cli import FULL_ERROR
 from ..configuration import FOLDER, compose_config
 from ..errors import UmssError
+from ..messages import explain_composition, user_message
 from ..settings import find_kinds
 from .settings import speak_of_options
 

@@ -79,7 +79,7 @@ def _serve(request: dict[str, Any], answers: TextIO) -> None:
             last = now
             answer({"progress": share, "said": said})
 
-    from ..cli import user_message
+    from ..messages import user_message
 
     try:
         name = request["step"] if "step" in request else request["call"]

@@ -15,7 +15,7 @@ import soundfile as sf
 import torch
 import umss
 
-from src.api import separate_array
+from src.arrays import separate_array
 from src.baselines.masks import CombSeparator
 from src.cli import main as umss_command
 from src.edit_file import edit_file

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 import umss
 
-from src.api import separate_array
+from src.arrays import separate_array
 from src.baselines.masks import CombSeparator
 from src.separated import SeparatedRecording
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from experiments.real import parts, rooms, run, scores, sounds
+from experiments.real import parts, rooms, run, scores, sounds, who
 from experiments.real.build import Mixture, Voices, build_row, take_median, turn
 from experiments.real.plan import GROUPS, PLAN, Beside, Room, Row, Singer, read_plan, select
 from experiments.real.where import is_wanted
@@ -73,6 +73,29 @@ def test_places_are_tried_on_dry_soloists_alone() -> None:
     wanted = {row.name for row in read_plan(PLAN).rows if is_wanted(row)}
     assert {"quartet-1212", "unison-soprano", "three"} <= wanted
     assert not wanted & {"sections-2", "noise-room", "stereo-panned", "organ", "eight"}
+
+
+def test_rows_are_moved_with_their_singers() -> None:
+    rows = [row for row in read_plan(PLAN).rows if who.is_wanted(row)]
+    assert not {"organ", "stereo-panned"} & {row.name for row in rows}
+    row = next(row for row in rows if row.name == "times-soprano")
+    moved = who.move(row, 11.0)
+    assert moved.start == row.start + 11
+    assert [s.start for s in moved.singers] == [s.start + 11 for s in row.singers]
+    plain = who.move(make_row("tenor_1"), 11.0)
+    assert plain.start == 11.5 and plain.singers[0].start is None
+
+
+def test_vibrato_is_measured_where_notes_last() -> None:
+    time = np.arange(250) * 256 / RATE
+    vibrato = 440 * 2 ** (50 / 1200 * np.sin(2 * np.pi * 5.5 * time))
+    held = np.full(250, 220.0)
+    short = np.where(np.arange(250) % 12 < 6, 330.0, 0.0)
+    found = who.measure_vibrato(np.stack([vibrato, held, short], axis=1).astype(np.float32))
+    assert found.shape == (125, 3, 2) and np.isnan(found[:, 2]).all()
+    # A sine of 50 cents is 35 in the mean square; its average over 1.5 periods, -0.21, goes off.
+    assert np.exp(found[20:100, 0, 0]) - who.LEAST == pytest.approx(35.4 * 1.21, abs=2)
+    assert np.exp(found[:, 1]) == pytest.approx(who.LEAST, abs=0.01)
 
 
 @pytest.mark.parametrize(

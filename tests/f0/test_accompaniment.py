@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.api import separate_array
+from src.arrays import separate_array
 from src.baselines.masks import CombSeparator
 from src.dsp.steadiness import measure_steadiness
 from src.errors import UmssError

@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 from torch import nn
 
-from src.api import separate_array
+from src.arrays import separate_array
 from src.fit.umss import UmssFitSeparator
 from src.models.fd_model import FdModel
 from src.models.loading import SHIPPED, CheckpointError, load_model, load_module, load_weights
