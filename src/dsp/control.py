@@ -51,6 +51,27 @@ def upsample(control: Tensor, *, hop: int, n_samples: int, window: str = "hann")
     return left + weight * (right - left)
 
 
+def interpolate_frames(values: Tensor, *, hop: int, n_samples: int) -> Tensor:
+    """Interpolate frame values linearly to samples, however many frames there are.
+
+    Frame n is at sample n * hop; after the last frame its value is held.
+
+    Args:
+        values: [..., N], at least two dimensions.
+        hop: samples per frame.
+        n_samples: T.
+
+    Returns:
+        [..., T], same dtype.
+    """
+    size = (values.shape[-1] - 1) * hop + 1
+    lines = torch.nn.functional.interpolate(
+        values.flatten(0, -2).unsqueeze(0), size=size, mode="linear", align_corners=True
+    )
+    held = torch.nn.functional.pad(lines, (0, max(0, n_samples - size)), mode="replicate")
+    return held[0, :, :n_samples].unflatten(0, values.shape[:-1])
+
+
 def find_neighbours(control: Tensor, *, hop: int, n_samples: int) -> tuple[Tensor, Tensor]:
     """Find, for each sample, the values of the frame at or before it and of the frame after it.
 

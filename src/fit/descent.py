@@ -6,8 +6,8 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
 
+from ..dsp.control import interpolate_frames
 from ..dsp.noise import rolloff_fir
 from ..dsp.stft import average_around
 from ..threads import give_up_if_unwanted
@@ -74,18 +74,11 @@ def fit_spectra(
     noise[:, 0] += settings.noise_level
     balance_levels(pooled, envelope, noise)
     descend(pooled, envelope, noise, settings.max_iterations, settings.learning_rate)
-    envelope, noise = (_fill_frames(x, settings.stride, n_frames) for x in (envelope, noise))
-    return describe(problem, envelope, noise)
-
-
-def _fill_frames(coefficients: Tensor, stride: int, n_frames: int) -> Tensor:
-    """Interpolate [..., n] of every `stride`-th frame linearly to all; the last ones are held."""
-    size = 1 + stride * (coefficients.shape[-1] - 1)
-    lines = interpolate(
-        coefficients.flatten(0, -2).unsqueeze(0), size=size, mode="linear", align_corners=True
+    envelope, noise = (
+        interpolate_frames(x, hop=settings.stride, n_samples=n_frames).contiguous()
+        for x in (envelope, noise)
     )
-    held = pad(lines, (0, max(0, n_frames - size)), mode="replicate")[0, :, :n_frames]
-    return held.unflatten(0, coefficients.shape[:-1]).contiguous()
+    return describe(problem, envelope, noise)
 
 
 def balance_levels(problem: Problem, envelope: Tensor, noise: Tensor) -> None:

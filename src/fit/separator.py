@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..dsp.control import interpolate_frames
 from ..dsp.spatial import PlaceSettings, separate_by_place
 from ..dsp.stft import average_around, soft_masks
 from ..dsp.tracks import remove_glides
@@ -264,7 +265,9 @@ class FitSeparator(Separator):
             masks = self._share_out(explanation.fit.spectra)
             mean.addcmul_(masks, weight[:, None, None])
             shares = [self.apply(channel, masks) for channel in explanation.rest.unbind(1)]
-            over_time = _spread_over_samples(weight, self.mask_hop, separated.shape[-1])
+            over_time = interpolate_frames(
+                weight[:, None, None], hop=self.mask_hop, n_samples=separated.shape[-1]
+            )
             separated.addcmul_(explanation.partials + torch.stack(shares, dim=2), over_time)
         return separated, mean
 
@@ -289,13 +292,3 @@ def _retune_tracks(mixture: Tensor, f0: Tensor) -> Tensor:
         for samples, tracks in zip(mixture.cpu().numpy(), f0.cpu().numpy(), strict=True)
     ]
     return torch.from_numpy(np.stack(tuned)).to(f0)
-
-
-def _spread_over_samples(weights: Tensor, hop: int, n_samples: int) -> Tensor:
-    """Interpolate weights [B, N] of frames centred on n * hop linearly to samples, [B, 1, 1, T]."""
-    size = (weights.shape[-1] - 1) * hop + 1
-    lines = torch.nn.functional.interpolate(
-        weights.unsqueeze(1), size=size, mode="linear", align_corners=True
-    )
-    held = torch.nn.functional.pad(lines, (0, max(0, n_samples - size)), mode="replicate")
-    return held[..., :n_samples].unsqueeze(1)

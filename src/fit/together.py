@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..dsp.control import interpolate_frames
+
 SAME = 10.0  # cents between tracks that are one pitch
 MOSTLY = 0.5  # of the time in which both sing; with less, what they sing apart tells them apart
 SMOOTH = 3  # frames over which parts change
@@ -55,7 +57,7 @@ def _divide(stems: Tensor, others: Tensor, hop: int) -> Tensor:
     """Divide stems between their singers, whose part is 1, and `others` [B, J, J, N]."""
     if not bool(others.any()):
         return stems
-    n_singers, n_frames = others.shape[-2:]
+    n_singers = others.shape[1]
     one = torch.eye(n_singers).to(others)[None, :, :, None]
     joined = (others + one).flatten(1, 2)
     # Three who sing with each other only in part are divided by pairs.
@@ -64,14 +66,9 @@ def _divide(stems: Tensor, others: Tensor, hop: int) -> Tensor:
     joined = joined.unflatten(1, (n_singers, n_singers))
     parts = joined / joined.sum(dim=1, keepdim=True)
     shared = torch.zeros_like(stems)
-    size = (n_frames - 1) * hop + 1
-    n_samples = stems.shape[-1]
     for giver in range(n_singers):
-        lines = torch.nn.functional.interpolate(
-            parts[:, :, giver], size=size, mode="linear", align_corners=True
-        )
-        held = torch.nn.functional.pad(lines, (0, max(0, n_samples - size)), mode="replicate")
-        shared += held[:, :, None, :n_samples] * stems[:, giver : giver + 1]
+        over_time = interpolate_frames(parts[:, :, giver], hop=hop, n_samples=stems.shape[-1])
+        shared += over_time[:, :, None] * stems[:, giver : giver + 1]
     return shared
 
 

@@ -14,6 +14,7 @@ from src.dsp.control import (
     count_frames,
     exponential_sigmoid,
     find_neighbours,
+    interpolate_frames,
     upsample,
 )
 
@@ -103,3 +104,13 @@ def test_errors() -> None:
         upsample(torch.ones(2), hop=4, n_samples=9)
     with pytest.raises(ValueError, match="need 1 frames"):
         upsample(torch.ones(2), hop=4, n_samples=4)
+
+
+@pytest.mark.parametrize("n_samples", [5, 13, 20])
+def test_frames_are_interpolated_and_the_last_is_held(n_samples: int) -> None:
+    values = torch.tensor([[[0.0, 4.0, -2.0, 6.0]], [[1.0, 1.0, 5.0, 0.0]]])
+    found = interpolate_frames(values, hop=4, n_samples=n_samples)
+    assert found.shape == (2, 1, n_samples)
+    for got, frames in zip(found[:, 0], values[:, 0], strict=True):
+        wanted = np.interp(np.arange(n_samples), 4 * np.arange(4), frames)
+        assert got.numpy() == pytest.approx(wanted, abs=1e-6)
