@@ -71,8 +71,15 @@ def assert_equal(again: NDArray[np.float32], voices: dict[str, NDArray[np.float3
     assert np.linalg.norm(again - wanted) <= 1e-5 * np.linalg.norm(wanted)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2)])
+@pytest.mark.parametrize(
+    ("rate", "channels", "method"),
+    [
+        *((16_000, 1, method) for method in METHODS),
+        (44_100, 2, "umss"),
+        (44_100, 2, "umss_fit"),
+        pytest.param(44_100, 2, "fit", marks=pytest.mark.slow),
+    ],
+)
 def test_resynthesis_is_what_the_separation_computed(
     method: str, rate: int, channels: int, checkpoint: Path, tmp_path: Path
 ) -> None:
