@@ -21,7 +21,7 @@ from src.messages import user_message
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 # Failures are shown as they are found: making them smaller takes longer than finding them.
 SOME = settings(
-    max_examples=20,
+    max_examples=12,
     derandomize=True,
     deadline=None,
     database=None,

@@ -102,6 +102,7 @@ def write_excerpts(folder: Path) -> None:
             np.savez(folder / use / f"{seed:04d}.npz", stems=whole[0], fitted=whole[1], group=group)
 
 
+@pytest.mark.slow
 def test_training_learns_and_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
