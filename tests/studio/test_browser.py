@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,26 @@ def test_a_drawn_line_is_heard_before_it_is_sent(page: Any) -> None:
     wait_for(page, "!$('#alarm').hidden")
     assert "locked" in page.inner_text("#failure") and not bar.is_visible()
     page.complaints[:] = [text for text in page.complaints if "status of 4" not in text]
+
+
+def test_a_line_that_is_taken_is_no_longer_asked_for(page: Any) -> None:
+    """Else the answer is that it changes nothing, since it was taken meanwhile."""
+    from playwright.sync_api import Error
+
+    revision = page.evaluate("studio.session.revision")
+    held: list[Any] = []
+    page.route("**/preview/f0", lambda route: held.append(route))
+    page.keyboard.press("1")
+    page.keyboard.press("p")
+    with page.expect_request("**/preview/f0"):
+        draw_roughly(page, 0, 2.5, 3.0)
+    page.keyboard.press("Enter")
+    wait_for_revision(page, revision + 1)
+    for route in held:
+        with suppress(Error):  # it was given up
+            route.continue_()
+    page.wait_for_timeout(300)
+    assert not [text for text in page.complaints if "400" in text]
 
 
 def test_a_track_is_chosen_drawn_and_cut(page: Any) -> None:

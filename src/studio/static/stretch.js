@@ -6,11 +6,11 @@ export const LONGEST = 30; // seconds that the server gives
 
 let context = null;
 let source = null;
-let turn = 0;
+let asked = new AbortController();
 
-/** Stops what is heard; whether there was something. */
+/** Stops what is heard or asked for; whether something was heard. */
 export function hush() {
-  turn++;
+  asked.abort();
   const heard = source !== null;
   source?.stop();
   source = null;
@@ -20,13 +20,19 @@ export function hush() {
 /** Asks for a sound and plays it; a later one stops it. `ended` is called when it is over. */
 export async function hear(path, json, ended = () => {}) {
   hush();
-  const mine = turn;
+  const {signal} = asked = new AbortController();
   context ??= new AudioContext();
   const resumed = context.resume();
-  const response = await ask(path, {method: "POST", json});
-  const buffer = await context.decodeAudioData(await response.arrayBuffer());
+  let buffer;
+  try {
+    const response = await ask(path, {method: "POST", json, signal});
+    buffer = await context.decodeAudioData(await response.arrayBuffer());
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
   await resumed;
-  if (mine !== turn) return;
+  if (signal.aborted) return;
   const node = context.createBufferSource();
   node.buffer = buffer;
   node.connect(context.destination);
