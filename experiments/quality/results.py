@@ -170,9 +170,13 @@ def number(value: Any, digits: int = 2) -> str:
     return "-" if value is None or math.isnan(value) else f"{value + 0.0:.{digits}f}"
 
 
-def with_interval(row: dict[str, Any], reference: str) -> str:
-    """A difference and its interval as text."""
-    mean, low, high = (row.get(f"minus_{reference}{end}", math.nan) for end in INTERVAL)
+def describe_difference(mean: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A difference and its interval, if there is one, as text; "-" where there is none."""
     if math.isnan(mean):
         return "-"
-    return f"{mean:+.2f}" + ("" if math.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
+    return f"{mean + 0.0:+.2f}" + ("" if math.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
+
+
+def with_interval(row: dict[str, Any], reference: str) -> str:
+    """A row's difference to a reference, and its interval, as text."""
+    return describe_difference(*(row.get(f"minus_{reference}{end}", math.nan) for end in INTERVAL))

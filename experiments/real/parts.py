@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from experiments.quality.results import markdown_table
+from experiments.quality.results import describe_difference, markdown_table
 from experiments.real.plan import GROUPS, Plan
 from src.metrics.stats import CONFIDENCE
 
@@ -56,8 +56,7 @@ def describe_mean(gains: Sequence[float], *, interval: bool = True) -> str:
     """Describe the mean of differences, with Student's interval from two of them on."""
     if not gains:
         return "-"
-    text = f"{np.mean(gains) + 0.0:+.2f}"
+    mean = float(np.mean(gains))
     if not interval or len(gains) < 2:
-        return text
-    low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(CONFIDENCE)
-    return f"{text} [{low:+.2f}, {high:+.2f}]"
+        return describe_difference(mean)
+    return describe_difference(mean, *stats.ttest_1samp(gains, 0.0).confidence_interval(CONFIDENCE))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from experiments.quality.results import difference, markdown_table, number
+from experiments.quality.results import (
+    describe_difference,
+    difference,
+    markdown_table,
+    number,
+)
 from experiments.real.parts import DEFAULT, describe_parts
 from experiments.real.plan import GROUPS, USES, Plan
 from src.errors import UmssError
@@ -135,10 +139,7 @@ def _compare_states(columns: list[Column], rows: list[str], frames: Path) -> lis
             if all(path.exists() for path in paths):
                 one, other = (pd.read_csv(path) for path in paths)
                 found.append((row, *difference(one, other)))
-        lines = [
-            [row, f"{d:+.2f}" + ("" if math.isnan(a) else f" [{a:+.2f}, {b:+.2f}]")]
-            for row, d, a, b in found
-        ]
+        lines = [[row, describe_difference(*interval)] for row, *interval in found]
         if lines:
             parts += [
                 f"### {DEFAULT}: {state} minus {states[0]}\n\nIn brackets: paired 95 % interval "
